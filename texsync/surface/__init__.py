@@ -1,0 +1,1 @@
+"""Geometry only: load, unwrap, cameras, rasterise, texture, save, preview. Knows no diffusion."""

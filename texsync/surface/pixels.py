@@ -1,0 +1,147 @@
+"""What every pixel of every view sees: the one table that projection, back-projection and conditions share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .cameras import Camera, to_pytorch3d
+from .raster import rasterize
+from .types import Surface
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """N views of a surface, S x S pixels each.
+
+    face: (N, S, S) int64, -1 on background.  bary: (N, S, S, 3).  position, normal: (N, S, S, 3) render frame;
+    the normal is unit and turned to the camera's side of its triangle, so winding does not matter.
+    uv: (N, S, S, 2).  depth: (N, S, S) view-space z in render-frame units, inf on background.
+    facing: (N, S, S) in [0, 1], cosine between normal and line of sight, 0 on background.
+    """
+
+    cameras: tuple[Camera, ...]
+    face: Tensor
+    bary: Tensor
+    position: Tensor
+    normal: Tensor
+    uv: Tensor
+    depth: Tensor
+    facing: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """(N, S, S) bool, True on the object."""
+        return self.face >= 0
+
+    @property
+    def size(self) -> int:
+        """Pixels along one side."""
+        return self.face.shape[-1]
+
+
+def look(surface: Surface, cameras: Sequence[Camera], size: int, device: str = "cpu") -> Pixels:
+    """Rasterise the surface from every camera.  size: pixels along one side."""
+    batch = to_pytorch3d(cameras, device)
+    fragments = rasterize(surface.vertices, surface.faces, batch, size, device)
+    face, bary = fragments.pix_to_face[..., 0], fragments.bary_coords[..., 0, :]
+    hit = face >= 0
+    bary = torch.where(hit[..., None], bary, 0.0)
+
+    def interpolate(values: np.ndarray, corners: np.ndarray) -> Tensor:
+        table = torch.as_tensor(values[corners], dtype=torch.float32, device=face.device)
+        return torch.einsum("nijk,nijkd->nijd", bary, table[face.clamp(min=0)])
+
+    position = interpolate(surface.vertices, surface.faces)
+    to_camera = functional.normalize(camera_positions(cameras, position) - position, dim=-1)
+    normal = functional.normalize(interpolate(surface.normals, surface.faces), dim=-1)
+    normal = torch.where(_seen_from_behind(surface, face, to_camera)[..., None], -normal, normal)
+    return Pixels(
+        cameras=tuple(cameras),
+        face=face,
+        bary=bary,
+        position=position,
+        normal=normal,
+        uv=interpolate(surface.uv, surface.uv_faces),
+        depth=torch.where(hit, fragments.zbuf[..., 0], torch.inf),
+        facing=torch.where(hit, (normal * to_camera).sum(-1).clamp(0, 1), 0.0),
+    )
+
+
+def camera_positions(cameras: Sequence[Camera], like: Tensor) -> Tensor:
+    """(N, 1, ..., 1, 3) camera centres that broadcast against (N, ..., 3)."""
+    centres = torch.as_tensor(np.stack([c.position for c in cameras]), dtype=like.dtype, device=like.device)
+    return centres.view(len(centres), *[1] * (like.ndim - 2), 3)
+
+
+def _seen_from_behind(surface: Surface, face: Tensor, to_camera: Tensor) -> Tensor:
+    """Where the smooth normals of the face that is seen point away from the camera on the whole."""
+    # the mean of the corner normals, not the winding: it stays right when only the winding is wrong
+    mean = surface.normals[surface.faces].mean(axis=1)
+    geometric = _face_normals(surface)
+    flip = (mean * geometric).sum(axis=1, keepdims=True) < 0
+    side = torch.as_tensor(np.where(flip, -geometric, geometric), dtype=torch.float32, device=face.device)
+    return (side[face.clamp(min=0)] * to_camera).sum(-1) < 0
+
+
+def _face_normals(surface: Surface) -> np.ndarray:
+    a, b, c = (surface.vertices[surface.faces[:, k]] for k in range(3))
+    return np.cross(b - a, c - a)
+
+
+def depth_condition(pixels: Pixels, floor: float = 0.2) -> Tensor:
+    """The picture a depth ControlNet reads: (N, 3, S, S) in [0, 1].
+
+    Inverse depth, stretched per view: nearest point 1, farthest point of the object `floor`, background 0.
+    The reference stretches to 0, where the far side of an object melts into the background; a floor keeps
+    the silhouette.  A view of a plate at one depth, or of nothing, is guarded (1 and 0).
+    """
+    inverse = 1.0 / pixels.depth
+    flat = inverse.flatten(1)
+    high = flat.amax(1)[:, None, None]
+    low = torch.where(pixels.mask.flatten(1), flat, torch.inf).amin(1)[:, None, None]
+    span = high - low
+    stretched = torch.where(span > 1e-6, (inverse - low) / span.clamp(min=1e-6), 1.0)
+    picture = torch.where(pixels.mask, floor + (1 - floor) * stretched, 0.0)
+    return picture[:, None].expand(-1, 3, -1, -1).contiguous()
+
+
+def project(cameras: Sequence[Camera], points: Tensor, size: int) -> Tensor:
+    """Where points fall in each view.
+
+    points: (M, 3) or (N, M, 3).  Returns (N, M, 3): column and row in pixels (the centre of the first pixel is
+    0.5, 0.5) and view-space z.
+    """
+    batch = to_pytorch3d(cameras, str(points.device))
+    if points.ndim == 2:
+        points = points[None].expand(len(cameras), -1, -1)
+    z = batch.get_world_to_view_transform().transform_points(points)[..., 2:]
+    ndc = batch.transform_points_ndc(points)[..., :2]
+    return torch.cat([(1.0 - ndc) * (size / 2.0), z], dim=-1)
+
+
+def visible(pixels: Pixels, points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Which surface points each view sees, by a depth test.
+
+    points, normals: (M, 3); the normals' sign does not matter.
+    Returns seen (N, M) bool, facing (N, M) in [0, 1] and where (N, M, 3) as `project` gives it.
+    The tolerance is what depth can change within one pixel on a surface of that slope.
+    """
+    where = project(pixels.cameras, points, pixels.size)
+    to_camera = functional.normalize(camera_positions(pixels.cameras, points[None]) - points[None], dim=-1)
+    facing = (normals[None] * to_camera).sum(-1).abs().clamp(0, 1)
+    column, row = (where[..., k].floor().long() for k in (0, 1))
+    inside = (column >= 0) & (column < pixels.size) & (row >= 0) & (row < pixels.size)
+    view = torch.arange(len(pixels.cameras), device=points.device)[:, None]
+    limit = pixels.size - 1
+    nearest = pixels.depth[view, row.clamp(0, limit), column.clamp(0, limit)]
+    slope = (1 - facing**2).sqrt() / facing.clamp(min=0.1)
+    fov = torch.tensor([np.radians(c.fov_deg) for c in pixels.cameras], device=points.device)[:, None]
+    footprint = where[..., 2] * 2 * torch.tan(fov / 2) / pixels.size
+    seen = inside & torch.isfinite(nearest) & (where[..., 2] <= nearest + footprint * (0.5 + slope))
+    return seen, facing, where
