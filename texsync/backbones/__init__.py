@@ -1,0 +1,1 @@
+"""Models behind one small interface; an adapter per family, heavy imports inside."""

@@ -1,0 +1,76 @@
+"""SyncSDE: each picture is drawn towards what earlier pictures already show."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..schedule import Span
+from ..views import PICKS, Views
+from .base import Coupling, check_until
+
+INTEGRATORS = ("paper", "exact")
+
+
+@dataclass(frozen=True)
+class SyncSDE(Coupling):
+    """Each picture is drawn towards what earlier pictures already show (SyncSDE, CVPR 2025, Eq. 7).
+
+    strength: pull at the noisiest level (the paper's 1/lambda), unitless, >= 0; it fades as span.frac = t / T.
+    integrator: "paper" adds the pull to the DDIM step, which overshoots once `pull(span)` exceeds about 1, that is
+    with few steps; "exact" solves the same equation with x0 held still, stays bounded at any step count and
+    agrees with the paper's to first order.
+    memory: how many earlier pictures are heard; None hears all (meshes), 1 hears the neighbour (wide images).
+    pick: where several are heard, their weighted "mean" or the "best" one alone, which keeps the noise's variance.
+    until: no coupling once span.frac <= until, in [0, 1].
+
+    A picture hears the others as they were *before* the step, so all of them step at once and the result is
+    the paper's, which runs whole trajectories one after the other.
+    Raises InputError on any other value.
+    """
+
+    strength: float = 5.0
+    integrator: str = "paper"
+    memory: int | None = None
+    pick: str = "mean"
+    until: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.strength) and self.strength >= 0):
+            raise InputError(f"strength is {self.strength}", "give a number >= 0; 0 switches coupling off")
+        if self.integrator not in INTEGRATORS:
+            raise InputError(f"unknown integrator {self.integrator!r}", f"use one of {', '.join(INTEGRATORS)}")
+        if self.memory is not None and self.memory < 1:
+            raise InputError(f"memory is {self.memory}", "give how many earlier views are heard, 1 or more, or None")
+        if self.pick not in PICKS:
+            raise InputError(f"unknown pick {self.pick!r}", f"use one of {', '.join(PICKS)}")
+        check_until(self.until)
+
+    def pull(self, span: Span) -> float:
+        """The share of the gap that the paper's integrator closes in this step; above 1 it overshoots."""
+        return span.gamma * self.strength * span.frac if span.frac > self.until else 0.0
+
+    def step(self, x, z, predict, views: Views, span: Span):
+        eps = predict(x, span)
+        x0 = span.tweedie(x, eps)
+        x_next = span.ddim(x0, eps)
+        if self.pull(span) == 0:
+            return x_next, z
+        prefix = views.prefix(self.memory, self.pick)
+        known = prefix.known.to(x.device, x.dtype)
+        if self.integrator == "paper":
+            return x_next + self.pull(span) * known * (prefix.told(x) - x), z
+        return torch.where(known > 0, self._exact(x, x0, x_next, prefix.told, span), x_next), z
+
+    def _exact(self, x: Tensor, x0: Tensor, x_next: Tensor, told, span: Span) -> Tensor:
+        """With d the gap to what is told, d/sqrt(a) decays as sigma^(1 + w), w = strength * frac, while the gap
+        between the two clean guesses feeds it: the closed form in sigma, the clean guesses held still."""
+        told_x, told_x0, told_next = told(torch.cat([x, x0, x_next], dim=1)).chunk(3, dim=1)
+        rate = 1 + self.strength * span.frac
+        kept = span.ratio**rate
+        gap = kept * (x - told_x) / math.sqrt(span.alpha) + (1 - kept) / rate * (x0 - told_x0)
+        return told_next + math.sqrt(span.alpha_next) * gap
