@@ -1,0 +1,145 @@
+"""The parts of mini as ordinary diffusers and transformers models, and the folder they are kept in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+
+from .words import vocabulary
+
+WIDTH = 96  # of the text vectors
+LATENT = 32  # cells along one side of a view
+PIXELS = 256
+SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a word, case does not matter; a word that mini does not know becomes <unk>."""
+    words = {word: i for i, word in enumerate((*SPECIAL, *vocabulary()))}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<start> $A <end>", special_tokens=[("<start>", words["<start>"]), ("<end>", words["<end>"])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=24,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        bos_token="<start>",
+        eos_token="<end>",
+    )
+
+
+def build_text_encoder(tokenizer: PreTrainedTokenizerFast) -> CLIPTextModel:
+    """Two transformer layers over word vectors, 96 wide."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=WIDTH,
+            intermediate_size=2 * WIDTH,
+            projection_dim=WIDTH,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=tokenizer.model_max_length,
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    )
+
+
+def build_unet() -> UNet2DConditionModel:
+    """7.4 M parameters; attention at 16 and 8 cells."""
+    return UNet2DConditionModel(
+        sample_size=LATENT,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=(64, 96, 160),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def build_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
+    """A copy of the encoder that reads a depth picture of 8x the latent's size."""
+    return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 16, 32, 64))
+
+
+def build_vae() -> AutoencoderKL:
+    """8x smaller, four channels, convolutions only: what it does to a patch does not depend on the rest."""
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(24, 48, 96, 96),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=PIXELS,
+        scaling_factor=1.0,
+        mid_block_add_attention=False,
+    )
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's noise levels, with v-prediction, the more forgiving target for a small model."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type="v_prediction",
+        timestep_spacing="leading",
+    )
+
+
+def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dtype = torch.float16) -> None:
+    """Write parts (any of unet, controlnet, vae, text_encoder) and the rest of a diffusers folder, safetensors."""
+    for name, part in parts.items():
+        copy = type(part).from_config(part.config) if name != "text_encoder" else type(part)(part.config)
+        copy.load_state_dict(part.state_dict())
+        copy.to(dtype).save_pretrained(folder / name, safe_serialization=True, max_shard_size="14MB")
+    build_tokenizer().save_pretrained(folder / "tokenizer")
+    build_scheduler().save_pretrained(folder / "scheduler")
+    index = {
+        "_class_name": "StableDiffusionControlNetPipeline",
+        "controlnet": ["diffusers", "ControlNetModel"],
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    advice = {"guidance": 4.0, "negative_prompt": "", "prompt_prefix": "", "steps": 30}
+    (folder / "texsync.json").write_text(json.dumps(advice, indent=2) + "\n")
+
+
+def load_parts(folder: Path, names: tuple[str, ...]) -> dict[str, torch.nn.Module]:
+    """Read trained parts back in fp32."""
+    kinds = {
+        "unet": UNet2DConditionModel,
+        "controlnet": ControlNetModel,
+        "vae": AutoencoderKL,
+        "text_encoder": CLIPTextModel,
+    }
+    return {
+        name: kinds[name].from_pretrained(folder / name, use_safetensors=True, torch_dtype=torch.float32)
+        for name in names
+    }

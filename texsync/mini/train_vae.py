@@ -1,0 +1,110 @@
+"""Train mini's autoencoder: `python -m texsync.mini.train_vae --work DIR --minutes 20`. Resumes from DIR."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.utils import save_image
+
+from .data import make_batch
+from .models import build_vae, load_parts, save_folder
+from .shapes import shots
+
+
+def turn(x: Tensor, k: int) -> Tensor:
+    """One of the eight flips and quarter turns of a square picture, k in 0..7."""
+    return torch.rot90(x.flip(-1) if k >= 4 else x, k % 4, (-2, -1))
+
+
+def losses(vae, picture: Tensor, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Reconstruction of the turned picture from the turned latent, and the latent's divergence from N(0, 1)."""
+    posterior = vae.encode(picture * 2 - 1).latent_dist
+    latent = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=generator).to(
+        posterior.mean.device
+    )
+    # decoding turned latents makes the model equivariant, so views that turn a picture are legitimate
+    answer = vae.decode(turn(latent, k)).sample.float() * 0.5 + 0.5
+    target = turn(picture, k)
+    value = functional.l1_loss(answer, target) + 0.5 * (answer - target).square().mean().sqrt()
+    edges = sum(functional.l1_loss(answer.diff(dim=d), target.diff(dim=d)) for d in (-1, -2))
+    divergence = 0.5 * (posterior.mean**2 + posterior.var - 1 - posterior.logvar).float().mean()
+    return value + edges, divergence
+
+
+def whiten(vae, pictures: Tensor) -> None:
+    """Fold scale and shift into the convolutions next to the latent, so that it is N(0, 1) and needs no factor."""
+    with torch.no_grad():
+        latent = vae.encode(pictures * 2 - 1).latent_dist.mean
+        mean, std = latent.mean((0, 2, 3)), latent.std((0, 2, 3))
+        inside, outside = vae.quant_conv, vae.post_quant_conv
+        channels = len(mean)
+        outside.bias += outside.weight[:, :, 0, 0] @ mean
+        outside.weight *= std[None, :, None, None]
+        inside.weight[:channels] /= std[:, None, None, None]
+        inside.bias[:channels] = (inside.bias[:channels] - mean) / std
+        inside.bias[channels:] -= 2 * std.log()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--crop", type=int, default=64)
+    parser.add_argument("--shots", type=int, default=600)
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--divergence", type=float, default=3e-4)
+    parser.add_argument("--decoder-only", action="store_true", help="keep the latents that a UNet has learnt")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.manual_seed(options.seed)
+    resume = (options.work / "vae").exists()
+    vae = (load_parts(options.work, ("vae",))["vae"] if resume else build_vae()).to(device)
+    vae.encoder.requires_grad_(not options.decoder_only)
+    vae.quant_conv.requires_grad_(not options.decoder_only)
+    optimizer = torch.optim.AdamW([p for p in vae.parameters() if p.requires_grad], options.lr, weight_decay=0.0)
+    rng, generator = random.Random(options.seed), torch.Generator().manual_seed(options.seed)
+    pool = shots(options.shots, 256, seed=options.seed + 1)
+    start, step, shown = time.time(), 0, 0.0
+    while (done := (time.time() - start) / (60 * options.minutes)) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = options.lr * min(1.0, (step + 1) / 100) * max(0.02, 1 - done)
+        batch = make_batch(pool, options.batch, options.crop, rng)
+        with torch.autocast(device, torch.bfloat16):
+            picture_loss, divergence = losses(vae, batch.pictures.to(device), rng.randrange(8), generator)
+        (picture_loss + options.divergence * divergence).backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        step += 1
+        if step % 50 == 0:
+            print(f"{time.time() - start:6.0f}s step {step} loss {picture_loss:.4f} kl {divergence:.3f}", flush=True)
+        if time.time() - shown > 240:
+            shown = time.time()
+            _checkpoint(vae, pool, options.work, options.decoder_only, final=False)
+    _checkpoint(vae, pool, options.work, options.decoder_only, final=True)
+
+
+def _checkpoint(vae, pool, work: Path, keep_latents: bool, final: bool) -> None:
+    batch = make_batch(pool, 12, 256, random.Random(99))
+    device = next(vae.parameters()).device
+    pictures = batch.pictures.to(device)
+    if final and not keep_latents:
+        whiten(vae, pictures)
+    with torch.no_grad():
+        answer = vae.decode(vae.encode(pictures * 2 - 1).latent_dist.mean).sample * 0.5 + 0.5
+    error = (answer.clamp(0, 1) - pictures).square().mean()
+    print(f"psnr {-10 * error.log10():.2f} dB", flush=True)
+    save_folder(work, {"vae": vae}, torch.float32)
+    save_image(torch.cat([pictures, answer.clamp(0, 1)]), work / "vae.png", nrow=12)
+
+
+if __name__ == "__main__":
+    main()
