@@ -74,10 +74,14 @@ class Schedule:
                 "a noise schedule has levels outside (0, 1)", "use a model whose last level keeps some signal"
             )
         if self.spacing not in SPACINGS:
-            raise InputError(f"unknown timestep spacing {self.spacing!r}", f"use one of {', '.join(SPACINGS)}")
+            raise InputError(
+                f"unknown timestep spacing {self.spacing!r}", f"use one of {', '.join(SPACINGS)}"
+            )
 
     @classmethod
-    def scaled_linear(cls, start: float = 0.00085, end: float = 0.012, length: int = 1000, **options) -> Schedule:
+    def scaled_linear(
+        cls, start: float = 0.00085, end: float = 0.012, length: int = 1000, **options
+    ) -> Schedule:
         """Stable Diffusion's levels: betas whose roots are evenly spaced from start to end."""
         betas = torch.linspace(start**0.5, end**0.5, length, dtype=torch.float64) ** 2
         return cls(tuple((1 - betas).cumprod(0).tolist()), **options)
@@ -95,7 +99,9 @@ class Schedule:
         else:
             chosen = [round((length - 1) * i / max(steps - 1, 1)) for i in reversed(range(steps))]
         if chosen[0] >= length:
-            raise InputError(f"{steps} steps would start at timestep {chosen[0]} of {length}", "take one step less")
+            raise InputError(
+                f"{steps} steps would start at timestep {chosen[0]} of {length}", "take one step less"
+            )
         return chosen
 
     def spans(self, steps: int) -> list[Span]:

@@ -24,5 +24,7 @@ def make(name: str, **options) -> Coupling:
     takes = [field.name for field in fields(COUPLINGS[name])]  # type: ignore[arg-type]
     for option in options:
         if option not in takes:
-            raise InputError(f"coupling {name!r} has no {option}", f"it takes {', '.join(takes) or 'no options'}")
+            raise InputError(
+                f"coupling {name!r} has no {option}", f"it takes {', '.join(takes) or 'no options'}"
+            )
     return COUPLINGS[name](**options)

@@ -43,9 +43,13 @@ class SyncSDE(Coupling):
         if not (math.isfinite(self.strength) and self.strength >= 0):
             raise InputError(f"strength is {self.strength}", "give a number >= 0; 0 switches coupling off")
         if self.integrator not in INTEGRATORS:
-            raise InputError(f"unknown integrator {self.integrator!r}", f"use one of {', '.join(INTEGRATORS)}")
+            raise InputError(
+                f"unknown integrator {self.integrator!r}", f"use one of {', '.join(INTEGRATORS)}"
+            )
         if self.memory is not None and self.memory < 1:
-            raise InputError(f"memory is {self.memory}", "give how many earlier views are heard, 1 or more, or None")
+            raise InputError(
+                f"memory is {self.memory}", "give how many earlier views are heard, 1 or more, or None"
+            )
         if self.pick not in PICKS:
             raise InputError(f"unknown pick {self.pick!r}", f"use one of {', '.join(PICKS)}")
         check_until(self.until)

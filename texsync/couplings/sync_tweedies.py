@@ -24,5 +24,7 @@ class SyncTweedies(Coupling):
         x0 = span.tweedie(x, eps)
         if span.frac > self.until:
             x0 = views.agree(x0)
-            eps = span.eps_from(x, x0)  # the paper's step keeps x and lets the noise follow from the agreed x0
+            eps = span.eps_from(
+                x, x0
+            )  # the paper's step keeps x and lets the noise follow from the agreed x0
         return span.ddim(x0, eps), z

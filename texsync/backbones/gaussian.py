@@ -1,0 +1,59 @@
+"""A model whose answers are known in closed form: pictures drawn from a Gaussian. The laws are tested on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..schedule import Schedule, Span
+from .base import Backbone, Predictor
+
+
+class Gaussian(Backbone):
+    """Pictures are N(means[prompt], cov), so the best guess of the noise is exact.
+
+    means: prompt -> (C, h, w).  cov: (D, D) with D = C h w, shared by all prompts.  Computes in float64.
+    One latent cell is one pixel; a picture's value v in [0, 1] is the latent 4 v - 2, first three channels.
+    """
+
+    scale = 1
+
+    def __init__(self, means: Mapping[str, Tensor], cov: Tensor, schedule: Schedule | None = None):
+        self.schedule = schedule or Schedule.scaled_linear()
+        self.means = {prompt: mean.double() for prompt, mean in means.items()}
+        self.latent_channels, self.native_size, _ = next(iter(means.values())).shape
+        self.variances, self.axes = torch.linalg.eigh(cov.double())
+
+    def predictor(self, prompts, negatives, control, *, guidance, control_scale, chunk) -> Predictor:
+        """See `Backbone.predictor`; control is ignored.  Raises InputError on a prompt without a mean."""
+        wanted, unwanted = self._means(prompts), self._means(negatives)
+
+        def predict(x: Tensor, span: Span) -> Tensor:
+            parts = [slice(i, i + chunk) for i in range(0, len(x), chunk)]
+            positive = torch.cat([self.eps(x[part], wanted[part], span) for part in parts])
+            negative = torch.cat([self.eps(x[part], unwanted[part], span) for part in parts])
+            return (negative + guidance * (positive - negative)).to(x.dtype)
+
+        return predict
+
+    def eps(self, x: Tensor, mean: Tensor, span: Span) -> Tensor:
+        """E[noise | x] = sqrt(1-a) (a cov + (1-a) I)^-1 (x - sqrt(a) mean); all (N, C, h, w), float64."""
+        off = (x.double() - math.sqrt(span.alpha) * mean).flatten(1) @ self.axes
+        spread = span.alpha * self.variances + (1 - span.alpha)
+        return (math.sqrt(1 - span.alpha) * (off / spread) @ self.axes.T).view(x.shape)
+
+    def encode(self, images: Tensor) -> Tensor:
+        return 4 * images.double() - 2
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return ((latents[:, :3] + 2) / 4).clamp(0, 1)
+
+    def _means(self, prompts: Sequence[str]) -> Tensor:
+        for prompt in prompts:
+            if prompt not in self.means:
+                raise InputError(f"no mean for the prompt {prompt!r}", f"use one of {', '.join(self.means)}")
+        return torch.stack([self.means[prompt] for prompt in prompts])

@@ -1,0 +1,14 @@
+"""Pictures of one canvas: what every view shows, and what all of them say about a cell."""
+
+from .base import PICKS as PICKS
+from .base import Prefix as Prefix
+from .base import Views as Views
+from .base import lookup as lookup
+from .noise import noise as noise
+from .noise import shared_noise as shared_noise
+from .plane import flip as flip
+from .plane import identity as identity
+from .plane import rotations as rotations
+from .plane import stack as stack
+from .plane import windows as windows
+from .surface import surface_views as surface_views

@@ -1,0 +1,202 @@
+"""N pictures of one canvas, written once for every kind of picture.
+
+Every pixel looks at exactly one cell of the canvas: nearest lookup, never interpolation, because a weighted mean
+of independent noise has less variance than the model expects.  So `f` is a sparse matrix with one entry a row,
+and all else follows from it and from a second one that says whom each cell believes.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from ..errors import InputError
+
+PICKS = ("mean", "best")
+
+
+class Lookup:
+    """A fixed sparse matrix on tensors; moved once per dtype and device.
+
+    Called with columns (cols, C) it returns (rows, C) in the same dtype, computed in float32 at least.
+    """
+
+    def __init__(self, matrix: sparse.csr_array) -> None:
+        self.matrix = sparse.csr_array(matrix)
+        self._moved: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
+    def __call__(self, columns: Tensor) -> Tensor:
+        work = torch.promote_types(columns.dtype, torch.float32)
+        return (self._on(work, columns.device) @ columns.to(work)).to(columns.dtype)
+
+    def _on(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        if (dtype, device) not in self._moved:
+            m = self.matrix
+            begins, columns = (torch.as_tensor(part.astype(np.int64)) for part in (m.indptr, m.indices))
+            values = torch.as_tensor(m.data, dtype=dtype)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
+                made = torch.sparse_csr_tensor(begins, columns, values, m.shape, check_invariants=True)
+            self._moved[dtype, device] = made.to(device)
+        return self._moved[dtype, device]
+
+
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """What earlier views already show to each pixel.
+
+    matrix: (P, P), one row per pixel, weights that add up to 1 in size, or nothing.
+    known: (N, 1, h, w), 1.0 where an earlier view has said something, else 0.0.
+    """
+
+    matrix: sparse.csr_array
+    known: Tensor
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return Lookup(self.matrix)
+
+    def told(self, x: Tensor) -> Tensor:
+        """Pictures x (N, C, h, w) to what each is told by the ones before it, same shape; 0 where not known."""
+        return to_pictures(self._lookup(to_columns(x)), (len(x), *x.shape[2:]))
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """N pictures of one canvas.
+
+    Shapes: canvas z (C, *canvas) with K cells; pictures x (N, C, h, w) with P = N h w pixels in the order (n, y, x).
+    look: (P, K) sparse, one entry a row, 1, or -1 where a view shows the canvas negated.
+    merge: (K, P) sparse, how much each cell believes each pixel, >= 0 up to the sign of a negating view;
+    rows need not add up to anything.
+    shape: (N, h, w).  canvas: a tuple of ints with product K.
+    Families of views are functions that return one of these: see `lookup`.
+    """
+
+    look: sparse.csr_array
+    merge: sparse.csr_array
+    shape: tuple[int, int, int]
+    canvas: tuple[int, ...]
+    _prefixes: dict[tuple[int | None, str], Prefix] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        pixels, cells = math.prod(self.shape), math.prod(self.canvas)
+        assert self.look.shape == (pixels, cells) and self.merge.shape == (cells, pixels)
+        assert (np.diff(self.look.indptr) == 1).all(), "every pixel looks at exactly one cell"
+
+    def f(self, z: Tensor) -> Tensor:
+        """Look: canvas (C, *canvas) to pictures (N, C, h, w)."""
+        return to_pictures(self._look(z.flatten(1).T), self.shape)
+
+    def spread(self, x: Tensor) -> Tensor:
+        """Adjoint of `f`: add every pixel onto the cell that it shows."""
+        return self._canvas(self._spread(to_columns(x)))
+
+    def f_inv(self, x: Tensor) -> Tensor:
+        """Merge: the believed mean of what the pictures say about each cell; 0 where none is believed."""
+        return self._canvas(self._merge(to_columns(x)))
+
+    def agree(self, x: Tensor) -> Tensor:
+        """Merge and look again; pixels whose cell nobody is believed about keep their own value."""
+        return torch.where(self.seen.to(x.device), self.f(self.f_inv(x)), x)
+
+    @property
+    def covered(self) -> Tensor:
+        """Which cells somebody is believed about, bool, shape `canvas`."""
+        return torch.as_tensor(_row_sizes(self.merge) > 0).view(self.canvas)
+
+    @cached_property
+    def seen(self) -> Tensor:
+        """Which pixels look at a covered cell, bool (N, 1, h, w)."""
+        cells = self.covered.flatten()[torch.as_tensor(self.look.indices.astype(np.int64))]
+        return cells.view(self.shape)[:, None]
+
+    def prefix(self, memory: int | None = None, pick: str = "mean") -> Prefix:
+        """What pixels of view i are told by views i - memory ... i - 1 (all earlier ones if None), one matrix.
+
+        pick: "mean" weighs the earlier views by belief; "best" takes one pixel of the view with most belief (the
+        earliest of equals), so that noise keeps its variance.  Made once, then kept: geometry does not move.
+        """
+        if (memory, pick) not in self._prefixes:
+            self._prefixes[memory, pick] = self._compile(memory, pick)
+        return self._prefixes[memory, pick]
+
+    def _compile(self, memory: int | None, pick: str) -> Prefix:
+        if pick not in PICKS or (memory is not None and memory < 1):
+            raise InputError(
+                f"memory {memory} with pick {pick!r}", f"give memory >= 1 or None, pick in {PICKS}"
+            )
+        pixels = math.prod(self.shape[1:])
+        heard = (self.look @ self.merge).tocoo()
+        back = heard.row // pixels - heard.col // pixels  # how many views ago
+        keep = (back > 0) & (back <= (memory or len(self.look.indices))) & (heard.data != 0)
+        row, col, data = heard.row[keep], heard.col[keep], heard.data[keep]
+        if pick == "best":
+            best = _best(row, col, np.abs(data), pixels)
+            row, col, data = row[best], col[best], data[best]
+        matrix = _normalised(sparse.csr_array((data, (row, col)), shape=heard.shape))
+        known = torch.as_tensor(np.diff(matrix.indptr) > 0, dtype=torch.float32)
+        return Prefix(matrix, known.view(self.shape)[:, None])
+
+    def _canvas(self, columns: Tensor) -> Tensor:
+        return columns.T.reshape(-1, *self.canvas)
+
+    @cached_property
+    def _look(self) -> Lookup:
+        return Lookup(self.look)
+
+    @cached_property
+    def _spread(self) -> Lookup:
+        return Lookup(self.look.T)
+
+    @cached_property
+    def _merge(self) -> Lookup:
+        return Lookup(_normalised(self.merge))
+
+
+def lookup(cells: np.ndarray, canvas: tuple[int, ...], sign: np.ndarray | None = None) -> Views:
+    """Views from a table: pixel (n, y, x) shows cell cells[n, y, x], and each cell believes its pixels equally.
+
+    cells: (N, h, w) ints, row-major indices into canvas.  sign: (N, h, w) of 1 and -1; None is 1 everywhere.
+    """
+    pixels, count = cells.size, math.prod(canvas)
+    data = np.ones(pixels) if sign is None else np.asarray(sign, float).ravel()
+    look = sparse.csr_array((data, cells.ravel(), np.arange(pixels + 1)), shape=(pixels, count))
+    return Views(look, sparse.csr_array(look.T), cells.shape, canvas)
+
+
+def to_columns(x: Tensor) -> Tensor:
+    """Pictures (N, C, h, w) to one row per pixel, (N h w, C)."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def to_pictures(columns: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """One row per pixel, (N h w, C), to pictures (N, C, h, w)."""
+    return columns.view(*shape, -1).permute(0, 3, 1, 2).contiguous()
+
+
+def _row_sizes(matrix: sparse.csr_array) -> np.ndarray:
+    return np.asarray(abs(matrix).sum(axis=1)).ravel()
+
+
+def _normalised(matrix: sparse.csr_array) -> sparse.csr_array:
+    """Every row divided by its size, so that it takes a mean; empty rows stay empty."""
+    sizes = _row_sizes(matrix)
+    scale = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+    return sparse.csr_array(sparse.diags_array(scale) @ matrix)
+
+
+def _best(row: np.ndarray, col: np.ndarray, belief: np.ndarray, pixels: int) -> np.ndarray:
+    """Which entries to keep so that each row hears one pixel: the first of the view it believes most."""
+    views = col.max(initial=0) // pixels + 1
+    _, group = np.unique(row * views + col // pixels, return_inverse=True)
+    total = np.bincount(group, belief)[group] if len(row) else belief
+    order = np.lexsort((col, -total, row))
+    return order[np.unique(row[order], return_index=True)[1]]

@@ -1,0 +1,180 @@
+"""Views of a textured surface: latent pixels look at texels, texels believe the views that see them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy import sparse
+from scipy.spatial import cKDTree
+from torch.nn import functional
+
+from ..errors import InputError
+from .base import Views
+
+if TYPE_CHECKING:
+    from ..surface.pixels import Pixels
+
+SPACES = ("surface", "uv")
+
+
+def surface_views(
+    pixels: Pixels,
+    fine: Pixels,
+    texels: int,
+    *,
+    facing_cutoff_deg: float = 80.0,
+    exponent: float = 1.0,
+    space: str = "surface",
+    inside: float = 1.0,
+    reach: float = 2.0,
+) -> Views:
+    """N pictures of one texture, compiled once for the whole run.
+
+    pixels: what every latent pixel sees.  fine: the same cameras a whole number of times finer, for the depth
+    test and the silhouette.  texels: side of the latent texture; its cells are the texels that some pixel hits,
+    by row from v = 0, then one private cell per background pixel, which no other view knows.
+
+    `f` is nearest lookup.  In `f_inv` a texel that view j hits takes the mean of those pixels; one that j sees
+    between its pixels takes what j says about the nearest texel that it hits (Voronoi filling); views are
+    weighed by cos(normal, line of sight)^exponent (SyncSDE, Eq. 19; its code has exponent 1).
+    facing_cutoff_deg: steeper sights have no say, in (0, 90].  space: where "nearest" is measured, on the 3-D
+    "surface" or, as in the paper, in "uv", where neighbours on the map need not be neighbours on the mesh.
+    inside: share of a latent pixel that must lie on the object for it to be believed, in [0, 1]; 1 drops the
+    silhouette, whose latents mix in the background.  reach: a view whose nearest hit is further than so many
+    latent pixels from a texel has no say there, so that a thin strap is not told the colour of the bag behind it.
+    Overlapping UVs: a texel stands where its first pixel is, and all pixels that hit it share its value.
+    Raises InputError on other values, or when `fine` is not a multiple of `pixels`.
+    """
+    _check(pixels, fine, texels, facing_cutoff_deg, exponent, space, inside, reach)
+    limit = math.cos(math.radians(facing_cutoff_deg))
+    cell, first = _cells(pixels, texels)
+    table = _table(pixels, fine, cell, limit, exponent, space, inside)
+    belief, spot = _sights(pixels, fine, first, limit, exponent)
+
+    merge = _private(cell, len(first))
+    for view in range(len(belief)):
+        texel = _Texels(table.place[first], belief[view], spot[view])
+        merge = merge + _voice(table, texel, table.view == view, reach, merge.shape)
+    look = sparse.csr_array((np.ones(len(cell)), cell, np.arange(len(cell) + 1)), shape=merge.shape[::-1])
+    return Views(look, merge, tuple(pixels.mask.shape), (merge.shape[0],))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """All P pixels, flat: their view, the cell they show, where they are and how much they are believed."""
+
+    view: np.ndarray  # (P,)
+    cell: np.ndarray  # (P,)
+    place: np.ndarray  # (P, 3) or (P, 2), where "nearest" is measured
+    centre: np.ndarray  # (P, 2) column and row in their picture, latent pixels
+    belief: np.ndarray  # (P,) cos^exponent, 0 for those that have no say
+
+
+@dataclass(frozen=True)
+class _Texels:
+    """The T shared cells as one view sees them."""
+
+    place: np.ndarray  # (T, 3) or (T, 2)
+    belief: np.ndarray  # (T,) cos^exponent, 0 where the view does not see the texel
+    spot: np.ndarray  # (T, 2) where they fall in the view's picture, latent pixels
+
+
+def _voice(table: _Table, texel: _Texels, own: np.ndarray, reach: float, shape: tuple[int, int]):
+    """What one view says: its (K, P) part of `merge`.  own: (P,) bool, its pixels."""
+    (speakers,) = np.nonzero(own & (table.belief > 0))
+    if not len(speakers):
+        return sparse.csr_array(shape)
+    mean = _means(table.cell, speakers, shape)
+    source, belief = np.zeros(len(texel.place), np.int64), np.zeros(len(texel.place))
+    (seen,) = np.nonzero(texel.belief)
+    near = speakers[cKDTree(table.place[speakers]).query(texel.place[seen])[1]]
+    close = np.linalg.norm(texel.spot[seen] - table.centre[near], axis=1) <= reach
+    source[seen], belief[seen] = near, close * texel.belief[seen]
+    # a view knows what it hits, wherever the texel's first pixel is and whatever the depth test says
+    hit, at = np.unique(table.cell[speakers], return_index=True)
+    source[hit], belief[hit] = speakers[at], (mean @ table.belief)[hit]
+    (rows,) = np.nonzero(belief)
+    said = sparse.diags_array(belief[rows]) @ mean[table.cell[source[rows]]]
+    place = sparse.csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(shape[0], len(rows)))
+    return place @ said
+
+
+def _means(cell: np.ndarray, speakers: np.ndarray, shape: tuple[int, int]):
+    """(K, P) sparse: the mean of the speakers that hit each cell."""
+    count = np.bincount(cell[speakers], minlength=shape[0])
+    rows = cell[speakers]
+    return sparse.csr_array((1.0 / count[rows], (rows, speakers)), shape=shape)
+
+
+def _private(cell: np.ndarray, shared: int):
+    """(K, P) sparse: every background pixel is believed about its own cell."""
+    (alone,) = np.nonzero(cell >= shared)
+    return sparse.csr_array(
+        (np.ones(len(alone)), (cell[alone], alone)), shape=(shared + len(alone), len(cell))
+    )
+
+
+def _cells(pixels: Pixels, texels: int) -> tuple[np.ndarray, np.ndarray]:
+    """The cell each pixel shows (P,), and the first pixel of each of the T shared cells (T,)."""
+    on = _flat(pixels.mask)
+    column, row = np.clip(np.floor(_flat(pixels.uv, 2) * texels), 0, texels - 1).astype(np.int64).T
+    _, first, shared = np.unique((row * texels + column)[on], return_index=True, return_inverse=True)
+    cell = np.zeros(len(on), np.int64)
+    cell[on] = shared
+    cell[~on] = len(first) + np.arange((~on).sum())
+    return cell, np.nonzero(on)[0][first]
+
+
+def _table(pixels: Pixels, fine: Pixels, cell, limit, exponent, space, inside) -> _Table:
+    count, size, _ = pixels.mask.shape
+    view, row, column = np.unravel_index(np.arange(len(cell)), (count, size, size))
+    share = functional.avg_pool2d(fine.mask.float(), fine.size // size)
+    facing = _flat(pixels.facing)
+    believed = _flat(pixels.mask) & (_flat(share) >= inside) & (facing >= limit)
+    place = _flat(pixels.position, 3) if space == "surface" else _flat(pixels.uv, 2)
+    centre = np.stack([column, row], axis=1) + 0.5
+    return _Table(view, cell, place, centre, np.where(believed, facing**exponent, 0.0))
+
+
+def _sights(pixels: Pixels, fine: Pixels, first: np.ndarray, limit: float, exponent: float):
+    """How much each view believes its sight of each texel (N, T), and where it sees it (N, T, 2) in latent pixels."""
+    from ..surface.pixels import camera_positions, visible
+
+    at = torch.as_tensor(first, device=pixels.position.device)
+    point, normal = (part.reshape(-1, 3)[at] for part in (pixels.position, pixels.normal))
+    seen, facing, where = visible(fine, point, normal)
+    # normals are turned to the camera that hit the texel: a sheet's other side is not what this view sees
+    front = (normal * (camera_positions(fine.cameras, point[None]) - point)).sum(-1) > 0
+    facing = facing.double()
+    belief = torch.where(seen & front & (facing >= limit), facing**exponent, 0.0)
+    return belief.cpu().numpy(), (where[..., :2] * (pixels.size / fine.size)).cpu().numpy()
+
+
+def _flat(values: torch.Tensor, channels: int = 0) -> np.ndarray:
+    """(N, S, S) to (P,), or (N, S, S, channels) to (P, channels)."""
+    array = values.cpu().numpy()
+    array = array.reshape(-1, channels) if channels else array.ravel()
+    return array if array.dtype == bool else array.astype(np.float64)
+
+
+def _check(pixels: Pixels, fine: Pixels, texels, facing_cutoff_deg, exponent, space, inside, reach) -> None:
+    if fine.cameras != pixels.cameras or fine.size % pixels.size:
+        raise InputError(
+            f"views of {pixels.size} and {fine.size} pixels do not fit",
+            "use the same cameras, one size a multiple",
+        )
+    wanted = {
+        "texels": (texels, texels >= 1, "1 or more"),
+        "facing_cutoff_deg": (facing_cutoff_deg, 0 < facing_cutoff_deg <= 90, "degrees in (0, 90]"),
+        "exponent": (exponent, 0 <= exponent < math.inf, "a number >= 0"),
+        "space": (space, space in SPACES, f"one of {', '.join(SPACES)}"),
+        "inside": (inside, 0 <= inside <= 1, "a share in [0, 1]"),
+        "reach": (reach, reach >= 0, "latent pixels, >= 0"),
+    }
+    for name, (value, good, remedy) in wanted.items():
+        if not good:
+            raise InputError(f"{name} is {value}", f"give {remedy}")
