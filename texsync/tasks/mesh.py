@@ -1,0 +1,229 @@
+"""Texture a mesh from a prompt: ten depth-conditioned views of one surface, denoised in step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..options import MeshOptions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..backbones.base import Predictor
+    from ..backbones.diffusion import DiffusionBackbone
+    from ..couplings import Coupling
+    from ..schedule import Span
+    from ..surface.cameras import Camera
+    from ..surface.load import Loaded
+    from ..surface.pixels import Pixels
+    from ..surface.texture import Texture
+    from ..surface.types import Surface
+    from ..views import Views
+
+Progress = Callable[[str, int, int, "Callable[[], Tensor] | None"], None]
+"""(stage, step, total, preview) -> None; preview() decodes what the views show now, (N, 3, S, S) in [0, 1].
+Raise errors.Cancelled (or KeyboardInterrupt) from it to stop the run."""
+
+LATENT_TEXELS = 16  # per latent pixel along a side: 1536 texels for 96 latent pixels, as the reference has it
+
+
+@dataclass
+class TexturedMesh:
+    """A mesh with its new texture.
+
+    mesh: trimesh scene, the input as it was but for the texture.  texture: (S, S, 3) uint8, row 0 on top (v = 1).
+    views: (N, 3, s, s) in [0, 1], the pictures the texture was made from.  condition: (N, 3, s, s), what the
+    ControlNet read.  report: every option, timings in seconds, versions; what `run.json` holds.
+    """
+
+    loaded: Loaded
+    surface: Surface
+    baked: Texture
+    views: Tensor
+    condition: Tensor
+    pixels: Pixels
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def texture(self):
+        return self.baked.image
+
+    @property
+    def mesh(self):
+        from ..surface.save import textured_scene
+
+        return textured_scene(self.loaded, self.surface, self.baked)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False, preview: bool = False) -> Path:
+        """Write model, texture and pictures into `folder`, all of it or nothing; see `tasks.outputs`.
+
+        Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
+        """
+        from .outputs import save_result
+
+        return save_result(self, Path(folder), overwrite=overwrite, preview=preview)
+
+
+def texture_mesh(
+    mesh: Any, prompt: str, *, on_progress: Progress | None = None, **options: Any
+) -> TexturedMesh:
+    """Paint a texture that fits the prompt on a mesh.
+
+    mesh: path of an OBJ, GLB, glTF, PLY, STL or OFF file, or a trimesh Trimesh or Scene.
+    prompt: what the surface should look like.  on_progress: see `Progress`.
+    options: seed, steps, strength, coupling, integrator, model, controlnet, texture_size, view_size, uvs, device,
+    dtype, chunk, negative, guidance, control_scale, view_order, up, front, noise; see `options.MeshOptions`, which has
+    their defaults, units and ranges.
+    Raises InputError on anything that the caller can put right, before any weights load where possible.
+    Source: SyncSDE (CVPR 2025), section 3.3.4 and Eq. 18-19.
+    """
+    return Job(MeshOptions(prompt, **options), on_progress or (lambda *_: None)).run(mesh)
+
+
+class Job:
+    """One texturing run, stage by stage."""
+
+    def __init__(self, options: MeshOptions, on_progress: Progress):
+        self.options = options
+        self.on_progress = on_progress
+        self.seconds: dict[str, float] = {}
+
+    def run(self, mesh: Any) -> TexturedMesh:
+        from ..surface.load import load
+        from ..surface.uv import prepare
+
+        options = self.options
+        with self.stage("mesh"):
+            loaded = load(mesh, up=options.up, front=options.front)
+            surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
+        with self.stage("model"):
+            backbone = self.backbone()
+        with self.stage("geometry"):
+            pixels, condition, views = self.geometry(surface, backbone)
+        with self.stage("denoise"):
+            latents = self.denoise(backbone, views, condition, pixels.cameras)
+        with self.stage("decode"):
+            pictures = backbone.decode(latents).float().cpu()
+        with self.stage("texture"):
+            baked = self.bake(surface, pixels, pictures)
+        return TexturedMesh(loaded, surface, baked, pictures, condition.cpu(), pixels, self.report(backbone))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Announce a stage and time it."""
+        start = time.perf_counter()
+        self.on_progress(name, 0, 1, None)
+        yield
+        self.on_progress(name, 1, 1, None)
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+    def backbone(self) -> DiffusionBackbone:
+        from ..backbones.diffusion import load_diffusion
+
+        options = self.options
+        backbone = load_diffusion(
+            options.model, options.controlnet, device=options.device, dtype=options.dtype
+        )
+        backbone.schedule.spans(self.steps(backbone))  # refuses step counts before the work starts
+        return backbone
+
+    def steps(self, backbone: DiffusionBackbone) -> int:
+        """The step count asked for, else the model's own."""
+        return self.options.steps if self.options.steps is not None else backbone.recommended.steps
+
+    def geometry(self, surface: Surface, backbone: DiffusionBackbone) -> tuple[Pixels, Tensor, Views]:
+        """Everything that depends on the mesh alone, compiled once: (pixels, depth condition, views)."""
+        from ..surface.cameras import ring
+        from ..surface.pixels import depth_condition, look
+        from ..views import surface_views
+
+        device = str(backbone.device)
+        size = self.options.view_size or backbone.native_size
+        _, cells, _ = backbone.latent_shape(size)
+        cameras = ring(self.options.view_order)
+        fine = look(surface, cameras, size, device)
+        coarse = look(surface, cameras, cells, device)
+        views = surface_views(coarse, fine, cells * LATENT_TEXELS)
+        return fine, depth_condition(fine), views
+
+    def coupling(self) -> Coupling:
+        from ..couplings import make
+
+        options = self.options
+        mine = {"strength": options.strength, "integrator": options.integrator}
+        return make(options.coupling, **(mine if options.coupling == "syncsde" else {}))
+
+    def denoise(
+        self, backbone: DiffusionBackbone, views: Views, condition: Tensor, cameras: tuple[Camera, ...]
+    ) -> Tensor:
+        """All views down to clean latents (N, C, h, w)."""
+        from ..sample import sample
+
+        predict = Watched(self.predictor(backbone, condition, cameras))
+        spans = backbone.schedule.spans(self.steps(backbone))
+        x = self.noise(views, backbone.latent_channels).to(backbone.device)
+        for i, (_, latents, _) in enumerate(sample(predict, views, self.coupling(), spans, x)):
+            x = latents
+            self.on_progress("denoise", i + 1, len(spans), lambda: backbone.decode(predict.clean).cpu())
+        self.calls = len(spans)
+        return x
+
+    def predictor(
+        self, backbone: DiffusionBackbone, condition: Tensor, cameras: tuple[Camera, ...]
+    ) -> Predictor:
+        from ..backbones.prompts import view_prompts
+        from ..surface.cameras import view_name
+
+        options, said = self.options, backbone.recommended
+        prompts, negatives = view_prompts(
+            options.prompt,
+            [view_name(camera) for camera in cameras],
+            prefix=said.prompt_prefix,
+            negative=said.negative_prompt if options.negative is None else options.negative,
+        )
+        return backbone.predictor(
+            prompts,
+            negatives,
+            condition if backbone.parts.controlnet is not None else None,
+            guidance=options.guidance,
+            control_scale=options.control_scale,
+            chunk=options.chunk,
+        )
+
+    def noise(self, views: Views, channels: int) -> Tensor:
+        """Where the run starts; one seed, an explicit generator."""
+        import torch
+
+        from ..views import noise, shared_noise
+
+        draw = shared_noise if self.options.noise == "shared" else noise
+        return draw(views, channels, torch.Generator().manual_seed(self.options.seed))
+
+    def report(self, backbone: DiffusionBackbone) -> dict[str, Any]:
+        """What `run.json` keeps."""
+        return {
+            **self.options.arguments(),
+            "steps": self.steps(backbone),
+            "device": str(backbone.device),
+            "dtype": str(backbone.dtype).removeprefix("torch."),
+            "backbone_calls": self.steps(backbone),
+            "seconds": self.seconds,
+        }
+
+
+class Watched:
+    """A predictor that remembers its last clean guess, which is what a preview shows."""
+
+    def __init__(self, predict: Predictor):
+        self.predict = predict
+        self.clean: Any = None
+
+    def __call__(self, x: Tensor, span: Span) -> Tensor:
+        eps = self.predict(x, span)
+        self.clean = span.tweedie(x, eps)
+        return eps
