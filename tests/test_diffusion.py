@@ -1,0 +1,486 @@
+"""The diffusers adapter computes what diffusers computes, whatever the chunk size."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    AutoencoderKL,
+    ControlNetModel,
+    DDIMScheduler,
+    StableDiffusionControlNetPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from texsync.backbones import hub, memory
+from texsync.backbones.diffusion import EMBEDDED, find_model, load_diffusion
+from texsync.backbones.folder import Recommended
+from texsync.backbones.prediction import schedule_from, to_eps
+from texsync.backbones.prompts import view_prompts
+from texsync.couplings import make
+from texsync.errors import InputError, TexsyncWarning
+from texsync.sample import sample
+from texsync.schedule import Span
+from texsync.views.plane import identity
+
+PROMPTS = ["weathered copper, front view.", "a red object", "a red copper, front view."]
+NEGATIVES = ["red", "a copper", "red"]
+SPAN = Span(t=501, alpha=0.3, alpha_next=0.5, frac=0.501)
+
+
+@pytest.fixture(scope="module")
+def backbone(tiny_model):
+    return load_diffusion(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def control():
+    return torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+
+
+def reference_eps(folder, x, t, control, scale, guidance):
+    """Guided noise by calling diffusers' models one picture at a time, as the pipeline's source does."""
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+    controlnet = ControlNetModel.from_pretrained(folder / "controlnet")
+    words = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder")
+
+    def one(i, text):
+        ids = words(text, padding="max_length", max_length=20, truncation=True, return_tensors="pt").input_ids
+        told, residuals = encoder(ids)[0], {}
+        if scale is not None:
+            down, mid = controlnet(
+                x[i : i + 1], t, told, control[i : i + 1], conditioning_scale=scale, return_dict=False
+            )
+            residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
+        return unet(x[i : i + 1], t, told, **residuals).sample
+
+    with torch.no_grad():
+        return torch.cat(
+            [
+                one(i, NEGATIVES[i]) + guidance * (one(i, PROMPTS[i]) - one(i, NEGATIVES[i]))
+                for i in range(len(x))
+            ]
+        )
+
+
+def test_eps_is_diffusers_own(backbone, tiny_model, noise, control):
+    """Guidance, text and ControlNet together equal calling the models by hand."""
+    predict = backbone.predictor(PROMPTS, NEGATIVES, control, guidance=7.5, control_scale=0.8, control_until=1)
+    expected = reference_eps(tiny_model, noise, SPAN.t, control, 0.8, 7.5)
+    torch.testing.assert_close(predict(noise, SPAN), expected, atol=2e-5, rtol=1e-4)
+    unheard = reference_eps(tiny_model, noise, SPAN.t, control, None, 7.5)
+    assert (unheard - expected).abs().max() > 1e-2  # so that the control is really in the numbers above
+
+
+def test_control_scale_runs_from_start_to_end(backbone, tiny_model, noise, control):
+    """Linear in t, off past control_until, and off means the ControlNet is not called."""
+    predict = backbone.predictor(PROMPTS, NEGATIVES, control, guidance=3.0, control_scale=(0.2, 1.0))
+    assert predict.scale_at(Span(999, 0.1, 0.2, 1.0)) == pytest.approx(0.2)
+    assert predict.scale_at(SPAN) == pytest.approx(0.2 * 0.501 + 1.0 * 0.499)
+    last = backbone.schedule.spans(30)[-1]
+    assert predict.scale_at(last) == 0.0
+    expected = reference_eps(tiny_model, noise, last.t, control, None, 3.0)
+    torch.testing.assert_close(predict(noise, last), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_scale_zero_never_calls_the_controlnet(tiny_model, noise, control):
+    """A ControlNet that is off costs nothing."""
+    backbone = load_diffusion(tiny_model)
+    predict = backbone.predictor(PROMPTS, NEGATIVES, control, guidance=3.0, control_scale=0.0)
+    calls = []
+    backbone.parts.controlnet.register_forward_hook(lambda *_: calls.append(1))
+    predict(noise, SPAN)
+    assert not calls
+
+
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+def test_chunk_does_not_matter(backbone, noise, control, guidance):
+    """One, two or three views a call: the same noise."""
+    told = [
+        backbone.predictor(PROMPTS, NEGATIVES, control, guidance=guidance, control_scale=1.0, chunk=chunk)(noise, SPAN)
+        for chunk in (1, 2, 3)
+    ]
+    for other in told[1:]:
+        torch.testing.assert_close(other, told[0], atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        backbone.decode(noise)[1:2], backbone.decode(noise[1:2]), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_guidance_one_leaves_negatives_out(backbone, noise):
+    """Half the work, and the negatives cannot be heard."""
+    other = [text + " object" for text in NEGATIVES]
+    quiet = [backbone.predictor(PROMPTS, n, None, guidance=1.0)(noise, SPAN) for n in (NEGATIVES, other)]
+    heard = [backbone.predictor(PROMPTS, n, None, guidance=2.0)(noise, SPAN) for n in (NEGATIVES, other)]
+    assert torch.equal(*quiet) and not torch.allclose(*heard)
+
+
+@pytest.mark.parametrize("which", ["tiny_model", "tiny_v_model"])
+def test_three_steps_equal_the_pipeline(which, request, noise, control):
+    """Uncoupled views end where diffusers' ControlNet pipeline ends, for eps and for v prediction."""
+    folder = request.getfixturevalue(which)
+    pipeline = StableDiffusionControlNetPipeline.from_pretrained(folder, safety_checker=None)
+    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
+    pipeline.set_progress_bar_config(disable=True)
+    expected = pipeline(
+        PROMPTS,
+        image=control,
+        negative_prompt=NEGATIVES,
+        latents=noise,
+        num_inference_steps=3,
+        guidance_scale=5.0,
+        controlnet_conditioning_scale=0.7,
+        eta=0.0,
+        output_type="latent",
+    ).images
+    backbone = load_diffusion(folder)
+    predict = backbone.predictor(
+        PROMPTS, NEGATIVES, control, guidance=5.0, control_scale=0.7, control_until=1.0, chunk=2
+    )
+    views = identity(8, 8, count=3)
+    *_, (_, x, _) = sample(predict, views, make("none"), backbone.schedule.spans(3), noise)
+    torch.testing.assert_close(x, torch.as_tensor(expected), atol=1e-3, rtol=1e-3)
+
+
+def test_decode_and_encode_are_the_autoencoder(backbone, tiny_model, noise, control):
+    """Scaling factor, range and the repeatable mode."""
+    vae = AutoencoderKL.from_pretrained(tiny_model / "vae")
+    with torch.no_grad():
+        pictures = vae.decode(noise / vae.config.scaling_factor).sample / 2 + 0.5
+        latents = vae.encode(control * 2 - 1).latent_dist.mode() * vae.config.scaling_factor
+    torch.testing.assert_close(backbone.decode(noise), pictures.clamp(0, 1), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(backbone.encode(control), latents, atol=1e-5, rtol=1e-4)
+
+
+def test_prediction_types_mean_the_same_noise(noise):
+    """eps, v and x0 of one known mixture all convert back to its noise."""
+    clean, eps, a = noise, noise.flip(0), 0.37
+    x = math.sqrt(a) * clean + math.sqrt(1 - a) * eps
+    v = math.sqrt(a) * eps - math.sqrt(1 - a) * clean
+    for kind, said in {"epsilon": eps, "v_prediction": v, "sample": clean}.items():
+        torch.testing.assert_close(to_eps(kind, x, said, a), eps, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("beta_schedule", ["linear", "scaled_linear", "squaredcos_cap_v2"])
+@pytest.mark.parametrize("zero_snr", [False, True])
+def test_schedules_are_diffusers_own(beta_schedule, zero_snr):
+    """Levels and timesteps equal DDIMScheduler's for every beta schedule."""
+    theirs = DDIMScheduler(
+        beta_schedule=beta_schedule, beta_start=0.00085, beta_end=0.012, rescale_betas_zero_snr=zero_snr,
+        steps_offset=1, set_alpha_to_one=False,
+    )  # fmt: skip
+    ours = schedule_from(theirs.config)
+    np.testing.assert_allclose(ours.alphas, theirs.alphas_cumprod, atol=1e-6)
+    theirs.set_timesteps(30)
+    assert [span.t for span in ours.spans(30)] == theirs.timesteps.tolist()
+    assert all(0 < alpha < 1 for alpha in ours.alphas)
+
+
+def test_a_missing_key_is_read_as_ddim_reads_it():
+    """An almost empty file, as old repositories have it."""
+    ours = schedule_from({"beta_schedule": "linear"})
+    theirs = DDIMScheduler()
+    np.testing.assert_allclose(ours.alphas, theirs.alphas_cumprod, atol=1e-6)
+    assert ours.final_alpha == 1.0 and ours.offset == 0
+
+
+@pytest.mark.parametrize(
+    "config", [{"beta_schedule": "exotic"}, {"timestep_spacing": "exotic"}], ids=["betas", "spacing"]
+)
+def test_unknown_schedules_are_refused(config):
+    with pytest.raises(InputError, match="exotic.*known"):
+        schedule_from(config)
+
+
+def test_half_precision_follows_full(tiny_model, noise, control):
+    """bf16 inside, float32 outside, near the same noise."""
+    eps = {}
+    for dtype in ("fp32", "bf16"):
+        backbone = load_diffusion(tiny_model, dtype=dtype)
+        eps[dtype] = backbone.predictor(PROMPTS, NEGATIVES, control, guidance=2.0)(noise, SPAN)
+        assert eps[dtype].dtype == torch.float32
+        assert backbone.decode(noise).dtype == torch.float32
+    assert (eps["bf16"] - eps["fp32"]).abs().mean() < 0.05 * eps["fp32"].abs().mean()
+
+
+def test_view_prompts_follow_the_paper():
+    """Prefix, suffix, and the front told away from every other view."""
+    positive, negative = view_prompts("a turtle.", ["front", "side", ""], prefix="Best ", negative="blurry.")
+    assert positive == ["Best a turtle, front view.", "Best a turtle, side view.", "Best a turtle."]
+    assert negative == ["blurry.", "blurry, front view.", "blurry, front view."]
+    assert view_prompts("x", ["back"])[1] == ["front view."]
+
+
+def test_words_that_are_not_read_are_named(backbone):
+    """What is cut and what is unknown, each once, and nothing for a prompt that is understood."""
+    with pytest.warns(TexsyncWarning, match="not read: 'red copper'"):
+        backbone.text.warn(["a " * 18 + "red copper"])
+    with pytest.warns(TexsyncWarning, match="does not know: quiz, 42; use"):
+        backbone.text.warn(["a quiz 42", "quiz copper"])
+    assert not backbone.text.unknown_words("weathered copper, front view.")
+    assert not backbone.text.cut_words("a " * 18)
+
+
+def test_recommendations_come_from_the_folder(tiny_model, tmp_path):
+    """texsync.json overrides the paper's values one by one, and is checked."""
+    assert load_diffusion(tiny_model).recommended == Recommended(view_size=32)
+    folder = copy(tiny_model, tmp_path)
+    (folder / "texsync.json").write_text('{"guidance": 4, "control_scale": [1.0, 1.0]}')
+    assert load_diffusion(folder).recommended == Recommended(guidance=4, control_scale=(1.0, 1.0))
+    for wrong in ('{"guidence": 4}', '{"guidance": "4"}', '{"control_scale": 1}', "[]", "{"):
+        (folder / "texsync.json").write_text(wrong)
+        with pytest.raises(InputError, match=r"texsync\.json"):
+            load_diffusion(folder)
+
+
+def test_the_latent_shape_is_checked(backbone):
+    """Views must halve evenly down to the UNet's floor."""
+    assert backbone.latent_shape(32) == (4, 8, 8)
+    with pytest.raises(InputError, match="view size 30 is not a multiple of 8; use e.g. 32"):
+        backbone.latent_shape(30)
+
+
+def copy(folder, place):
+    return shutil.copytree(folder, place / "copy", dirs_exist_ok=True)
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def rename_to_pickle(folder):
+    file = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    file.rename(file.with_suffix(".bin"))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+SAFE = "diffusion_pytorch_model.safetensors"
+WRONG = {
+    "no index": (lambda f: (f / "model_index.json").unlink(), r"model_index\.json is missing"),
+    "index not json": (lambda f: (f / "model_index.json").write_text("{"), r"model_index\.json cannot be read"),
+    "index without unet": (lambda f: edit(f / "model_index.json", unet=None), "names no unet"),
+    "remote code": (lambda f: edit(f / "model_index.json", unet=["mine", "Evil"]), "takes its unet from 'mine'"),
+    "wrong unet": (lambda f: edit(f / "model_index.json", unet=["diffusers", "UNet1DModel"]), "UNet1DModel"),
+    "unknown class": (
+        lambda f: edit(f / "model_index.json", text_encoder=["transformers", "NoModel"]),
+        "NoModel, which transformers",
+    ),
+    "two encoders": (
+        lambda f: edit(f / "model_index.json", text_encoder_2=["transformers", "CLIPTextModel"]),
+        "text_encoder_2",
+    ),
+    "no config": (lambda f: (f / "unet" / "config.json").unlink(), r"unet.config\.json is missing"),
+    "no scheduler": (lambda f: shutil.rmtree(f / "scheduler"), r"scheduler_config\.json is missing"),
+    "no vocabulary": (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer holds no vocabulary"),
+    "bad vocabulary": (lambda f: (f / "tokenizer" / "tokenizer.json").write_text("{"), "tokenizer cannot be loaded"),
+    "no weights": (lambda f: (f / "unet" / SAFE).unlink(), r"unet.diffusion_pytorch_model.safetensors is missing"),
+    "pickle": (rename_to_pickle, r"diffusion_pytorch_model\.bin is a pickle"),
+    "cut weights": (lambda f: cut(f / "vae" / SAFE), "cut short"),
+    "text as weights": (lambda f: (f / "vae" / SAFE).write_text("hello there"), "not a readable safetensors"),
+    "weights of another": (
+        lambda f: shutil.copy(f / "vae" / SAFE, f / "unet" / SAFE),
+        "unet (lacks|cannot be loaded)",
+    ),
+    "latent channels": (lambda f: edit(f / "vae" / "config.json", latent_channels=16), "16 latent channels"),
+    "text width": (lambda f: edit(f / "text_encoder" / "config.json", hidden_size=32), "gives 32 channels"),
+    "xl": (lambda f: edit(f / "unet" / "config.json", addition_embed_type="text_time"), "addition_embed_type"),
+    "control width": (lambda f: edit(f / "controlnet" / "config.json", cross_attention_dim=8), "dim 8, the UNet has 16"),
+    "control channels": (lambda f: edit(f / "controlnet" / "config.json", conditioning_channels=1), "RGB pictures"),
+    "no controlnet": (lambda f: shutil.rmtree(f / "controlnet"), "--controlnet"),
+    "prediction": (
+        lambda f: edit(f / "scheduler" / "scheduler_config.json", prediction_type="flow"),
+        "prediction_type 'flow'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_folder_is_named(case, tiny_model, tmp_path):
+    """One line that names the file and a remedy, for each thing that can be wrong."""
+    spoil, message = WRONG[case]
+    folder = copy(tiny_model, tmp_path)
+    spoil(folder)
+    with pytest.raises(InputError, match=message) as told:
+        load_diffusion(folder)
+    assert "\n" not in str(told.value) and told.value.remedy
+
+
+def test_names_that_stand_for_no_model(tmp_path, tiny_model):
+    """A typo, a single-file checkpoint, a folder that is not there, a ControlNet that is not there."""
+    with pytest.raises(InputError, match="unknown model 'minni'; known: mini"):
+        find_model("minni")
+    (tmp_path / "sd.safetensors").write_bytes(b"x")
+    with pytest.raises(InputError, match="is a file"):
+        find_model(tmp_path / "sd.safetensors")
+    with pytest.raises(InputError, match="no ControlNet folder"):
+        load_diffusion(tiny_model, controlnet=tmp_path / "absent")
+
+
+def test_the_hub_is_not_reached_but_told(tiny_model):
+    """Offline, a hub id for the model or the ControlNet ends in one line."""
+    with pytest.raises(InputError, match="cannot fetch someone/something from the hub"):
+        load_diffusion("someone/something")
+    with pytest.raises(InputError, match="cannot fetch someone/depth from the hub"):
+        load_diffusion(tiny_model, controlnet="someone/depth")
+
+
+def test_a_hub_model_gets_its_usual_controlnet(tiny_model, tmp_path, monkeypatch):
+    """Stable Diffusion 1.5 by hub id takes the depth ControlNet that belongs to it."""
+    folder = copy(tiny_model, tmp_path)
+    shutil.move(folder / "controlnet", tmp_path / "depth")
+    asked = []
+
+    def fetch(repo, **options):
+        asked.append(repo)
+        return folder if repo == "owner/sd15" else tmp_path / "depth"
+
+    monkeypatch.setattr(hub, "fetch", fetch)
+    monkeypatch.setattr("texsync.backbones.diffusion.SD15_WIDTH", 16)
+    assert load_diffusion("owner/sd15").parts.controlnet is not None
+    assert asked == ["owner/sd15", "lllyasviel/control_v11f1p_sd15_depth"]
+
+
+def test_only_needed_files_are_fetched():
+    """One set of safetensors a part, no pickles, no safety checker, no single-file checkpoint."""
+    names = """model_index.json v1-5.ckpt v1-5.safetensors README.md unet/config.json unet/diffusion_pytorch_model.bin
+        unet/diffusion_pytorch_model.safetensors unet/diffusion_pytorch_model.fp16.safetensors
+        unet/diffusion_pytorch_model.non_ema.safetensors vae/diffusion_pytorch_model-00001-of-00002.safetensors
+        vae/diffusion_pytorch_model-00002-of-00002.safetensors safety_checker/model.safetensors tokenizer/vocab.json
+        tokenizer/merges.txt text_encoder/model.safetensors""".split()
+    full = hub.choose_files(names, half=False)
+    small = hub.choose_files(names, half=True)
+    assert {name for name in full if name.startswith("unet")} == {"unet/config.json", f"unet/{SAFE}"}
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" in small and f"unet/{SAFE}" not in small
+    assert sum(name.startswith("vae") for name in full) == 2
+    assert "tokenizer/merges.txt" in full and "model_index.json" in full
+    assert not [name for name in full if "checker" in name or name.startswith("v1-5") or name.endswith("bin")]
+
+
+def test_without_a_controlnet(tiny_model, tmp_path, noise, control):
+    """Other tasks do without; a control picture is then refused."""
+    folder = copy(tiny_model, tmp_path)
+    shutil.rmtree(folder / "controlnet")
+    backbone = load_diffusion(folder, controlnet="none")
+    assert backbone.predictor(PROMPTS, NEGATIVES, None, guidance=2.0)(noise, SPAN).shape == noise.shape
+    with pytest.raises(InputError, match="no ControlNet"):
+        backbone.predictor(PROMPTS, NEGATIVES, control)
+
+
+def test_fp16_variants_and_shards_are_read(tiny_model, tmp_path, noise):
+    """`.fp16.safetensors` alone, and weights in several files."""
+    folder = copy(tiny_model, tmp_path)
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+    (folder / "unet" / SAFE).unlink()
+    unet.save_pretrained(folder / "unet", max_shard_size="40KB")
+    assert len(list((folder / "unet").glob("*.safetensors"))) > 1
+    file = folder / "vae" / SAFE
+    file.rename(file.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    whole = load_diffusion(tiny_model, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
+    shards = load_diffusion(folder, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
+    assert torch.equal(whole, shards)
+    next((folder / "unet").glob("*.safetensors")).unlink()
+    with pytest.raises(InputError, match=r"\.safetensors is missing"):
+        load_diffusion(folder)
+
+
+def test_bgr_controlnets_see_their_own_order(tiny_model, tmp_path, noise, control):
+    """A ControlNet that wants blue first is given the picture reversed, once."""
+    folder = copy(tiny_model, tmp_path)
+    edit(folder / "controlnet" / "config.json", controlnet_conditioning_channel_order="bgr")
+    options = {"guidance": 1.0, "control_scale": 1.0}
+    reverse = load_diffusion(folder).predictor(PROMPTS, NEGATIVES, control.flip(1), **options)(noise, SPAN)
+    straight = load_diffusion(tiny_model).predictor(PROMPTS, NEGATIVES, control, **options)(noise, SPAN)
+    torch.testing.assert_close(reverse, straight, atol=1e-5, rtol=1e-4)
+
+
+def test_chunks_halve_until_they_fit():
+    """Running out of memory costs a retry, not the run, and never the order."""
+    sizes = []
+
+    def job(which):
+        sizes.append(which.stop - which.start)
+        if sizes[-1] > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return torch.arange(which.start, which.stop)
+
+    chunks = memory.Chunks(10)
+    assert chunks.run(job, 10).tolist() == list(range(10))
+    assert chunks.size == 2 and sizes == [10, 5, 2, 2, 2, 2, 2]
+
+
+def test_one_view_too_many_is_told():
+    """No chunk fits: a line with what to lower.  Other errors pass unchanged."""
+
+    def full(which):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    with pytest.raises(InputError, match="not enough memory.*lower --view-size"):
+        memory.Chunks(4).run(full, 4)
+
+    def broken(which):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        memory.Chunks(4).run(broken, 4)
+
+
+def test_the_chunk_follows_free_memory(backbone, noise, monkeypatch):
+    """All views where they fit, fewer where they do not, a remedy where none does."""
+    each = memory.denoise_bytes(backbone.parts.unet.config, (4, 8, 8), torch.float32, True)
+    for free, chunk in ((100 * each, 3), (3 * each, 2)):
+        monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
+        predict = backbone.predictor(PROMPTS, NEGATIVES, None, guidance=2.0)
+        predict(noise, SPAN)
+        assert predict.chunk == chunk
+    monkeypatch.setattr(memory, "free_bytes", lambda device: each - 1)
+    with pytest.raises(InputError, match="lower --view-size"):
+        backbone.predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
+
+
+def test_too_little_memory_for_the_weights(tiny_model, monkeypatch):
+    """Told before anything is read."""
+    monkeypatch.setattr("texsync.backbones.loading.free_bytes", lambda device: 1000)
+    with pytest.raises(InputError, match="the model takes .* are free on cpu"):
+        load_diffusion(tiny_model)
+
+
+def test_devices_that_are_not_there(monkeypatch):
+    """One line each."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert memory.choose_device("auto").type == "cpu"
+    for name in ("cuda", "cuda:1", "tpu"):
+        with pytest.raises(InputError, match=name.partition(":")[0]):
+            memory.choose_device(name)
+    with pytest.raises(InputError, match="fp8"):
+        memory.choose_dtype("fp8", torch.device("cpu"))
+
+
+def test_a_containers_limit_counts(tmp_path, monkeypatch):
+    """psutil sees the whole machine; the container's own limit is nearer."""
+    (tmp_path / "max").write_text("1000\n")
+    (tmp_path / "current").write_text("400\n")
+    monkeypatch.setattr(memory, "CGROUP_LIMITS", ((tmp_path / "max", tmp_path / "current"),))
+    assert memory.free_bytes(torch.device("cpu")) == 600
+    (tmp_path / "max").write_text("max\n")
+    assert memory.free_bytes(torch.device("cpu")) > 2**20
+
+
+def test_mini_is_a_name_for_a_folder(tiny_model, monkeypatch):
+    """Nothing but the table knows the embedded model."""
+    monkeypatch.setitem(EMBEDDED, "mini", tiny_model)
+    assert find_model("mini") == tiny_model

@@ -1,0 +1,262 @@
+"""Any latent Stable Diffusion-like model, with or without a ControlNet, through diffusers.
+
+The embedded model "mini", a folder and a hub id all end up as one folder and one code path.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..schedule import Span
+from . import hub
+from .base import Backbone
+from .folder import ControlFolder, ModelFolder, Recommended, pixels_per_latent, read_control, read_model
+from .loading import Parts, load_parts
+from .memory import Chunks, choose_device, choose_dtype, decode_bytes, denoise_bytes, fitting
+from .prediction import prediction_type, schedule_from, to_eps
+from .prompts import TextEncoder
+
+EMBEDDED = {"mini": Path(__file__).parents[1] / "mini" / "weights"}
+SD15_DEPTH = "lllyasviel/control_v11f1p_sd15_depth"
+SD15_WIDTH = 768  # of its text vectors
+NO_CONTROL = "none"
+
+
+def load_diffusion(
+    model: str | Path = "mini",
+    controlnet: str | Path | None = None,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> DiffusionBackbone:
+    """Load a model and its depth ControlNet.
+
+    model: "mini", a folder in the diffusers layout, or a hub id "owner/name" (only that touches the network).
+    controlnet: a folder or hub id; None takes the model's own `controlnet/` folder, or for Stable Diffusion 1.5
+    from the hub its usual depth ControlNet; "none" does without.
+    device: auto, cpu, cuda, cuda:N, mps.  dtype: auto, fp32, fp16, bf16.
+    Raises InputError for a missing or wrong file, parts that do not fit each other, or too little memory.
+    """
+    place = choose_device(device)
+    number = choose_dtype(dtype, place)
+    half = number != torch.float32
+    folder = read_model(find_model(model, half=half))
+    control = _find_control(folder, model, controlnet, half=half)
+    return DiffusionBackbone(folder, load_parts(folder, control, place, number))
+
+
+def find_model(model: str | Path, *, half: bool = False) -> Path:
+    """The folder that a model's name stands for; raises InputError if there is none."""
+    name = os.fspath(model)
+    if name in EMBEDDED:
+        return EMBEDDED[name]
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_file():
+        remedy = "load it with StableDiffusionPipeline.from_single_file and save_pretrained it to a folder"
+        raise InputError(f"{path} is a file, a model is a folder in the diffusers layout", remedy)
+    if hub.HUB_ID.fullmatch(name):
+        return hub.fetch(name, half=half)
+    known = ", ".join(EMBEDDED)
+    raise InputError(f"unknown model {name!r}", f"known: {known}, the path of a folder, or a hub id owner/name")
+
+
+def _find_control(
+    folder: ModelFolder, model: str | Path, controlnet: str | Path | None, *, half: bool
+) -> ControlFolder | None:
+    if controlnet == NO_CONTROL:
+        return None
+    if controlnet is None:
+        own = folder.path / "controlnet"
+        if own.is_dir():
+            return read_control(own, folder)
+        like_sd15 = folder.configs["unet"].get("cross_attention_dim") == SD15_WIDTH
+        if not (like_sd15 and hub.HUB_ID.fullmatch(os.fspath(model))):
+            raise InputError(f"{folder.path} has no controlnet folder", "name a depth ControlNet with --controlnet")
+        controlnet = SD15_DEPTH
+    name = os.fspath(controlnet)
+    if not Path(name).expanduser().is_dir() and hub.HUB_ID.fullmatch(name):
+        return read_control(hub.fetch(name, half=half, parts=("",)), folder)
+    return read_control(Path(name).expanduser(), folder)
+
+
+class DiffusionBackbone(Backbone):
+    """A loaded model.  recommended: how it likes to be sampled.  device, dtype: where and how it computes.
+
+    Pictures and latents go in and come out as float32 on the CPU or wherever they were given; x comes back on
+    the device that it came from.
+    """
+
+    def __init__(self, folder: ModelFolder, parts: Parts):
+        scheduler = folder.configs["scheduler"]
+        self.recommended: Recommended = folder.recommended
+        self.schedule = schedule_from(scheduler)
+        self.prediction = prediction_type(scheduler)
+        self.latent_channels = parts.unet.config.in_channels
+        self.scale = pixels_per_latent(folder.configs["vae"])
+        self.native_size = folder.recommended.view_size
+        self.parts = parts
+        self.text = TextEncoder(parts.tokenizer, parts.text_encoder)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self.parts.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format that the model computes in."""
+        return self.parts.unet.dtype
+
+    def latent_shape(self, view_size: int) -> tuple[int, int, int]:
+        """(C, h, w) of a square view of `view_size` pixels; raises InputError if the model cannot halve it."""
+        multiple = self.scale * 2 ** (len(self.parts.unet.config.block_out_channels) - 1)
+        if view_size < multiple or view_size % multiple:
+            near = max(1, round(view_size / multiple)) * multiple
+            raise InputError(f"view size {view_size} is not a multiple of {multiple}", f"use e.g. {near}")
+        return self.latent_channels, view_size // self.scale, view_size // self.scale
+
+    def chunk_that_fits(self, views: int, view_size: int, *, guided: bool = True) -> int:
+        """How many of `views` views to denoise at once in the memory that is free; raises InputError if none."""
+        each = denoise_bytes(self.parts.unet.config, self.latent_shape(view_size), self.dtype, guided)
+        return fitting(each, self.device, views, f"a view of {view_size} pixels")
+
+    @torch.no_grad()
+    def predictor(
+        self,
+        prompts: Sequence[str],
+        negatives: Sequence[str],
+        control: Tensor | None,
+        *,
+        guidance: float | None = None,
+        control_scale: float | tuple[float, float] | None = None,
+        control_until: float | None = None,
+        chunk: int | None = None,
+    ) -> DiffusionPredictor:
+        """See `Backbone.predictor`; None takes what the model recommends, or for `chunk` what fits in memory.
+
+        control_scale: one number, or (at the noisiest level, at the cleanest) with a straight line in t between.
+        control_until: control is off where 1 - t/T is greater than this, 0..1; 1 keeps it on to the end.
+        Warns about words that the model will not read.  Raises InputError for control without a ControlNet.
+        """
+        said = self.recommended
+        if control is not None and self.parts.controlnet is None:
+            raise InputError("there is a control picture but no ControlNet", "name one with --controlnet")
+        scale = said.control_scale if control_scale is None else control_scale
+        self.text.warn(prompts)
+        return DiffusionPredictor(
+            self,
+            positive=self.text(prompts),
+            negative=self.text(negatives),
+            control=control,
+            guidance=said.guidance if guidance is None else guidance,
+            control_scale=scale if isinstance(scale, tuple) else (scale, scale),
+            control_until=said.control_until if control_until is None else control_until,
+            chunk=chunk,
+        )
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """Pictures (N, 3, H, W) in [0, 1] to latents; the mode of the encoder's distribution, so repeatable."""
+        vae, (height, width) = self.parts.vae, images.shape[-2:]
+
+        def some(which: slice) -> Tensor:
+            pictures = images[which].to(self.device, self.dtype) * 2 - 1
+            latents = vae.encode(pictures).latent_dist.mode().float()
+            return ((latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor).to(images.device)
+
+        return self._picture_chunks(len(images), height, width).run(some, len(images))
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (N, C, h, w) to pictures (N, 3, h * scale, w * scale), float32 in [0, 1]."""
+        vae, (height, width) = self.parts.vae, (side * self.scale for side in latents.shape[-2:])
+
+        def some(which: slice) -> Tensor:
+            z = latents[which] / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
+            pictures = vae.decode(z.to(self.device, self.dtype)).sample.float()
+            return (pictures / 2 + 0.5).clamp(0, 1).to(latents.device)
+
+        return self._picture_chunks(len(latents), height, width).run(some, len(latents))
+
+    def _picture_chunks(self, count: int, height: int, width: int) -> Chunks:
+        each = decode_bytes(self.parts.vae.config, height, width, self.dtype)
+        return Chunks(fitting(each, self.device, count, f"a picture of {width} pixels"))
+
+
+class DiffusionPredictor:
+    """Tells noise from picture in N views whose words and control pictures are fixed."""
+
+    def __init__(
+        self,
+        backbone: DiffusionBackbone,
+        *,
+        positive: Tensor,
+        negative: Tensor,
+        control: Tensor | None,
+        guidance: float,
+        control_scale: tuple[float, float],
+        control_until: float,
+        chunk: int | None,
+    ):
+        self.backbone, self.guidance = backbone, guidance
+        self.control_scale, self.control_until = control_scale, control_until
+        self.words = torch.stack([negative, positive])  # (2, N, tokens, width)
+        self._chunks = Chunks(chunk) if chunk else None
+        self._hint = None if control is None else self._read_control(control)
+
+    @property
+    def chunk(self) -> int | None:
+        """Views per call of the model; None until the first call has measured it."""
+        return self._chunks.size if self._chunks else None
+
+    def scale_at(self, span: Span) -> float:
+        """ControlNet's share at this noise level."""
+        start, end = self.control_scale
+        return 0.0 if 1 - span.frac > self.control_until else span.frac * start + (1 - span.frac) * end
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, span: Span) -> Tensor:
+        """x (N, C, h, w) -> eps, same shape and device, at least float32."""
+        if len(x) != self.words.shape[1]:
+            raise ValueError(f"{len(x)} pictures, but words for {self.words.shape[1]}")
+        if self._chunks is None:
+            size = x.shape[-1] * self.backbone.scale
+            self._chunks = Chunks(self.backbone.chunk_that_fits(len(x), size, guided=self.guidance != 1))
+        return self._chunks.run(lambda which: self._eps(x[which], span, which), len(x))
+
+    def _eps(self, x: Tensor, span: Span, which: slice) -> Tensor:
+        words = self.words[:, which] if self.guidance != 1 else self.words[1:, which]
+        copies = len(words)
+        inputs = torch.cat([x.to(self.backbone.device, self.backbone.dtype)] * copies)
+        predicted = self._network(inputs, span, words.flatten(0, 1), which, copies)
+        predicted = predicted.to(x.device, torch.promote_types(x.dtype, torch.float32))
+        if copies == 2:
+            without, given = predicted.chunk(2)
+            predicted = without + self.guidance * (given - without)
+        return to_eps(self.backbone.prediction, x, predicted, span.alpha)
+
+    def _network(self, x: Tensor, span: Span, words: Tensor, which: slice, copies: int) -> Tensor:
+        t = torch.full((len(x),), span.t, device=x.device)
+        scale, residuals = self.scale_at(span), {}
+        if self._hint is not None and scale > 0:
+            hint = torch.cat([self._hint[which]] * copies)
+            down, middle = self.backbone.parts.controlnet(
+                x, t, words, controlnet_cond=hint, conditioning_scale=scale, return_dict=False
+            )
+            residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+        return self.backbone.parts.unet(x, t, words, return_dict=False, **residuals)[0]
+
+    def _read_control(self, control: Tensor) -> Tensor:
+        """The control pictures' features: they do not change during a run, so they are computed once."""
+        backbone = self.backbone
+        chunks = Chunks(self.chunk or 1)
+        pictures = control.to(backbone.device, backbone.dtype)
+        return chunks.run(lambda which: backbone.parts.hint(pictures[which]), len(pictures))

@@ -1,0 +1,193 @@
+"""A Stable Diffusion-like model folder in the diffusers layout, checked before anything heavy loads.
+
+    model_index.json   names the classes             unet/ vae/ text_encoder/   config.json + safetensors
+    tokenizer/         vocabulary files              scheduler/                 scheduler_config.json
+    controlnet/        optional, config + weights    texsync.json               optional, `Recommended`
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .weights import Weights, find_weights
+
+PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",), ("spiece.model",))
+UNREAD = ("text_encoder_2", "transformer", "prior", "image_encoder_2", "decoder")
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """How a model likes to be sampled; the defaults are the paper's for meshes (A.5 and its code).
+
+    guidance: classifier-free, 1 = off.  control_scale: ControlNet at the noisiest and the cleanest level.
+    control_until: share of the way to the clean picture during which ControlNet is heard, 0..1.
+    view_size: pixels a side.  Source: `texsync.json` in the model's folder, any subset of these names.
+    """
+
+    guidance: float = 15.5
+    steps: int = 30
+    prompt_prefix: str = "Best quality, extremely detailed "
+    negative_prompt: str = (
+        "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect."
+    )
+    control_scale: tuple[float, float] = (0.7, 0.9)
+    control_until: float = 0.99
+    view_size: int = 768
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder whose files are all there: what each part is and where its weights lie."""
+
+    path: Path
+    classes: dict[str, tuple[str, str]]  # part -> (library, class name)
+    configs: dict[str, dict[str, Any]]
+    weights: dict[str, Weights]
+    recommended: Recommended = field(default_factory=Recommended)
+
+
+@dataclass(frozen=True)
+class ControlFolder:
+    """A ControlNet's folder whose files are all there."""
+
+    path: Path
+    config: dict[str, Any]
+    weights: Weights
+
+
+def read_model(path: Path) -> ModelFolder:
+    """Check a model folder file by file; raises InputError naming the first that is missing or wrong."""
+    if not path.is_dir():
+        raise InputError(f"no model folder {path}", "give a folder in the diffusers layout, a hub id or 'mini'")
+    index = read_json(path / "model_index.json", "is this a model in the diffusers layout?")
+    _refuse_other_families(path, index)
+    classes = {part: _class_of(path, index, part) for part in PARTS}
+    configs = {
+        part: read_json(path / part / "config.json") for part in ("unet", "vae", "text_encoder")
+    }
+    configs["scheduler"] = read_json(path / "scheduler" / "scheduler_config.json")
+    weights = {part: find_weights(path / part) for part in ("unet", "vae", "text_encoder")}
+    _check_tokenizer(path / "tokenizer")
+    _check_widths(path, configs)
+    return ModelFolder(path, classes, configs, weights, read_recommended(path))
+
+
+def read_control(path: Path, model: ModelFolder) -> ControlFolder:
+    """Check a ControlNet folder and that it fits the model; raises InputError."""
+    if not path.is_dir():
+        raise InputError(f"no ControlNet folder {path}", "give --controlnet a folder or a hub id")
+    config = read_json(path / "config.json")
+    if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
+        raise InputError(f"{path} holds a {config['_class_name']}", "give --controlnet a ControlNetModel's folder")
+    _check_control(path, config, model.configs["unet"], pixels_per_latent(model.configs["vae"]))
+    return ControlFolder(path, config, find_weights(path))
+
+
+def pixels_per_latent(vae: Mapping[str, Any]) -> int:
+    """Pixels along one side of a latent cell, from the autoencoder's config."""
+    return 2 ** (len(vae["block_out_channels"]) - 1)
+
+
+def read_recommended(path: Path) -> Recommended:
+    """What `texsync.json` says, or the paper's values; raises InputError for a name or value unknown."""
+    if not (path / "texsync.json").exists():
+        return Recommended()
+    said = read_json(path / "texsync.json")
+    known = {item.name: item.default for item in fields(Recommended)}
+    for name, value in said.items():
+        if name not in known:
+            raise InputError(f"{path / 'texsync.json'} says {name!r}", f"known: {', '.join(known)}")
+        if not _same_kind(value, known[name]):
+            raise InputError(f"{path / 'texsync.json'} has {name} {value!r}", f"expected e.g. {known[name]!r}")
+    return Recommended(**{name: tuple(v) if isinstance(v, list) else v for name, v in said.items()})
+
+
+def read_json(path: Path, hint: str = "") -> dict[str, Any]:
+    """The JSON object in a file; raises InputError naming the file otherwise."""
+    remedy = hint or "fetch or save the model again"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing", remedy) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error})", remedy) from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not a JSON object", remedy)
+    return content
+
+
+def _same_kind(value: Any, example: Any) -> bool:
+    if isinstance(example, tuple):
+        return isinstance(value, list) and len(value) == 2 and all(_same_kind(v, 0.0) for v in value)
+    if isinstance(example, float):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) is type(example)
+
+
+def _class_of(path: Path, index: dict[str, Any], part: str) -> tuple[str, str]:
+    entry = index.get(part)
+    if not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(word, str) for word in entry)):
+        raise InputError(f"{path / 'model_index.json'} names no {part}", f"a model needs {', '.join(PARTS)}")
+    library, name = entry
+    if library not in ("diffusers", "transformers"):
+        raise InputError(
+            f"{path / 'model_index.json'} takes its {part} from {library!r}",
+            "only classes of diffusers and transformers are run",
+        )
+    wanted = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}.get(part, name)
+    if name != wanted:
+        raise InputError(f"{path} has a {name} as its {part}", f"texsync reads a {wanted} there")
+    return library, name
+
+
+def _refuse_other_families(path: Path, index: dict[str, Any]) -> None:
+    for part in UNREAD:
+        if isinstance(index.get(part), list) and index[part] != [None, None]:
+            raise InputError(f"{path} has a {part}", "choose a model laid out like Stable Diffusion 1.x or 2.x")
+
+
+def _check_tokenizer(path: Path) -> None:
+    if not any(all((path / name).is_file() for name in names) for names in TOKENIZER_FILES):
+        raise InputError(f"{path} holds no vocabulary", "it needs tokenizer.json, or vocab.json and merges.txt")
+
+
+def _check_widths(path: Path, configs: dict[str, dict[str, Any]]) -> None:
+    unet, vae, text = configs["unet"], configs["vae"], configs["text_encoder"]
+    latent = vae.get("latent_channels", 4)
+    for key in ("in_channels", "out_channels"):
+        if unet.get(key, 4) != latent:
+            raise InputError(
+                f"the UNet in {path} has {unet.get(key, 4)} {key}, the autoencoder {latent} latent channels",
+                "choose a text-to-image model whose parts belong together",
+            )
+    width = unet.get("encoder_hid_dim") or unet.get("cross_attention_dim", 1280)
+    spoken = text.get("hidden_size", text.get("d_model"))
+    if spoken != width:
+        raise InputError(
+            f"the text encoder in {path} gives {spoken} channels, the UNet takes {width}",
+            "choose a model whose parts belong together",
+        )
+    for key in ("addition_embed_type", "class_embed_type"):
+        if unet.get(key):
+            raise InputError(f"the UNet in {path} has {key} {unet[key]!r}", "choose a Stable Diffusion 1.x or 2.x")
+
+
+def _check_control(path: Path, config: dict[str, Any], unet: dict[str, Any], scale: int) -> None:
+    keys = ("in_channels", "cross_attention_dim", "block_out_channels", "layers_per_block")
+    for key in (key for key in keys if config.get(key) != unet.get(key)):
+        raise InputError(
+            f"the ControlNet in {path} has {key} {config.get(key)}, the UNet has {unet.get(key)}",
+            "choose a --controlnet made for this --model",
+        )
+    shrink = 2 ** (len(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256))) - 1)
+    if config.get("conditioning_channels", 3) != 3 or shrink != scale:
+        raise InputError(
+            f"the ControlNet in {path} does not read RGB pictures {scale} times the latents' size",
+            "choose a depth --controlnet made for this --model",
+        )

@@ -1,0 +1,143 @@
+"""Weights from disk into networks; the one place where diffusers and transformers are imported."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+from .folder import ControlFolder, ModelFolder
+from .memory import free_bytes
+from .weights import Weights
+
+WHAT_WENT_WRONG = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The networks of one model, on one device, in one number format."""
+
+    unet: Any
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+    controlnet: Any = None
+    hint: Any = None  # the ControlNet's first layers, which read the control picture
+
+
+def load_parts(
+    folder: ModelFolder, control: ControlFolder | None, device: torch.device, dtype: torch.dtype
+) -> Parts:
+    """Load every part; raises InputError if a file is wrong or the memory too small."""
+    every = [*folder.weights.values(), *([control.weights] if control else [])]
+    _check_room(sum(weights.numbers for weights in every) * dtype.itemsize, device)
+    with _quiet():
+        networks = {
+            part: _network(folder.path / part, folder.classes[part], folder.weights[part], device, dtype)
+            for part in ("unet", "vae", "text_encoder")
+        }
+        tokenizer = _tokenizer(folder.path / "tokenizer")
+        if control is None:
+            return Parts(tokenizer=tokenizer, **networks)
+        kind = ("diffusers", "ControlNetModel")
+        controlnet = _network(control.path, kind, control.weights, device, dtype)
+        return Parts(tokenizer=tokenizer, controlnet=controlnet, hint=_split_hint(controlnet), **networks)
+
+
+def _check_room(needed: int, device: torch.device) -> None:
+    free = free_bytes(device)
+    if needed > free:
+        raise InputError(
+            f"the model takes {needed / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}",
+            "use --dtype fp16, --device cpu or a smaller --model",
+        )
+
+
+def _network(
+    path: Path, kind: tuple[str, str], weights: Weights, device: torch.device, dtype: torch.dtype
+) -> nn.Module:
+    load = _loader(kind, path)
+    options = {"torch_dtype" if kind[0] == "diffusers" else "dtype": dtype}
+    try:
+        network, told = load.from_pretrained(
+            path,
+            use_safetensors=True,
+            local_files_only=True,
+            variant=weights.variant,
+            output_loading_info=True,
+            **options,
+        )
+    except WHAT_WENT_WRONG as error:
+        raise InputError(f"{path} cannot be loaded ({_first_line(error)})", "fetch the model again") from error
+    missing = sorted(told["missing_keys"])
+    if missing:
+        raise InputError(f"{path} lacks {len(missing)} weights, {missing[0]} first", "fetch the model again")
+    return network.to(device).eval().requires_grad_(False)
+
+
+def _loader(kind: tuple[str, str], path: Path) -> Any:
+    """The class that model_index.json names, from diffusers or transformers and nothing else."""
+    library, name = kind
+    if library == "diffusers":
+        import diffusers as source
+    else:
+        import transformers as source
+    found = getattr(source, name, None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise InputError(f"{path} is a {name}, which {library} {source.__version__} does not have", "use another model")
+    return found
+
+
+def _tokenizer(path: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(path, local_files_only=True)
+    except WHAT_WENT_WRONG as error:
+        raise InputError(f"{path} cannot be loaded ({_first_line(error)})", "fetch the model again") from error
+
+
+def _split_hint(controlnet: Any) -> nn.Module:
+    """Take the control picture's own layers out, to run them once instead of at every step."""
+    hint = controlnet.controlnet_cond_embedding
+    controlnet.controlnet_cond_embedding = nn.Identity()
+    if controlnet.config.controlnet_conditioning_channel_order == "bgr":
+        controlnet.register_to_config(controlnet_conditioning_channel_order="rgb")
+        return nn.Sequential(_Reverse(), hint)
+    return hint
+
+
+class _Reverse(nn.Module):
+    """RGB to BGR."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return pictures.flip(1)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+@contextmanager
+def _quiet():
+    """No progress bars of other libraries while loading; put back as they were."""
+    from diffusers.utils import logging as diffusers_log
+    from transformers.utils import logging as transformers_log
+
+    logs = (diffusers_log, transformers_log)
+    before = [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
+    for log in logs:
+        log.set_verbosity_error()
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log, (verbosity, shown) in zip(logs, before, strict=True):
+            log.set_verbosity(verbosity)
+            if shown:
+                log.enable_progress_bar()

@@ -1,0 +1,135 @@
+"""Where a model runs, in which number format, and how many views at a time."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+log = logging.getLogger(__name__)
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+SHARE = 0.7  # of the free memory; the rest is for convolution workspaces and fragmentation
+FIRST_LEVEL_MAPS = 36  # traced on Stable Diffusion 1.5's layout with 96 x 96 latents: 33, flash attention
+PICTURE_MAPS = 8  # traced there for the decoder: 6
+CGROUP_LIMITS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """auto takes a CUDA GPU if torch sees one, else the CPU; raises InputError for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cpu" or (name == "mps" and torch.backends.mps.is_available()):
+        return torch.device(name)
+    if name.startswith("cuda") and torch.cuda.is_available():
+        device = torch.device(name)
+        if (device.index or 0) < torch.cuda.device_count():
+            return device
+        raise InputError(f"there is no GPU {name}", f"cuda:0 to cuda:{torch.cuda.device_count() - 1} are there")
+    if name.startswith("cuda"):
+        raise InputError("device cuda: torch sees no CUDA GPU", "use --device cpu, or see `texsync doctor`")
+    if name == "mps":
+        raise InputError("device mps: this torch has no Metal GPU", "use --device cpu")
+    raise InputError(f"unknown device {name!r}", "known: auto, cpu, cuda, cuda:N, mps")
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """auto is fp32 on a CPU and fp16 elsewhere; raises InputError for an unknown name."""
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.float16
+    if name not in DTYPES:
+        raise InputError(f"unknown dtype {name!r}", f"known: auto, {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that may still be taken on a device."""
+    if device.type == "cuda":
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + idle
+    import psutil
+
+    return min([psutil.virtual_memory().available, *_container_room()])
+
+
+def _container_room() -> list[int]:
+    """What a container's own limit leaves; psutil sees only the whole machine."""
+    room = []
+    for limit, usage in CGROUP_LIMITS:
+        try:
+            room.append(max(0, int(Path(limit).read_text()) - int(Path(usage).read_text())))
+        except (OSError, ValueError):  # no such file, or the word "max"
+            continue
+    return room
+
+
+def denoise_bytes(unet: Mapping[str, Any], latent: Sequence[int], dtype: torch.dtype, guided: bool) -> int:
+    """About what UNet and ControlNet take for one view, weights apart.
+
+    unet: its config.  latent: (C, h, w).  Counted in maps of the first level's width: the peak lies in that
+    level's feed-forward, with all skip connections and ControlNet's residuals alive.
+    """
+    first = unet["block_out_channels"][0]
+    return int(FIRST_LEVEL_MAPS * first * math.prod(latent[1:]) * dtype.itemsize * (2 if guided else 1))
+
+
+def decode_bytes(vae: Mapping[str, Any], height: int, width: int, dtype: torch.dtype) -> int:
+    """About what the decoder takes for one picture of height x width pixels, weights apart."""
+    first = vae["block_out_channels"][0]
+    return int(PICTURE_MAPS * first * height * width * dtype.itemsize)
+
+
+def fitting(each: int, device: torch.device, wanted: int, what: str) -> int:
+    """How many of `wanted` fit at once at `each` bytes; raises InputError when not even one does."""
+    free = free_bytes(device)
+    if each > free:
+        raise InputError(
+            f"{what} needs about {each / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}",
+            "lower --view-size, or close other programs",
+        )
+    return max(1, min(wanted, int(SHARE * free / each)))
+
+
+@dataclass
+class Chunks:
+    """Runs a job over N views, at most `size` at a time, and halves `size` where memory runs out."""
+
+    size: int
+
+    def run(self, job: Callable[[slice], Tensor], count: int) -> Tensor:
+        """job(slice of views) -> (views, ...); returns (count, ...).  Raises InputError if one is too many."""
+        done: list[Tensor] = []
+        start = 0
+        while start < count:
+            try:
+                done.append(job(slice(start, min(start + self.size, count))))
+            except RuntimeError as error:  # torch.OutOfMemoryError is one; a CPU's allocator raises it bare
+                self._halve(error)
+            else:
+                start += self.size
+        return torch.cat(done)
+
+    def _halve(self, error: Exception) -> None:
+        if not _is_out_of_memory(error):
+            raise error
+        if self.size == 1:
+            remedy = "lower --view-size, or use --dtype fp16 or --device cpu"
+            raise InputError("not enough memory for a single view", remedy) from error
+        self.size = max(1, self.size // 2)
+        log.info("out of memory: going on with %d views at a time", self.size)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate" in text

@@ -1,0 +1,83 @@
+"""From a scheduler's config file to our noise levels, and from what a network predicts to noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..schedule import SPACINGS, Schedule
+
+PREDICTIONS = ("epsilon", "v_prediction", "sample")
+LEAST_ALPHA = 2.0**-24  # stands for zero signal, so that x0 stays finite; diffusers' Euler sampler uses the same
+
+
+def schedule_from(config: Mapping[str, Any]) -> Schedule:
+    """The noise levels of a `scheduler_config.json`; what it leaves out is read as DDIMScheduler reads it.
+
+    Raises InputError for a beta schedule or a spacing that is not known here.
+    """
+    alphas = (1 - _betas(config)).cumprod(0)
+    if config.get("rescale_betas_zero_snr"):
+        alphas = _zero_terminal_snr(alphas)
+    spacing = config.get("timestep_spacing", "leading")
+    if spacing not in SPACINGS:
+        raise InputError(f"the scheduler has timestep_spacing {spacing!r}", f"known: {', '.join(SPACINGS)}")
+    levels = tuple(alphas.clamp(min=LEAST_ALPHA).tolist())
+    final = 1.0 if config.get("set_alpha_to_one", True) else None
+    return Schedule(levels, final, spacing, int(config.get("steps_offset", 0)))
+
+
+def prediction_type(config: Mapping[str, Any]) -> str:
+    """What the network was trained to predict; raises InputError if it is none of `PREDICTIONS`."""
+    kind = config.get("prediction_type", "epsilon")
+    if kind not in PREDICTIONS:
+        raise InputError(f"the scheduler has prediction_type {kind!r}", f"known: {', '.join(PREDICTIONS)}")
+    return kind
+
+
+def to_eps(kind: str, x: Tensor, predicted: Tensor, alpha: float) -> Tensor:
+    """The noise in x (N, C, h, w) at cumulative alpha, given a prediction of this kind, same shape.
+
+    v = sqrt(a) eps - sqrt(1-a) x0 (Salimans and Ho 2022, arXiv:2202.00512, D).
+    """
+    signal, noise = math.sqrt(alpha), math.sqrt(1 - alpha)
+    if kind == "epsilon":
+        return predicted
+    if kind == "v_prediction":
+        return signal * predicted + noise * x
+    return (x - signal * predicted) / noise
+
+
+def _betas(config: Mapping[str, Any]) -> Tensor:
+    if config.get("trained_betas") is not None:
+        return torch.tensor(config["trained_betas"], dtype=torch.float64)
+    kind = config.get("beta_schedule", "linear")
+    start, end = config.get("beta_start", 0.0001), config.get("beta_end", 0.02)
+    length = int(config.get("num_train_timesteps", 1000))
+    if kind == "linear":
+        return torch.linspace(start, end, length, dtype=torch.float64)
+    if kind == "scaled_linear":
+        return torch.linspace(start**0.5, end**0.5, length, dtype=torch.float64) ** 2
+    if kind == "squaredcos_cap_v2":
+        return _cosine_betas(length)
+    raise InputError(
+        f"the scheduler has beta_schedule {kind!r}", "known: linear, scaled_linear, squaredcos_cap_v2"
+    )
+
+
+def _cosine_betas(length: int) -> Tensor:
+    """Nichol and Dhariwal 2021, arXiv:2102.09672, Eq. 17, betas at most 0.999."""
+    t = torch.arange(length + 1, dtype=torch.float64) / length
+    kept = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
+    return (1 - kept[1:] / kept[:-1]).clamp(max=0.999)
+
+
+def _zero_terminal_snr(alphas: Tensor) -> Tensor:
+    """Shift and scale sqrt(alpha) so that the last level holds no signal (arXiv:2305.08891, Algorithm 1)."""
+    root = alphas.sqrt()
+    return ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2

@@ -1,0 +1,93 @@
+"""Words: one prompt per view, and what the text encoder makes of it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import TexsyncWarning
+
+
+def view_prompts(
+    prompt: str, names: Sequence[str], *, prefix: str = "", negative: str = ""
+) -> tuple[list[str], list[str]]:
+    """(prompts, negatives), one each per view: "{prefix}{prompt}, front view."
+
+    names: N words such as "front", "side", "back"; an empty name adds nothing.
+    Views other than the front are told away from it, which keeps faces off the back.
+    Source: the authors' mesh code, which follows SyncMVD.
+    """
+    return (
+        [f"{prefix}{_with_view(prompt, name)}" for name in names],
+        [_with_view(negative, "" if name == "front" else "front") for name in names],
+    )
+
+
+def _with_view(text: str, name: str) -> str:
+    if not name:
+        return text
+    text = text.rstrip(" .,")
+    return f"{text}, {name} view." if text else f"{name} view."
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """A tokenizer and its network, as transformers loads them."""
+
+    tokenizer: Any
+    network: Any
+
+    @property
+    def length(self) -> int:
+        """Tokens that are read of a text, start and end marks included."""
+        positions = getattr(self.network.config, "max_position_embeddings", None)
+        return min(self.tokenizer.model_max_length, positions or self.tokenizer.model_max_length)
+
+    @torch.no_grad()
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """N texts to (N, tokens, width), in the network's dtype; equal texts are read once."""
+        unique = list(dict.fromkeys(texts))
+        tokens = self.tokenizer(
+            unique, padding="max_length", max_length=self.length, truncation=True, return_tensors="pt"
+        )
+        device = self.network.device
+        masked = getattr(self.network.config, "use_attention_mask", False)
+        mask = tokens.attention_mask.to(device) if masked else None
+        states = self.network(tokens.input_ids.to(device), attention_mask=mask)[0]
+        return states[[unique.index(text) for text in texts]]
+
+    def warn(self, texts: Sequence[str]) -> None:
+        """Warn about words that the model will not read: those past its length and those it does not know."""
+        cut = max((self.cut_words(text) for text in dict.fromkeys(texts)), key=len, default="")
+        if cut:
+            message = f"the prompt is longer than the {self.length} tokens the model reads; not read: {cut!r}"
+            warnings.warn(message, TexsyncWarning, stacklevel=2)
+        unknown = dict.fromkeys(word for text in texts for word in self.unknown_words(text))
+        if unknown:
+            message = f"words the model does not know: {', '.join(unknown)}; use others"
+            warnings.warn(message, TexsyncWarning, stacklevel=2)
+
+    def cut_words(self, text: str) -> str:
+        """The end of the text that does not fit."""
+        room = self.length - self.tokenizer.num_special_tokens_to_add()
+        spans = self._spans(text)
+        return text[spans[room][1] :].strip() if len(spans) > room else ""
+
+    def unknown_words(self, text: str) -> list[str]:
+        """Words of the text that have no token of their own, each once."""
+        # CLIP's unknown token is its end mark, so the id alone tells nothing: ask only tokens that cover text
+        unknown = self.tokenizer.unk_token_id
+        starts = [start for token, start, _ in self._spans(text) if unknown is not None and token == unknown]
+        words = [m.group() for m in re.finditer(r"[\w'-]+", text) if any(m.start() <= s < m.end() for s in starts)]
+        return list(dict.fromkeys(words))
+
+    def _spans(self, text: str) -> list[tuple[int, int, int]]:
+        """(token id, first character, character after the last) of every token, marks excluded."""
+        tokens = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return [(i, *span) for i, span in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True)]

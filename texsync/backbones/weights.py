@@ -1,0 +1,90 @@
+"""Which files hold a part's weights: safetensors only, checked without reading the tensors."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError
+
+STEMS = ("diffusion_pytorch_model", "model")
+PICKLED = (".bin", ".ckpt", ".pt", ".pth")
+BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weight files of one part.  variant: None, or "fp16" as in `model.fp16.safetensors`."""
+
+    files: tuple[Path, ...]
+    variant: str | None
+    numbers: int  # how many weights in all
+
+
+def find_weights(folder: Path) -> Weights:
+    """The safetensors of a part, whole or in shards; raises InputError naming a missing or damaged file."""
+    for variant in (None, "fp16"):
+        for stem in STEMS:
+            dotted = f"{stem}.{variant}" if variant else stem
+            files = _shards(folder / f"{stem}.safetensors.index{'.' + variant if variant else ''}.json")
+            if (folder / f"{dotted}.safetensors").is_file():
+                files = [folder / f"{dotted}.safetensors"]
+            if files:
+                return Weights(tuple(files), variant, sum(count_numbers(file) for file in files))
+    _explain_absence(folder)
+    raise InputError(f"{folder / STEMS[0]}.safetensors is missing", "fetch or save the model again")
+
+
+def count_numbers(path: Path) -> int:
+    """How many numbers a safetensors file holds, by its header; raises InputError if it is damaged."""
+    try:
+        header, body = _header(path)
+        entries = [entry for name, entry in header.items() if name != "__metadata__"]
+        size = max((entry["data_offsets"][1] for entry in entries), default=0)
+        numbers = sum(_numbers(entry) for entry in entries)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, struct.error):
+        raise InputError(f"{path} is not a readable safetensors file", "fetch the model again") from None
+    if size != body:
+        raise InputError(f"{path} is cut short: {body} bytes of weights, {size} expected", "fetch the model again")
+    return numbers
+
+
+def _header(path: Path) -> tuple[dict, int]:
+    """(header, bytes that follow it)."""
+    total = path.stat().st_size
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > total:
+            raise ValueError("header longer than the file")
+        return json.loads(file.read(length)), total - 8 - length
+
+
+def _numbers(entry: dict) -> int:
+    begin, end = entry["data_offsets"]
+    return (end - begin) // BYTES.get(entry["dtype"], 1)
+
+
+def _shards(index: Path) -> list[Path]:
+    if not index.is_file():
+        return []
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, AttributeError):
+        raise InputError(f"{index} cannot be read", "fetch the model again") from None
+    files = [index.parent / name for name in names]
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"{file} is missing", "fetch the model again")
+    return files
+
+
+def _explain_absence(folder: Path) -> None:
+    pickled = [p for p in sorted(folder.glob("*")) if p.suffix in PICKLED] if folder.is_dir() else []
+    if pickled:
+        raise InputError(
+            f"{pickled[0]} is a pickle, which can run code when it is read",
+            "convert it once where you trust it: load it with diffusers or transformers and "
+            "save_pretrained(folder, safe_serialization=True)",
+        )
