@@ -1,0 +1,128 @@
+"""Embree answers as PyTorch3D does; pixels, projection and visibility agree with closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from pytorch3d.renderer import MeshRasterizer, RasterizationSettings
+from pytorch3d.structures import Meshes
+
+from texsync.errors import InputError
+from texsync.surface.cameras import Camera, ring, to_pytorch3d, view_name
+from texsync.surface.pixels import depth_condition, look, project, visible
+from texsync.surface.raster import rasterize
+from texsync.surface.types import Surface
+
+
+def surface_of(mesh: trimesh.Trimesh) -> Surface:
+    """A Surface whose UVs are the mesh's x and y, which is all that these tests need."""
+    faces = np.asarray(mesh.faces, np.int64)
+    vertices = np.asarray(mesh.vertices, float)
+    part = np.zeros(len(faces), np.int64)
+    return Surface(vertices, faces, np.array(mesh.vertex_normals), vertices[:, :2] / 2 + 0.5, faces, part)
+
+
+@pytest.fixture(scope="module")
+def lump() -> trimesh.Trimesh:
+    mesh = trimesh.creation.icosphere(subdivisions=2, radius=0.9)
+    mesh.vertices *= [1.0, 0.7, 0.5]
+    return mesh
+
+
+def test_embree_fragments_are_pytorch3ds(lump):
+    cameras, size = to_pytorch3d(ring()), 48
+    ours = rasterize(lump.vertices, lump.faces, cameras, size)
+    verts, faces = torch.tensor(lump.vertices, dtype=torch.float32), torch.tensor(lump.faces)
+    settings = RasterizationSettings(image_size=size, cull_backfaces=False, perspective_correct=True)
+    theirs = MeshRasterizer(cameras=cameras, raster_settings=settings)(Meshes([verts], [faces]).extend(10))
+    packed = torch.arange(10).view(-1, 1, 1, 1) * len(faces)
+    face = torch.where(theirs.pix_to_face >= 0, theirs.pix_to_face - packed, -1)
+    same = face == ours.pix_to_face
+    assert same.float().mean() > 0.999  # a centre on an edge may go to either side
+    assert (ours.pix_to_face >= 0).float().mean() > 0.1
+    assert torch.allclose(ours.zbuf[same], theirs.zbuf[same], atol=1e-4)
+    assert torch.allclose(ours.bary_coords[same], theirs.bary_coords[same], atol=1e-3)
+
+
+def test_rasterising_is_perspective_correct_and_two_sided():
+    # a floor that runs away from the camera: affine interpolation would put its middle elsewhere
+    corners = np.array([[-0.5, -0.3, 0.8], [0.5, -0.3, 0.8], [0.5, -0.3, -0.8], [-0.5, -0.3, -0.8]])
+    for faces in ([[0, 1, 2], [0, 2, 3]], [[2, 1, 0], [3, 2, 0]]):
+        mesh = trimesh.Trimesh(corners, faces, process=False)
+        pixels = look(surface_of(mesh), [Camera(0, 20)], 64)
+        on = pixels.mask[0]
+        assert on.sum() > 200
+        assert torch.allclose(pixels.position[0][on][:, 1], torch.tensor(-0.3), atol=1e-4)
+        back = project([Camera(0, 20)], pixels.position[0][on], 64)[0, :, :2]
+        centre = torch.nonzero(on).flip(-1) + 0.5
+        assert torch.allclose(back, centre.float(), atol=1e-2)
+        assert (pixels.facing[0][on] > 0.2).all()
+
+
+@pytest.mark.parametrize("camera", ring() + (Camera(33, -50),))
+def test_a_cameras_position_is_what_pytorch3d_makes_of_it(camera):
+    centre = to_pytorch3d([camera]).get_camera_center()[0].numpy()
+    assert np.allclose(centre, camera.position, atol=1e-5)
+
+
+def test_the_front_view_shows_plus_x_on_the_right_and_plus_y_on_top():
+    right, top = project([Camera(0)], torch.tensor([[0.5, 0, 0], [0, 0.5, 0]]), 100)[0]
+    assert right[0] > 50 and abs(right[1] - 50) < 1e-3
+    assert top[1] < 50 and abs(top[0] - 50) < 1e-3
+
+
+def test_ring_is_the_papers_set_in_both_orders():
+    alternate, paper = ring("alternate"), ring("paper")
+    assert set(alternate) == set(paper) and len(set(paper)) == 10
+    assert alternate[0].azimuth_deg == 0 and paper[0].azimuth_deg == 180
+    assert [view_name(c) for c in alternate] == ["front", *["side"] * 2, *["side"] * 2, *["back"] * 3, "front", "back"]
+    with pytest.raises(InputError, match="alternate"):
+        ring("random")
+
+
+def test_the_unit_sphere_touches_the_frame_and_is_not_cropped():
+    fitting, whole = (
+        look(surface_of(trimesh.creation.icosphere(subdivisions=4, radius=r)), ring(), 96).mask for r in (0.98, 1)
+    )
+    assert not fitting[:, [0, -1]].any() and not fitting[:, :, [0, -1]].any()
+    assert whole[:, 1].any(-1).all() and whole[:, :, 1].any(-1).all()
+
+
+def test_depth_condition_has_the_near_side_white_and_keeps_the_silhouette(lump):
+    pixels = look(surface_of(lump), ring(), 64)
+    picture = depth_condition(pixels)
+    assert picture.shape == (10, 3, 64, 64)
+    assert torch.equal(picture[:, 0] > 0, pixels.mask)
+    for view in range(10):
+        nearest = pixels.depth[view].flatten().argmin()
+        assert picture[view, 0].flatten()[nearest] == 1
+        assert picture[view, 0][pixels.mask[view]].min() == pytest.approx(0.2, abs=1e-5)
+
+
+def test_depth_condition_of_a_view_of_nothing_is_black():
+    plate = trimesh.Trimesh([[-0.9, -0.9, 0], [0.9, -0.9, 0], [0, 0.9, 0]], [[0, 1, 2]], process=False)
+    picture = depth_condition(look(surface_of(plate), [Camera(0), Camera(90)], 32))
+    assert torch.isfinite(picture).all()
+    assert picture[0].max() == 1 and picture[1].max() == 0
+
+
+def test_visible_says_what_the_pixels_say(lump):
+    pixels = look(surface_of(lump), ring(), 128)
+    seen, facing, _ = visible(pixels, pixels.position[2][pixels.mask[2]], pixels.normal[2][pixels.mask[2]])
+    assert seen[2].float().mean() > 0.99
+    plain = pixels.facing[2][pixels.mask[2]] > 0.1  # nearer the silhouette a smooth normal may turn away
+    assert torch.allclose(facing[2][plain], pixels.facing[2][pixels.mask[2]][plain], atol=1e-4)
+    opposite = [i for i, c in enumerate(pixels.cameras) if c.azimuth_deg == 135 and c.elevation_deg == 0][0]
+    assert seen[opposite].float().mean() < 0.05  # convex: view 315 and view 135 meet at the silhouette only
+
+
+def test_a_wall_hides_what_stands_behind_it():
+    wall = trimesh.creation.box(extents=[1.0, 1.0, 0.1]).apply_translation([0, 0, 0.5])
+    ball = trimesh.creation.icosphere(subdivisions=2, radius=0.3).apply_translation([0, 0, -0.4])
+    pixels = look(surface_of(trimesh.util.concatenate([wall, ball])), ring(), 64)
+    points = torch.tensor(ball.vertices, dtype=torch.float32)
+    seen, _, _ = visible(pixels, points, torch.tensor(ball.vertex_normals, dtype=torch.float32))
+    assert not seen[0].any()
+    assert seen[7].float().mean() > 0.3  # from the back it is in the open
