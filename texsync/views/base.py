@@ -29,12 +29,14 @@ class Lookup:
     """
 
     def __init__(self, matrix: sparse.csr_array) -> None:
-        self.matrix = sparse.csr_array(matrix)
+        self.matrix = sparse.csr_array(matrix).sorted_indices()
         self._moved: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def __call__(self, columns: Tensor) -> Tensor:
         work = torch.promote_types(columns.dtype, torch.float32)
-        return (self._on(work, columns.device) @ columns.to(work)).to(columns.dtype)
+        # sparse products exist on the CPU and on CUDA, not on every accelerator
+        device = columns.device if columns.is_cuda else torch.device("cpu")
+        return (self._on(work, device) @ columns.to(device, work)).to(columns.device, columns.dtype)
 
     def _on(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         if (dtype, device) not in self._moved:
@@ -42,7 +44,7 @@ class Lookup:
             begins, columns = (torch.as_tensor(part.astype(np.int64)) for part in (m.indptr, m.indices))
             values = torch.as_tensor(m.data, dtype=dtype)
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
+                warnings.filterwarnings("ignore", "Sparse", UserWarning)
                 made = torch.sparse_csr_tensor(begins, columns, values, m.shape, check_invariants=True)
             self._moved[dtype, device] = made.to(device)
         return self._moved[dtype, device]

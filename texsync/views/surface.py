@@ -30,7 +30,7 @@ def surface_views(
     exponent: float = 1.0,
     space: str = "surface",
     inside: float = 1.0,
-    reach: float = 2.0,
+    reach: float = 1.5,
 ) -> Views:
     """N pictures of one texture, compiled once for the whole run.
 
@@ -44,8 +44,9 @@ def surface_views(
     facing_cutoff_deg: steeper sights have no say, in (0, 90].  space: where "nearest" is measured, on the 3-D
     "surface" or, as in the paper, in "uv", where neighbours on the map need not be neighbours on the mesh.
     inside: share of a latent pixel that must lie on the object for it to be believed, in [0, 1]; 1 drops the
-    silhouette, whose latents mix in the background.  reach: a view whose nearest hit is further than so many
-    latent pixels from a texel has no say there, so that a thin strap is not told the colour of the bag behind it.
+    silhouette, whose latents mix in the background.  A view has no say about a texel that falls on a pixel of it
+    which has none, nor about one further than `reach` pixels from its nearest hit, so that a thin strap is not
+    told the colour of the bag behind it.
     Overlapping UVs: a texel stands where its first pixel is, and all pixels that hit it share its value.
     Raises InputError on other values, or when `fine` is not a multiple of `pixels`.
     """
@@ -53,24 +54,24 @@ def surface_views(
     limit = math.cos(math.radians(facing_cutoff_deg))
     cell, first = _cells(pixels, texels)
     table = _table(pixels, fine, cell, limit, exponent, space, inside)
-    belief, spot = _sights(pixels, fine, first, limit, exponent)
+    sights = _sights(pixels, fine, first, limit, exponent)
 
     merge = _private(cell, len(first))
-    for view in range(len(belief)):
-        texel = _Texels(table.place[first], belief[view], spot[view])
-        merge = merge + _voice(table, texel, table.view == view, reach, merge.shape)
+    for view, (belief, pixel, apart) in enumerate(zip(*sights, strict=True)):
+        texel = _Texels(table.place[first], table.position[first], belief, pixel, reach * apart)
+        merge = merge + _voice(table, texel, table.view == view, merge.shape)
     look = sparse.csr_array((np.ones(len(cell)), cell, np.arange(len(cell) + 1)), shape=merge.shape[::-1])
     return Views(look, merge, tuple(pixels.mask.shape), (merge.shape[0],))
 
 
 @dataclass(frozen=True)
 class _Table:
-    """All P pixels, flat: their view, the cell they show, where they are and how much they are believed."""
+    """All P pixels, flat."""
 
     view: np.ndarray  # (P,)
-    cell: np.ndarray  # (P,)
-    place: np.ndarray  # (P, 3) or (P, 2), where "nearest" is measured
-    centre: np.ndarray  # (P, 2) column and row in their picture, latent pixels
+    cell: np.ndarray  # (P,) the cell each shows
+    position: np.ndarray  # (P, 3) on the surface
+    place: np.ndarray  # (P, 3) or (P, 2) where "nearest" is measured
     belief: np.ndarray  # (P,) cos^exponent, 0 for those that have no say
 
 
@@ -79,24 +80,27 @@ class _Texels:
     """The T shared cells as one view sees them."""
 
     place: np.ndarray  # (T, 3) or (T, 2)
+    position: np.ndarray  # (T, 3)
     belief: np.ndarray  # (T,) cos^exponent, 0 where the view does not see the texel
-    spot: np.ndarray  # (T, 2) where they fall in the view's picture, latent pixels
+    pixel: np.ndarray  # (T,) the pixel on which they fall, if they are seen
+    reach: np.ndarray  # (T,) how far on the surface the view may be filled in
 
 
-def _voice(table: _Table, texel: _Texels, own: np.ndarray, reach: float, shape: tuple[int, int]):
+def _voice(table: _Table, texel: _Texels, own: np.ndarray, shape: tuple[int, int]):
     """What one view says: its (K, P) part of `merge`.  own: (P,) bool, its pixels."""
     (speakers,) = np.nonzero(own & (table.belief > 0))
     if not len(speakers):
         return sparse.csr_array(shape)
     mean = _means(table.cell, speakers, shape)
-    source, belief = np.zeros(len(texel.place), np.int64), np.zeros(len(texel.place))
-    (seen,) = np.nonzero(texel.belief)
+    source, belief = texel.pixel.copy(), texel.belief * (table.belief[texel.pixel] > 0)
+    (seen,) = np.nonzero(belief)
     near = speakers[cKDTree(table.place[speakers]).query(texel.place[seen])[1]]
-    close = np.linalg.norm(texel.spot[seen] - table.centre[near], axis=1) <= reach
-    source[seen], belief[seen] = near, close * texel.belief[seen]
-    # a view knows what it hits, wherever the texel's first pixel is and whatever the depth test says
-    hit, at = np.unique(table.cell[speakers], return_index=True)
-    source[hit], belief[hit] = speakers[at], (mean @ table.belief)[hit]
+    gap = np.linalg.norm(texel.position[seen] - table.position[near], axis=1)
+    source[seen], belief[seen] = near, belief[seen] * (gap <= texel.reach[seen])
+    # about what it hits a view knows what those pixels know, wherever the texel's first pixel happens to be
+    hits = table.cell[own & (table.cell < len(belief))]
+    belief[hits] = (mean @ table.belief)[hits]
+    source[table.cell[speakers]] = speakers
     (rows,) = np.nonzero(belief)
     said = sparse.diags_array(belief[rows]) @ mean[table.cell[source[rows]]]
     place = sparse.csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(shape[0], len(rows)))
@@ -131,17 +135,18 @@ def _cells(pixels: Pixels, texels: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _table(pixels: Pixels, fine: Pixels, cell, limit, exponent, space, inside) -> _Table:
     count, size, _ = pixels.mask.shape
-    view, row, column = np.unravel_index(np.arange(len(cell)), (count, size, size))
     share = functional.avg_pool2d(fine.mask.float(), fine.size // size)
     facing = _flat(pixels.facing)
     believed = _flat(pixels.mask) & (_flat(share) >= inside) & (facing >= limit)
-    place = _flat(pixels.position, 3) if space == "surface" else _flat(pixels.uv, 2)
-    centre = np.stack([column, row], axis=1) + 0.5
-    return _Table(view, cell, place, centre, np.where(believed, facing**exponent, 0.0))
+    position = _flat(pixels.position, 3)
+    place = position if space == "surface" else _flat(pixels.uv, 2)
+    view = np.repeat(np.arange(count), size * size)
+    return _Table(view, cell, position, place, np.where(believed, facing**exponent, 0.0))
 
 
 def _sights(pixels: Pixels, fine: Pixels, first: np.ndarray, limit: float, exponent: float):
-    """How much each view believes its sight of each texel (N, T), and where it sees it (N, T, 2) in latent pixels."""
+    """Each texel from each view, all (N, T): how much the sight is believed, on which of the P pixels it falls, and
+    how far apart that view's pixels are there on the surface."""
     from ..surface.pixels import camera_positions, visible
 
     at = torch.as_tensor(first, device=pixels.position.device)
@@ -149,9 +154,14 @@ def _sights(pixels: Pixels, fine: Pixels, first: np.ndarray, limit: float, expon
     seen, facing, where = visible(fine, point, normal)
     # normals are turned to the camera that hit the texel: a sheet's other side is not what this view sees
     front = (normal * (camera_positions(fine.cameras, point[None]) - point)).sum(-1) > 0
-    facing = facing.double()
-    belief = torch.where(seen & front & (facing >= limit), facing**exponent, 0.0)
-    return belief.cpu().numpy(), (where[..., :2] * (pixels.size / fine.size)).cpu().numpy()
+    seen, facing, where = (part.cpu().numpy() for part in (seen & front, facing.double(), where))
+    belief = np.where(seen & (facing >= limit), facing**exponent, 0.0)
+
+    count, size = len(where), pixels.size
+    column, row = np.clip(where[..., :2] * size // fine.size, 0, size - 1).astype(np.int64).transpose(2, 0, 1)
+    slope = np.array([2 * math.tan(math.radians(camera.fov_deg) / 2) / size for camera in pixels.cameras])
+    apart = where[..., 2] * slope[:, None] / np.maximum(facing, limit)
+    return belief, (np.arange(count)[:, None] * size + row) * size + column, apart
 
 
 def _flat(values: torch.Tensor, channels: int = 0) -> np.ndarray:
@@ -173,7 +183,7 @@ def _check(pixels: Pixels, fine: Pixels, texels, facing_cutoff_deg, exponent, sp
         "exponent": (exponent, 0 <= exponent < math.inf, "a number >= 0"),
         "space": (space, space in SPACES, f"one of {', '.join(SPACES)}"),
         "inside": (inside, 0 <= inside <= 1, "a share in [0, 1]"),
-        "reach": (reach, reach >= 0, "latent pixels, >= 0"),
+        "reach": (reach, reach >= 0, "pixels, >= 0"),
     }
     for name, (value, good, remedy) in wanted.items():
         if not good:

@@ -1,0 +1,75 @@
+"""A room imports only from the floors below it, or itself."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "texsync"
+FLOOR = dict(errors=0, options=1, schedule=1, surface=1, views=2, backbones=2, couplings=3, sample=4, mini=4, tasks=5)
+FLOOR |= dict(cli=6, doctor=6, worker=6)
+HEAVY = {"torch", "diffusers", "transformers", "pytorch3d", "trimesh", "xatlas", "embreex"}
+
+
+def rooms(path: Path, root: Path) -> list[str]:
+    """The rooms a file imports from, in the package at root."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1].relative_to(root).parts
+            module = (*base, *(node.module or "").split(".")) if node.module else base
+            found += [module[0]] if module else [alias.name for alias in node.names]
+    return found
+
+
+def complaints(root: Path) -> list[str]:
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        room = path.relative_to(root).parts[0].removesuffix(".py")
+        if room in ("__init__", "__main__"):
+            continue
+        for other in rooms(path, root):
+            if room not in FLOOR:
+                found.append(f"{path.relative_to(root)}: {room} has no floor")
+            elif other != room and not FLOOR.get(other, 99) < FLOOR[room]:
+                found.append(f"{path.relative_to(root)}: {room} must not import {other}")
+    return found
+
+
+def test_imports_only_point_down():
+    assert complaints(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "complaint"),
+    [
+        ("views/plane.py", "from ..couplings import make", "views must not import couplings"),
+        ("views/plane.py", "from .. import sample", "views must not import sample"),
+        ("couplings/base.py", "def f():\n    from ..tasks.mesh import Job", "couplings must not import tasks"),
+        ("attic.py", "from .errors import InputError", "attic has no floor"),
+    ],
+)
+def test_the_rule_names_the_culprit(tmp_path, path, line, complaint):
+    file = tmp_path / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(line)
+    assert complaints(tmp_path) == [f"{path}: {complaint}"]
+
+
+def test_absolute_imports_do_not_sneak_past():
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert not any(name.split(".")[0] == "texsync" for name in names), path
+
+
+@pytest.mark.parametrize("door", ["texsync", "texsync.cli"])
+def test_doors_open_without_heavy_imports(door):
+    code = f"import sys, {door}; print(*sorted({HEAVY} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent, capture_output=True, text=True)
+    assert (run.stdout.strip(), run.stderr) == ("", "")

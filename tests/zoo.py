@@ -1,0 +1,126 @@
+"""Every family of views and every coupling, small: the laws run over all of them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+
+from texsync.backbones.gaussian import Gaussian
+from texsync.couplings import Independent, SyncSDE, SyncTweedies
+from texsync.surface.cameras import Camera
+from texsync.surface.pixels import Pixels, look
+from texsync.surface.types import Surface
+from texsync.views import Views, flip, identity, lookup, rotations, surface_views, windows
+
+CAMERAS = (Camera(0), Camera(45), Camera(340, 25), Camera(110))
+LATENT, FINE, TEXELS = 16, 128, 256
+CHANNELS = 2
+PROMPTS = ("brick", "rust", "moss")
+
+
+@cache
+def blob() -> Surface:
+    """A two-lobed body with a waist, so that its lobes hide each other; longitude and latitude are its UVs."""
+    rings, spokes = 24, 48
+    v, u = (grid.ravel() for grid in np.meshgrid(np.linspace(0.02, 0.98, rings), np.linspace(0, 1, spokes), indexing="ij"))
+    polar, turn = np.pi * v, 2 * np.pi * (u + 0.03)
+    radius = 0.72 + 0.2 * np.cos(2 * turn) * np.sin(polar) + 0.08 * np.sin(5 * polar + turn)
+    ray = np.stack([np.sin(polar) * np.sin(turn), -np.cos(polar), np.sin(polar) * np.cos(turn)], axis=1)
+    corner = (np.arange(rings - 1)[:, None] * spokes + np.arange(spokes - 1)).ravel()
+    right, up = corner + 1, corner + spokes
+    faces = np.concatenate([np.stack([corner, right, up], 1), np.stack([right, up + 1, up], 1)])
+    return make_surface(radius[:, None] * ray, faces, np.stack([u, v], axis=1))
+
+
+def make_surface(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray) -> Surface:
+    """One part, UVs per vertex, smooth normals from the winding."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    normals = np.zeros_like(vertices)
+    for k in range(3):
+        np.add.at(normals, faces[:, k], np.cross(b - a, c - a))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    return Surface(vertices, faces, normals, uv, faces, np.zeros(len(faces), np.int64))
+
+
+@cache
+def blob_pixels(size: int) -> Pixels:
+    return look(blob(), CAMERAS, size)
+
+
+@cache
+def blob_views(**options) -> Views:
+    return surface_views(blob_pixels(LATENT), blob_pixels(FINE), options.pop("texels", TEXELS), **options)
+
+
+def negated(size: int) -> Views:
+    """A picture, and its negative turned upside down."""
+    cells = np.arange(size * size).reshape(size, size)
+    return lookup(np.stack([cells, cells[::-1]]), (size, size), np.stack([np.ones((size, size)), -np.ones((size, size))]))
+
+
+PLANE_VIEWS = {
+    "identity": identity(5, 6, count=3),
+    "windows": windows(12, 6, 6, 2),
+    "grid": windows(9, 9, 5, 2),
+    "flip": flip(6),
+    "rotations": rotations(5),
+    "negated": negated(6),
+}
+ALL_VIEWS = {
+    **PLANE_VIEWS,
+    "surface": blob_views(),
+    "surface-uv": blob_views(space="uv"),
+    "surface-coarse": blob_views(texels=12, exponent=3.0, facing_cutoff_deg=70.0, inside=0.0),
+}
+SYNC_SDES = {
+    "syncsde": SyncSDE(until=0.0),
+    "syncsde-exact": SyncSDE(until=0.0, integrator="exact"),
+    "syncsde-best": SyncSDE(until=0.2, pick="best"),
+    "syncsde-neighbour": SyncSDE(until=0.0, memory=1, strength=3.0),
+    "syncsde-exact-best": SyncSDE(integrator="exact", pick="best", memory=2),
+}
+ALL_COUPLINGS = {"none": Independent(), "synctweedies": SyncTweedies(until=0.0), **SYNC_SDES}
+
+
+@cache
+def model(height: int, width: int) -> Gaussian:
+    """A closed-form model of smooth pictures, a mean per prompt; "" is the mean of nothing."""
+    draw = torch.Generator().manual_seed(7)
+    y, x = (grid.ravel() for grid in torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"))
+    place = torch.stack([y, x], dim=1).double()
+    smooth = torch.exp(-torch.cdist(place, place) / 3.0)
+    cov = torch.kron(torch.tensor([[0.5, 0.2], [0.2, 0.3]], dtype=torch.float64), smooth)
+    means = {p: torch.randn(CHANNELS, height, width, generator=draw, dtype=torch.float64) for p in PROMPTS}
+    return Gaussian({**means, "": torch.zeros(CHANNELS, height, width)}, cov)
+
+
+def prompts_for(views: Views) -> list[str]:
+    return [PROMPTS[i % len(PROMPTS)] for i in range(views.shape[0])]
+
+
+def predictor_for(views: Views, chunk: int = 64, which: slice = slice(None)):
+    """The model's noise predictor for all views, or for some of them."""
+    prompts = prompts_for(views)[which]
+    options = dict(guidance=1.5, control_scale=0.0, chunk=chunk)
+    return model(*views.shape[1:]).predictor(prompts, [""] * len(prompts), None, **options)
+
+
+def start_for(views: Views, seed: int = 0) -> torch.Tensor:
+    """Independent unit normal pictures, (N, C, h, w) float64."""
+    draw = torch.Generator().manual_seed(seed)
+    count, height, width = views.shape
+    return torch.randn(count, CHANNELS, height, width, generator=draw, dtype=torch.float64)
+
+
+def alone(views: Views, i: int = 0) -> Views:
+    """View i without the others."""
+    pixels = views.shape[1] * views.shape[2]
+    part = slice(i * pixels, (i + 1) * pixels)
+    return Views(views.look[part], views.merge[:, part], (1, *views.shape[1:]), views.canvas)
+
+
+def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-10) -> bool:
+    """Equal up to rounding, absolute."""
+    return a.shape == b.shape and bool(((a - b).abs() <= tolerance).all())
