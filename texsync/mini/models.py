@@ -77,18 +77,64 @@ def build_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
 
 
 def build_vae() -> AutoencoderKL:
-    """8x smaller, four channels, convolutions only: what it does to a patch does not depend on the rest."""
-    return AutoencoderKL(
+    """8x smaller, four channels, no attention; starts as plain averaging down and smoothing up."""
+    vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=(24, 48, 96, 96),
         layers_per_block=1,
         latent_channels=4,
-        norm_num_groups=8,
+        norm_num_groups=2,
         sample_size=PIXELS,
         scaling_factor=1.0,
         mid_block_add_attention=False,
     )
+    start_linear(vae)
+    return vae
+
+
+@torch.no_grad()
+def start_linear(vae: AutoencoderKL, constant: float = 2.0) -> None:
+    """Make the untrained autoencoder hand the three colours through, so that training only adds detail.
+
+    Group normalisation forgets a patch's mean colour and takes long to learn a way round that. Here twelve
+    channels carry +-r, +-g, +-b and three times +-constant: the constants hold the group's scale nearly still, and
+    silu(x) - silu(-x) = x makes the activation harmless.
+    """
+    signs = torch.tensor([1.0, -1.0])
+    encoder, decoder = vae.encoder, vae.decoder
+    for convolution in (encoder.conv_in, decoder.conv_in):
+        convolution.weight[:12], convolution.bias[:12] = 0, 0
+        for colour in range(3):
+            convolution.weight[2 * colour : 2 * colour + 2, colour, 1, 1] = signs
+        convolution.bias[6:12] = constant * signs.repeat(3)
+    blocks = [*encoder.down_blocks, encoder.mid_block, decoder.mid_block, *decoder.up_blocks]
+    for resnet in (resnet for block in blocks for resnet in block.resnets):
+        resnet.conv2.weight[:12], resnet.conv2.bias[:12] = 0, 0
+        if resnet.conv_shortcut is not None:
+            _carry(resnet.conv_shortcut, torch.ones(1, 1))
+    smooth = torch.tensor([0.25, 0.5, 0.25])
+    for block in encoder.down_blocks:
+        for sampler in block.downsamplers or ():
+            _carry(sampler.conv, torch.tensor([[0.25, 0.25, 0], [0.25, 0.25, 0], [0, 0, 0]]))
+    for block in decoder.up_blocks:
+        for sampler in block.upsamplers or ():
+            _carry(sampler.conv, torch.outer(smooth, smooth))
+    for convolution in (encoder.conv_out, decoder.conv_out):
+        convolution.weight[:3], convolution.bias[:3] = 0, 0
+        for colour in range(3):
+            convolution.weight[colour, 2 * colour : 2 * colour + 2, 1, 1] = constant / 2**0.5 * signs
+    for convolution, count in ((vae.quant_conv, 8), (vae.post_quant_conv, 4)):
+        convolution.weight[:, :, 0, 0], convolution.bias[:] = torch.eye(count), 0
+    encoder.conv_out.weight[4:] *= 0.1
+    encoder.conv_out.bias[4:] = -5.0  # little noise on the latents at first
+
+
+def _carry(convolution: torch.nn.Conv2d, kernel: torch.Tensor) -> None:
+    """Hand the first twelve channels through a convolution, each filtered by the kernel."""
+    convolution.weight[:12], convolution.bias[:12] = 0, 0
+    for channel in range(12):
+        convolution.weight[channel, channel] = kernel
 
 
 def build_scheduler() -> DDIMScheduler:
