@@ -60,14 +60,22 @@ def test_each_step_begins_where_the_last_one_ended(spacing, steps):
     assert all(s.frac == s.t / 1000 for s in spans)
 
 
-@pytest.mark.parametrize(("t", "alpha"), [(981, 0.005776), (961, 0.007282), (958, 0.007535), (481, 0.302296), (1, 0.998296)])
+@pytest.mark.parametrize(
+    ("t", "alpha"), [(981, 0.005776), (961, 0.007282), (958, 0.007535), (481, 0.302296), (1, 0.998296)]
+)
 def test_levels_of_stable_diffusion(t, alpha):
     assert STABLE.alphas[t] == pytest.approx(alpha, abs=6e-7)
 
 
 @pytest.mark.parametrize(
     ("steps", "i", "t", "gamma"),
-    [(50, 0, 981, 0.1236), (50, 10, 781, 0.0913), (50, 25, 481, 0.0668), (50, 45, 81, 0.1598), (50, 48, 21, 0.7144)]
+    [
+        (50, 0, 981, 0.1236),
+        (50, 10, 781, 0.0913),
+        (50, 25, 481, 0.0668),
+        (50, 45, 81, 0.1598),
+        (50, 48, 21, 0.7144),
+    ]
     + [(30, 0, 958, 0.2022), (30, 28, 34, 0.7853), (20, 0, 951, 0.3134)],
 )
 def test_gamma(steps, i, t, gamma):

@@ -27,7 +27,7 @@ class Slow:
         self.place = (self.p.position if space == "surface" else self.p.uv).double()
         self.grid = [(n, y, x) for n in range(len(CAMERAS)) for y in range(LATENT) for x in range(LATENT)]
         self.texel = {at: self.texel_of(at, texels) for at in self.grid if self.p.mask[at]}
-        self.first = {}
+        self.first: dict[tuple, tuple] = {}
         for at in self.grid:
             if at in self.texel:
                 self.first.setdefault(self.texel[at], at)
@@ -48,7 +48,9 @@ class Slow:
         hits = [at for at in self.texel if at[0] == j and self.texel[at] == texel]
         if hits:
             hits = [at for at in hits if at in self.trusted]
-            return (hits, np.mean([self.p.facing[at].item() ** self.exponent for at in hits])) if hits else None
+            return (
+                (hits, np.mean([self.p.facing[at].item() ** self.exponent for at in hits])) if hits else None
+            )
         here = self.first[texel]
         point, normal = self.p.position[here], self.p.normal[here]
         seen, facing, where = visible(self.fine, point[None], normal[None])
@@ -70,7 +72,9 @@ class Slow:
         if at not in self.texel:
             return None
         opinions = [self.opinion(j, self.texel[at]) for j in range(at[0])]
-        opinions = [(np.mean([x[q].item() for q in pixels]), weight) for pixels, weight in filter(None, opinions)]
+        opinions = [
+            (np.mean([x[q].item() for q in pixels]), weight) for pixels, weight in filter(None, opinions)
+        ]
         total = sum(weight for _, weight in opinions)
         return sum(value * weight for value, weight in opinions) / total if opinions else None
 
@@ -80,7 +84,9 @@ class Slow:
 )
 def test_what_is_told_is_what_the_slow_reference_says(texels, exponent, space):
     slow = Slow(texels, exponent, space)
-    x = torch.randn(len(CAMERAS), 1, LATENT, LATENT, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = torch.randn(
+        len(CAMERAS), 1, LATENT, LATENT, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     prefix = blob_views(texels=texels, exponent=exponent, space=space).prefix()
     told = prefix.told(x)
     answers = {at: slow.told(at, x[:, 0]) for at in slow.grid}
@@ -124,9 +130,8 @@ def plate(low: tuple, high: tuple, where: tuple[float, float]) -> tuple[np.ndarr
 
 def scene(*plates) -> tuple[Pixels, Pixels]:
     """Rectangles seen from the front and from 30 degrees to the side."""
-    corners, faces, uv = zip(*plates, strict=True)
-    faces = np.concatenate([f + 4 * i for i, f in enumerate(faces)])
-    surface = make_surface(np.concatenate(corners), faces, np.concatenate(uv))
+    corners, uv = (np.concatenate([plate[part] for plate in plates]) for part in (0, 2))
+    surface = make_surface(corners, np.concatenate([f + 4 * i for i, (_, f, _) in enumerate(plates)]), uv)
     cameras = (Camera(0), Camera(30))
     return look(surface, cameras, 32), look(surface, cameras, 256)
 
@@ -149,7 +154,10 @@ def test_a_pixel_is_told_about_its_own_point():
 
 def test_what_is_hidden_from_a_view_is_not_told_by_it():
     """A small plate hides the middle of a large one; from the side one looks behind it."""
-    back, front = plate((-0.8, -0.8, -0.5), (0.8, 0.8, 0), (0.05, 0.05)), plate((-0.3, -0.3, 0.4), (0.3, 0.3, 0), (0.55, 0.05))
+    back, front = (
+        plate((-0.8, -0.8, -0.5), (0.8, 0.8, 0), (0.05, 0.05)),
+        plate((-0.3, -0.3, 0.4), (0.3, 0.3, 0), (0.55, 0.05)),
+    )
     pixels, fine = scene(back, front)
     known, told = told_by_first(pixels, fine)
     position = pixels.position[1].numpy()
@@ -164,7 +172,10 @@ def test_what_is_hidden_from_a_view_is_not_told_by_it():
 
 def test_a_strap_thinner_than_a_pixel_is_not_told_the_colour_of_what_is_behind_it():
     """In front of a bag, between two pixel centres of the front view, whose pixels there all show the bag."""
-    bag, strap = plate((-0.8, -0.8, 0), (0.8, 0.8, 0), (0.05, 0.05)), plate((-0.025, -0.7, 0.3), (0.025, 0.7, 0), (0.55, 0.05))
+    bag, strap = (
+        plate((-0.8, -0.8, 0), (0.8, 0.8, 0), (0.05, 0.05)),
+        plate((-0.025, -0.7, 0.3), (0.025, 0.7, 0), (0.55, 0.05)),
+    )
     pixels, fine = scene(bag, strap)
     assert not (pixels.position[0, ..., 2] > 0.2).any()
     on_strap = pixels.position[1, ..., 2].numpy() > 0.2
@@ -184,7 +195,10 @@ def test_a_view_whose_pixel_is_on_the_silhouette_has_no_say_about_the_texels_the
 
 def test_mirrored_halves_share_texels():
     """Overlapping UVs: two plates on one part of the map see each other's pixels."""
-    left, right = plate((-0.7, -0.3, 0), (-0.1, 0.3, 0), (0.05, 0.05)), plate((0.1, -0.3, 0), (0.7, 0.3, 0), (0.05, 0.05))
+    left, right = (
+        plate((-0.7, -0.3, 0), (-0.1, 0.3, 0), (0.05, 0.05)),
+        plate((0.1, -0.3, 0), (0.7, 0.3, 0), (0.05, 0.05)),
+    )
     pixels, fine = scene(left, right)
     views = surface_views(pixels, fine, 8)
     cells = views.look.indices.reshape(pixels.mask.shape)[0]
@@ -196,7 +210,9 @@ def test_mirrored_halves_share_texels():
 
 
 def test_a_view_that_sees_nothing_says_nothing():
-    pixels, fine = (dataclasses.replace(p, face=p.face.clone()) for p in (blob_pixels(LATENT), blob_pixels(FINE)))
+    pixels, fine = (
+        dataclasses.replace(p, face=p.face.clone()) for p in (blob_pixels(LATENT), blob_pixels(FINE))
+    )
     for p in (pixels, fine):
         p.face[0] = -1
     views = surface_views(pixels, fine, TEXELS)
@@ -206,7 +222,13 @@ def test_a_view_that_sees_nothing_says_nothing():
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("facing_cutoff_deg", 0), ("facing_cutoff_deg", 91), ("exponent", -1), ("exponent", math.nan), ("space", "world")]
+    [
+        ("facing_cutoff_deg", 0),
+        ("facing_cutoff_deg", 91),
+        ("exponent", -1),
+        ("exponent", math.nan),
+        ("space", "world"),
+    ]
     + [("inside", 1.5), ("reach", -1), ("texels", 0)],
 )
 def test_bad_options_are_refused(option, value):

@@ -81,7 +81,9 @@ def test_one_view_is_told_nothing(views):
     assert not views.prefix().known[0].any()
 
 
-def rebaked(views: Views, x: torch.Tensor, i: int, memory: int | None, pick: str) -> tuple[torch.Tensor, torch.Tensor]:
+def rebaked(
+    views: Views, x: torch.Tensor, i: int, memory: int | None, pick: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What view i is told and where, the slow way: bake the earlier pictures, then look; dense, cell by cell."""
     pixels = views.shape[1] * views.shape[2]
     first = 0 if memory is None else max(0, i - memory)
@@ -97,7 +99,9 @@ def rebaked(views: Views, x: torch.Tensor, i: int, memory: int | None, pick: str
             row = np.where(np.arange(len(row)) // pixels == first + int(np.argmax(beliefs)), row, 0)
             row = np.where(np.arange(len(row)) == np.nonzero(row)[0][0], row, 0)
         else:
-            row = np.where((np.arange(len(row)) >= first * pixels) & (np.arange(len(row)) < i * pixels), row, 0)
+            row = np.where(
+                (np.arange(len(row)) >= first * pixels) & (np.arange(len(row)) < i * pixels), row, 0
+            )
         canvas[cell] = row @ columns / abs(row).sum()
     look = views.look[i * pixels : (i + 1) * pixels].toarray()
     told = torch.as_tensor((look @ canvas).reshape(*views.shape[1:], -1)).permute(2, 0, 1)
@@ -158,7 +162,9 @@ def test_shared_noise_is_white_in_every_view_and_shared_between_them(views):
     prefix = views.prefix(None, "best")
     told = prefix.told(x)
     for picture, heard, known in zip(x, told, prefix.known > 0, strict=True):
-        assert (picture == heard)[known].sum() == len(heard[known].unique())  # each number told is taken up, once
+        assert (picture == heard)[known].sum() == len(
+            heard[known].unique()
+        )  # each number told is taken up, once
 
 
 def test_many_draws_of_shared_noise_are_unit_normal():

@@ -24,7 +24,10 @@ PROMPTS = ("brick", "rust", "moss")
 def blob() -> Surface:
     """A two-lobed body with a waist, so that its lobes hide each other; longitude and latitude are its UVs."""
     rings, spokes = 24, 48
-    v, u = (grid.ravel() for grid in np.meshgrid(np.linspace(0.02, 0.98, rings), np.linspace(0, 1, spokes), indexing="ij"))
+    v, u = (
+        grid.ravel()
+        for grid in np.meshgrid(np.linspace(0.02, 0.98, rings), np.linspace(0, 1, spokes), indexing="ij")
+    )
     polar, turn = np.pi * v, 2 * np.pi * (u + 0.03)
     radius = 0.72 + 0.2 * np.cos(2 * turn) * np.sin(polar) + 0.08 * np.sin(5 * polar + turn)
     ray = np.stack([np.sin(polar) * np.sin(turn), -np.cos(polar), np.sin(polar) * np.cos(turn)], axis=1)
@@ -57,7 +60,11 @@ def blob_views(**options) -> Views:
 def negated(size: int) -> Views:
     """A picture, and its negative turned upside down."""
     cells = np.arange(size * size).reshape(size, size)
-    return lookup(np.stack([cells, cells[::-1]]), (size, size), np.stack([np.ones((size, size)), -np.ones((size, size))]))
+    return lookup(
+        np.stack([cells, cells[::-1]]),
+        (size, size),
+        np.stack([np.ones((size, size)), -np.ones((size, size))]),
+    )
 
 
 PLANE_VIEWS = {
