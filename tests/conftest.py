@@ -31,4 +31,6 @@ def tiny_v_model(tmp_path_factory):
     """The same with v prediction and a DDIM config."""
     import tiny
 
-    return tiny.write_model(tmp_path_factory.mktemp("tiny") / "v-model", "v_prediction", advice={"view_size": 32})
+    return tiny.write_model(
+        tmp_path_factory.mktemp("tiny") / "v-model", "v_prediction", advice={"view_size": 32}
+    )

@@ -19,8 +19,9 @@ from diffusers import (
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from texsync.backbones import hub, memory
-from texsync.backbones.diffusion import EMBEDDED, find_model, load_diffusion
+from texsync.backbones.diffusion import load_diffusion
 from texsync.backbones.folder import Recommended
+from texsync.backbones.locate import EMBEDDED, find_model
 from texsync.backbones.prediction import schedule_from, to_eps
 from texsync.backbones.prompts import view_prompts
 from texsync.couplings import make
@@ -77,7 +78,9 @@ def reference_eps(folder, x, t, control, scale, guidance):
 
 def test_eps_is_diffusers_own(backbone, tiny_model, noise, control):
     """Guidance, text and ControlNet together equal calling the models by hand."""
-    predict = backbone.predictor(PROMPTS, NEGATIVES, control, guidance=7.5, control_scale=0.8, control_until=1)
+    predict = backbone.predictor(
+        PROMPTS, NEGATIVES, control, guidance=7.5, control_scale=0.8, control_until=1
+    )
     expected = reference_eps(tiny_model, noise, SPAN.t, control, 0.8, 7.5)
     torch.testing.assert_close(predict(noise, SPAN), expected, atol=2e-5, rtol=1e-4)
     unheard = reference_eps(tiny_model, noise, SPAN.t, control, None, 7.5)
@@ -109,14 +112,14 @@ def test_scale_zero_never_calls_the_controlnet(tiny_model, noise, control):
 def test_chunk_does_not_matter(backbone, noise, control, guidance):
     """One, two or three views a call: the same noise."""
     told = [
-        backbone.predictor(PROMPTS, NEGATIVES, control, guidance=guidance, control_scale=1.0, chunk=chunk)(noise, SPAN)
+        backbone.predictor(PROMPTS, NEGATIVES, control, guidance=guidance, control_scale=1.0, chunk=chunk)(
+            noise, SPAN
+        )
         for chunk in (1, 2, 3)
     ]
     for other in told[1:]:
         torch.testing.assert_close(other, told[0], atol=2e-5, rtol=1e-4)
-    torch.testing.assert_close(
-        backbone.decode(noise)[1:2], backbone.decode(noise[1:2]), atol=1e-5, rtol=1e-4
-    )
+    torch.testing.assert_close(backbone.decode(noise)[1:2], backbone.decode(noise[1:2]), atol=1e-5, rtol=1e-4)
 
 
 def test_guidance_one_leaves_negatives_out(backbone, noise):
@@ -270,11 +273,18 @@ def cut(path):
 
 
 SAFE = "diffusion_pytorch_model.safetensors"
+HALF = "diffusion_pytorch_model.fp16.safetensors"
 WRONG = {
     "no index": (lambda f: (f / "model_index.json").unlink(), r"model_index\.json is missing"),
-    "index not json": (lambda f: (f / "model_index.json").write_text("{"), r"model_index\.json cannot be read"),
+    "index not json": (
+        lambda f: (f / "model_index.json").write_text("{"),
+        r"model_index\.json cannot be read",
+    ),
     "index without unet": (lambda f: edit(f / "model_index.json", unet=None), "names no unet"),
-    "remote code": (lambda f: edit(f / "model_index.json", unet=["mine", "Evil"]), "takes its unet from 'mine'"),
+    "remote code": (
+        lambda f: edit(f / "model_index.json", unet=["mine", "Evil"]),
+        "takes its unet from 'mine'",
+    ),
     "wrong unet": (lambda f: edit(f / "model_index.json", unet=["diffusers", "UNet1DModel"]), "UNet1DModel"),
     "unknown class": (
         lambda f: edit(f / "model_index.json", text_encoder=["transformers", "NoModel"]),
@@ -287,8 +297,14 @@ WRONG = {
     "no config": (lambda f: (f / "unet" / "config.json").unlink(), r"unet.config\.json is missing"),
     "no scheduler": (lambda f: shutil.rmtree(f / "scheduler"), r"scheduler_config\.json is missing"),
     "no vocabulary": (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer holds no vocabulary"),
-    "bad vocabulary": (lambda f: (f / "tokenizer" / "tokenizer.json").write_text("{"), "tokenizer cannot be loaded"),
-    "no weights": (lambda f: (f / "unet" / SAFE).unlink(), r"unet.diffusion_pytorch_model.safetensors is missing"),
+    "bad vocabulary": (
+        lambda f: (f / "tokenizer" / "tokenizer.json").write_text("{"),
+        "tokenizer cannot be loaded",
+    ),
+    "no weights": (
+        lambda f: (f / "unet" / SAFE).unlink(),
+        r"unet.diffusion_pytorch_model.safetensors is missing",
+    ),
     "pickle": (rename_to_pickle, r"diffusion_pytorch_model\.bin is a pickle"),
     "cut weights": (lambda f: cut(f / "vae" / SAFE), "cut short"),
     "text as weights": (lambda f: (f / "vae" / SAFE).write_text("hello there"), "not a readable safetensors"),
@@ -298,9 +314,18 @@ WRONG = {
     ),
     "latent channels": (lambda f: edit(f / "vae" / "config.json", latent_channels=16), "16 latent channels"),
     "text width": (lambda f: edit(f / "text_encoder" / "config.json", hidden_size=32), "gives 32 channels"),
-    "xl": (lambda f: edit(f / "unet" / "config.json", addition_embed_type="text_time"), "addition_embed_type"),
-    "control width": (lambda f: edit(f / "controlnet" / "config.json", cross_attention_dim=8), "dim 8, the UNet has 16"),
-    "control channels": (lambda f: edit(f / "controlnet" / "config.json", conditioning_channels=1), "RGB pictures"),
+    "xl": (
+        lambda f: edit(f / "unet" / "config.json", addition_embed_type="text_time"),
+        "addition_embed_type",
+    ),
+    "control width": (
+        lambda f: edit(f / "controlnet" / "config.json", cross_attention_dim=8),
+        "dim 8, the UNet has 16",
+    ),
+    "control channels": (
+        lambda f: edit(f / "controlnet" / "config.json", conditioning_channels=1),
+        "RGB pictures",
+    ),
     "no controlnet": (lambda f: shutil.rmtree(f / "controlnet"), "--controlnet"),
     "prediction": (
         lambda f: edit(f / "scheduler" / "scheduler_config.json", prediction_type="flow"),
@@ -350,22 +375,31 @@ def test_a_hub_model_gets_its_usual_controlnet(tiny_model, tmp_path, monkeypatch
         return folder if repo == "owner/sd15" else tmp_path / "depth"
 
     monkeypatch.setattr(hub, "fetch", fetch)
-    monkeypatch.setattr("texsync.backbones.diffusion.SD15_WIDTH", 16)
+    monkeypatch.setattr("texsync.backbones.locate.SD15_WIDTH", 16)
     assert load_diffusion("owner/sd15").parts.controlnet is not None
     assert asked == ["owner/sd15", "lllyasviel/control_v11f1p_sd15_depth"]
 
 
 def test_only_needed_files_are_fetched():
     """One set of safetensors a part, no pickles, no safety checker, no single-file checkpoint."""
-    names = """model_index.json v1-5.ckpt v1-5.safetensors README.md unet/config.json unet/diffusion_pytorch_model.bin
-        unet/diffusion_pytorch_model.safetensors unet/diffusion_pytorch_model.fp16.safetensors
-        unet/diffusion_pytorch_model.non_ema.safetensors vae/diffusion_pytorch_model-00001-of-00002.safetensors
-        vae/diffusion_pytorch_model-00002-of-00002.safetensors safety_checker/model.safetensors tokenizer/vocab.json
-        tokenizer/merges.txt text_encoder/model.safetensors""".split()
+    names = [
+        *(
+            "README.md",
+            "model_index.json",
+            "v1-5.ckpt",
+            "v1-5.safetensors",
+            "safety_checker/model.safetensors",
+        ),
+        *("unet/config.json", "unet/diffusion_pytorch_model.bin", f"unet/{SAFE}", f"unet/{HALF}"),
+        "unet/diffusion_pytorch_model.non_ema.safetensors",
+        "vae/diffusion_pytorch_model-00001-of-00002.safetensors",
+        "vae/diffusion_pytorch_model-00002-of-00002.safetensors",
+        *("text_encoder/model.safetensors", "tokenizer/vocab.json", "tokenizer/merges.txt"),
+    ]
     full = hub.choose_files(names, half=False)
     small = hub.choose_files(names, half=True)
     assert {name for name in full if name.startswith("unet")} == {"unet/config.json", f"unet/{SAFE}"}
-    assert "unet/diffusion_pytorch_model.fp16.safetensors" in small and f"unet/{SAFE}" not in small
+    assert f"unet/{HALF}" in small and f"unet/{SAFE}" not in small
     assert sum(name.startswith("vae") for name in full) == 2
     assert "tokenizer/merges.txt" in full and "model_index.json" in full
     assert not [name for name in full if "checker" in name or name.startswith("v1-5") or name.endswith("bin")]

@@ -95,7 +95,11 @@ def write_model(
     tokenizer = write_tokenizer(folder.parent / f"{folder.name}-words")
     made = parts(tokenizer, prediction)
     pipeline = StableDiffusionControlNetPipeline(
-        **made, tokenizer=tokenizer, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+        **made,
+        tokenizer=tokenizer,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
     if not controlnet:

@@ -134,7 +134,9 @@ def choice(name: str, value: Any, known: tuple[str, ...]) -> str:
 def check_prompt(prompt: Any) -> str:
     """The prompt, if there is a letter or a digit in it; raises InputError otherwise."""
     if not isinstance(prompt, str) or not any(character.isalnum() for character in prompt):
-        raise InputError(f"the prompt {prompt!r} says nothing", 'describe the surface, e.g. "weathered copper"')
+        raise InputError(
+            f"the prompt {prompt!r} says nothing", 'describe the surface, e.g. "weathered copper"'
+        )
     return prompt
 
 
@@ -175,5 +177,7 @@ def check_output(folder: str | Path, overwrite: bool = False) -> Path:
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise InputError(f"{place} cannot be written to", "choose another output folder with --out")
     if shutil.disk_usage(place).free < LEAST_DISK:
-        raise InputError(f"less than {LEAST_DISK >> 20} MB are free in {place}", "free some space or choose another --out")
+        raise InputError(
+            f"less than {LEAST_DISK >> 20} MB are free in {place}", "free some space or choose another --out"
+        )
     return folder

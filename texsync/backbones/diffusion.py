@@ -5,7 +5,6 @@ The embedded model "mini", a folder and a hub id all end up as one folder and on
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,18 +13,13 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..schedule import Span
-from . import hub
 from .base import Backbone
-from .folder import ControlFolder, ModelFolder, Recommended, pixels_per_latent, read_control, read_model
+from .folder import ModelFolder, Recommended, pixels_per_latent, read_model
 from .loading import Parts, load_parts
+from .locate import find_control, find_model
 from .memory import Chunks, choose_device, choose_dtype, decode_bytes, denoise_bytes, fitting
 from .prediction import prediction_type, schedule_from, to_eps
 from .prompts import TextEncoder
-
-EMBEDDED = {"mini": Path(__file__).parents[1] / "mini" / "weights"}
-SD15_DEPTH = "lllyasviel/control_v11f1p_sd15_depth"
-SD15_WIDTH = 768  # of its text vectors
-NO_CONTROL = "none"
 
 
 def load_diffusion(
@@ -47,44 +41,8 @@ def load_diffusion(
     number = choose_dtype(dtype, place)
     half = number != torch.float32
     folder = read_model(find_model(model, half=half))
-    control = _find_control(folder, model, controlnet, half=half)
+    control = find_control(folder, model, controlnet, half=half)
     return DiffusionBackbone(folder, load_parts(folder, control, place, number))
-
-
-def find_model(model: str | Path, *, half: bool = False) -> Path:
-    """The folder that a model's name stands for; raises InputError if there is none."""
-    name = os.fspath(model)
-    if name in EMBEDDED:
-        return EMBEDDED[name]
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if path.is_file():
-        remedy = "load it with StableDiffusionPipeline.from_single_file and save_pretrained it to a folder"
-        raise InputError(f"{path} is a file, a model is a folder in the diffusers layout", remedy)
-    if hub.HUB_ID.fullmatch(name):
-        return hub.fetch(name, half=half)
-    known = ", ".join(EMBEDDED)
-    raise InputError(f"unknown model {name!r}", f"known: {known}, the path of a folder, or a hub id owner/name")
-
-
-def _find_control(
-    folder: ModelFolder, model: str | Path, controlnet: str | Path | None, *, half: bool
-) -> ControlFolder | None:
-    if controlnet == NO_CONTROL:
-        return None
-    if controlnet is None:
-        own = folder.path / "controlnet"
-        if own.is_dir():
-            return read_control(own, folder)
-        like_sd15 = folder.configs["unet"].get("cross_attention_dim") == SD15_WIDTH
-        if not (like_sd15 and hub.HUB_ID.fullmatch(os.fspath(model))):
-            raise InputError(f"{folder.path} has no controlnet folder", "name a depth ControlNet with --controlnet")
-        controlnet = SD15_DEPTH
-    name = os.fspath(controlnet)
-    if not Path(name).expanduser().is_dir() and hub.HUB_ID.fullmatch(name):
-        return read_control(hub.fetch(name, half=half, parts=("",)), folder)
-    return read_control(Path(name).expanduser(), folder)
 
 
 class DiffusionBackbone(Backbone):
@@ -170,7 +128,9 @@ class DiffusionBackbone(Backbone):
         def some(which: slice) -> Tensor:
             pictures = images[which].to(self.device, self.dtype) * 2 - 1
             latents = vae.encode(pictures).latent_dist.mode().float()
-            return ((latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor).to(images.device)
+            return ((latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor).to(
+                images.device
+            )
 
         return self._picture_chunks(len(images), height, width).run(some, len(images))
 

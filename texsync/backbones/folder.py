@@ -1,8 +1,8 @@
 """A Stable Diffusion-like model folder in the diffusers layout, checked before anything heavy loads.
 
-    model_index.json   names the classes             unet/ vae/ text_encoder/   config.json + safetensors
-    tokenizer/         vocabulary files              scheduler/                 scheduler_config.json
-    controlnet/        optional, config + weights    texsync.json               optional, `Recommended`
+model_index.json   names the classes             unet/ vae/ text_encoder/   config.json + safetensors
+tokenizer/         vocabulary files              scheduler/                 scheduler_config.json
+controlnet/        optional, config + weights    texsync.json               optional, `Recommended`
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class ControlFolder:
 def read_model(path: Path) -> ModelFolder:
     """Check a model folder file by file; raises InputError naming the first that is missing or wrong."""
     if not path.is_dir():
-        raise InputError(f"no model folder {path}", "give a folder in the diffusers layout, a hub id or 'mini'")
+        raise InputError(
+            f"no model folder {path}", "give a folder in the diffusers layout, a hub id or 'mini'"
+        )
     index = read_json(path / "model_index.json", "is this a model in the diffusers layout?")
     _refuse_other_families(path, index)
     classes = {part: _class_of(path, index, part) for part in PARTS}
-    configs = {
-        part: read_json(path / part / "config.json") for part in ("unet", "vae", "text_encoder")
-    }
+    configs = {part: read_json(path / part / "config.json") for part in ("unet", "vae", "text_encoder")}
     configs["scheduler"] = read_json(path / "scheduler" / "scheduler_config.json")
     weights = {part: find_weights(path / part) for part in ("unet", "vae", "text_encoder")}
     _check_tokenizer(path / "tokenizer")
@@ -84,7 +84,9 @@ def read_control(path: Path, model: ModelFolder) -> ControlFolder:
         raise InputError(f"no ControlNet folder {path}", "give --controlnet a folder or a hub id")
     config = read_json(path / "config.json")
     if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
-        raise InputError(f"{path} holds a {config['_class_name']}", "give --controlnet a ControlNetModel's folder")
+        raise InputError(
+            f"{path} holds a {config['_class_name']}", "give --controlnet a ControlNetModel's folder"
+        )
     _check_control(path, config, model.configs["unet"], pixels_per_latent(model.configs["vae"]))
     return ControlFolder(path, config, find_weights(path))
 
@@ -104,8 +106,11 @@ def read_recommended(path: Path) -> Recommended:
         if name not in known:
             raise InputError(f"{path / 'texsync.json'} says {name!r}", f"known: {', '.join(known)}")
         if not _same_kind(value, known[name]):
-            raise InputError(f"{path / 'texsync.json'} has {name} {value!r}", f"expected e.g. {known[name]!r}")
-    return Recommended(**{name: tuple(v) if isinstance(v, list) else v for name, v in said.items()})
+            raise InputError(
+                f"{path / 'texsync.json'} has {name} {value!r}", f"expected e.g. {known[name]!r}"
+            )
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in said.items()}
+    return Recommended(**values)
 
 
 def read_json(path: Path, hint: str = "") -> dict[str, Any]:
@@ -149,12 +154,16 @@ def _class_of(path: Path, index: dict[str, Any], part: str) -> tuple[str, str]:
 def _refuse_other_families(path: Path, index: dict[str, Any]) -> None:
     for part in UNREAD:
         if isinstance(index.get(part), list) and index[part] != [None, None]:
-            raise InputError(f"{path} has a {part}", "choose a model laid out like Stable Diffusion 1.x or 2.x")
+            raise InputError(
+                f"{path} has a {part}", "choose a model laid out like Stable Diffusion 1.x or 2.x"
+            )
 
 
 def _check_tokenizer(path: Path) -> None:
     if not any(all((path / name).is_file() for name in names) for names in TOKENIZER_FILES):
-        raise InputError(f"{path} holds no vocabulary", "it needs tokenizer.json, or vocab.json and merges.txt")
+        raise InputError(
+            f"{path} holds no vocabulary", "it needs tokenizer.json, or vocab.json and merges.txt"
+        )
 
 
 def _check_widths(path: Path, configs: dict[str, dict[str, Any]]) -> None:
@@ -175,7 +184,9 @@ def _check_widths(path: Path, configs: dict[str, dict[str, Any]]) -> None:
         )
     for key in ("addition_embed_type", "class_embed_type"):
         if unet.get(key):
-            raise InputError(f"the UNet in {path} has {key} {unet[key]!r}", "choose a Stable Diffusion 1.x or 2.x")
+            raise InputError(
+                f"the UNet in {path} has {key} {unet[key]!r}", "choose a Stable Diffusion 1.x or 2.x"
+            )
 
 
 def _check_control(path: Path, config: dict[str, Any], unet: dict[str, Any], scale: int) -> None:

@@ -10,6 +10,7 @@ from ..errors import InputError
 from .weights import STEMS
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+SECONDS = 10.0  # to wait for the hub's answer
 SMALL = (".json", ".txt", ".model")  # configs and vocabularies
 MODEL_PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler", "controlnet")
 
@@ -24,12 +25,18 @@ def fetch(repo: str, *, half: bool, parts: Iterable[str] = MODEL_PARTS) -> Path:
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     try:
-        wanted = choose_files(HfApi().list_repo_files(repo), half=half, parts=tuple(parts))
+        # not list_repo_files: it retries for half a minute where there is no network
+        names = [file.rfilename for file in HfApi().model_info(repo, timeout=SECONDS).siblings or []]
+        wanted = choose_files(names, half=half, parts=tuple(parts))
         return Path(snapshot_download(repo, allow_patterns=wanted))
     except GatedRepoError:
-        raise InputError(f"the hub wants you to accept the terms of {repo}", "do so, then `hf auth login`") from None
+        raise InputError(
+            f"the hub wants you to accept the terms of {repo}", "do so, then `hf auth login`"
+        ) from None
     except RepositoryNotFoundError:
-        raise InputError(f"the hub has no public model {repo}", "check its name, or `hf auth login`") from None
+        raise InputError(
+            f"the hub has no public model {repo}", "check its name, or `hf auth login`"
+        ) from None
     except Exception as error:  # the client has a class of its own for every way to have no network
         return _cached(repo, str(error).partition("\n")[0] or type(error).__name__)
 

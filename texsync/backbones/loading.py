@@ -73,7 +73,9 @@ def _network(
             **options,
         )
     except WHAT_WENT_WRONG as error:
-        raise InputError(f"{path} cannot be loaded ({_first_line(error)})", "fetch the model again") from error
+        raise InputError(
+            f"{path} cannot be loaded ({_first_line(error)})", "fetch the model again"
+        ) from error
     missing = sorted(told["missing_keys"])
     if missing:
         raise InputError(f"{path} lacks {len(missing)} weights, {missing[0]} first", "fetch the model again")
@@ -89,7 +91,9 @@ def _loader(kind: tuple[str, str], path: Path) -> Any:
         import transformers as source
     found = getattr(source, name, None)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise InputError(f"{path} is a {name}, which {library} {source.__version__} does not have", "use another model")
+        raise InputError(
+            f"{path} is a {name}, which {library} {source.__version__} does not have", "use another model"
+        )
     return found
 
 
@@ -99,7 +103,9 @@ def _tokenizer(path: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(path, local_files_only=True)
     except WHAT_WENT_WRONG as error:
-        raise InputError(f"{path} cannot be loaded ({_first_line(error)})", "fetch the model again") from error
+        raise InputError(
+            f"{path} cannot be loaded ({_first_line(error)})", "fetch the model again"
+        ) from error
 
 
 def _split_hint(controlnet: Any) -> nn.Module:

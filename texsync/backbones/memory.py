@@ -36,7 +36,9 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
         if (device.index or 0) < torch.cuda.device_count():
             return device
-        raise InputError(f"there is no GPU {name}", f"cuda:0 to cuda:{torch.cuda.device_count() - 1} are there")
+        raise InputError(
+            f"there is no GPU {name}", f"cuda:0 to cuda:{torch.cuda.device_count() - 1} are there"
+        )
     if name.startswith("cuda"):
         raise InputError("device cuda: torch sees no CUDA GPU", "use --device cpu, or see `texsync doctor`")
     if name == "mps":

@@ -13,7 +13,9 @@ from ..errors import InputError
 from ..schedule import SPACINGS, Schedule
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
-LEAST_ALPHA = 2.0**-24  # stands for zero signal, so that x0 stays finite; diffusers' Euler sampler uses the same
+LEAST_ALPHA = (
+    2.0**-24
+)  # stands for zero signal, so that x0 stays finite; diffusers' Euler sampler uses the same
 
 
 def schedule_from(config: Mapping[str, Any]) -> Schedule:

@@ -84,7 +84,9 @@ class TextEncoder:
         # CLIP's unknown token is its end mark, so the id alone tells nothing: ask only tokens that cover text
         unknown = self.tokenizer.unk_token_id
         starts = [start for token, start, _ in self._spans(text) if unknown is not None and token == unknown]
-        words = [m.group() for m in re.finditer(r"[\w'-]+", text) if any(m.start() <= s < m.end() for s in starts)]
+        words = [
+            m.group() for m in re.finditer(r"[\w'-]+", text) if any(m.start() <= s < m.end() for s in starts)
+        ]
         return list(dict.fromkeys(words))
 
     def _spans(self, text: str) -> list[tuple[int, int, int]]:

@@ -47,7 +47,9 @@ def count_numbers(path: Path) -> int:
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, struct.error):
         raise InputError(f"{path} is not a readable safetensors file", "fetch the model again") from None
     if size != body:
-        raise InputError(f"{path} is cut short: {body} bytes of weights, {size} expected", "fetch the model again")
+        raise InputError(
+            f"{path} is cut short: {body} bytes of weights, {size} expected", "fetch the model again"
+        )
     return numbers
 
 

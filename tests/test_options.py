@@ -1,0 +1,109 @@
+"""Every plain option is refused by name before anything heavy loads."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from texsync import options
+from texsync.couplings import COUPLINGS
+from texsync.couplings.sync_sde import INTEGRATORS, SyncSDE
+from texsync.errors import InputError
+from texsync.options import MeshOptions, check_output
+
+WRONG = [
+    ({"prompt": ""}, "prompt ''"),
+    ({"prompt": " . "}, "prompt"),
+    ({"prompt": None}, "prompt None"),
+    ({"seed": -1}, "seed -1"),
+    ({"seed": 1.5}, "seed must be a whole number, got 1.5"),
+    ({"seed": True}, "seed True"),
+    ({"steps": 0}, "steps 0 .*use 1 to 1000"),
+    ({"steps": -3}, "steps -3"),
+    ({"steps": 1001}, "steps 1001"),
+    ({"strength": -1}, "strength -1"),
+    ({"strength": math.nan}, "strength nan"),
+    ({"strength": math.inf}, "strength inf"),
+    ({"strength": "much"}, "strength must be a number, got 'much'"),
+    ({"texture_size": 0}, "texture size 0 .*64 to 8192"),
+    ({"texture_size": 100000}, "texture size 100000"),
+    ({"view_size": 10}, "view size 10"),
+    ({"chunk": 0}, "chunk 0"),
+    ({"guidance": math.nan}, "guidance nan"),
+    ({"control_scale": (0.5,)}, "control scale must be two numbers"),
+    ({"control_scale": (0.5, math.nan)}, "control scale end nan"),
+    ({"coupling": "glue"}, "unknown coupling 'glue'; known: syncsde, synctweedies, none"),
+    ({"integrator": "euler"}, "integrator 'euler'"),
+    ({"uvs": "no"}, "uvs 'no'"),
+    ({"dtype": "int8"}, "dtype 'int8'"),
+    ({"device": "tpu"}, "device 'tpu'"),
+    ({"device": "cudafoo"}, "device 'cudafoo'"),
+    ({"view_order": "random"}, "view order 'random'"),
+    ({"noise": "pink"}, "noise 'pink'"),
+    ({"up": "w"}, "up axis 'w'"),
+    ({"up": "y", "front": "-y"}, "up y and front -y lie on one axis"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), WRONG, ids=[str(values) for values, _ in WRONG])
+def test_wrong_values_are_named(values, message):
+    with pytest.raises(InputError, match=message) as told:
+        MeshOptions(**{"prompt": "rust", **values})
+    assert told.value.remedy and told.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"seed": np.int64(3), "steps": 1, "strength": 0, "texture_size": 64},
+        {"strength": np.float32(2), "control_scale": [0, 1], "device": "cuda:1", "up": "-z", "front": "y"},
+        {"prompt": "锈迹斑斑的铜"},
+    ],
+    ids=str,
+)
+def test_right_values_pass(values):
+    made = MeshOptions(**{"prompt": "rust", **values})
+    assert made.arguments().items() >= values.items()
+
+
+def test_options_know_the_couplings():
+    """The names are written twice so that --help needs no torch; they must be the same names."""
+    assert tuple(COUPLINGS) == options.COUPLINGS
+    assert tuple(INTEGRATORS) == options.INTEGRATORS
+    defaults = {field.name: field.default for field in dataclasses.fields(SyncSDE)}
+    assert defaults["strength"] == MeshOptions.defaults()["strength"]
+    assert defaults["integrator"] == MeshOptions.defaults()["integrator"]
+
+
+def test_an_output_is_not_overwritten(tmp_path):
+    """A folder with something in it, or a file in its place, needs another name; an empty one is fine."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "work.blend").write_text("precious")
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(InputError, match="full already exists; pass --overwrite"):
+        check_output(tmp_path / "full")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="file is a file"):
+            check_output(tmp_path / "file", overwrite)
+        with pytest.raises(InputError, match="file cannot be written to"):
+            check_output(tmp_path / "file" / "below", overwrite)
+    assert check_output(tmp_path / "full", overwrite=True) == tmp_path / "full"
+    assert check_output(tmp_path / "new" / "deep") == tmp_path / "new" / "deep"
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "empty").mkdir()
+    assert check_output(tmp_path / "empty")
+
+
+def test_a_read_only_or_full_place_is_told(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(options.os, "access", lambda *_: False)
+        with pytest.raises(InputError, match="cannot be written to; choose another"):
+            check_output(tmp_path / "out")
+    usage = options.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(options.shutil, "disk_usage", lambda _: usage._replace(free=2**20))
+    with pytest.raises(InputError, match="less than 64 MB are free"):
+        check_output(tmp_path / "out")

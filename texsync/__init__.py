@@ -1,0 +1,41 @@
+"""Textures and pictures from several diffusion views of one canvas that denoise in step.
+
+from texsync import texture_mesh
+texture_mesh("bottle.obj", "weathered copper").save("bottle_textured")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import Cancelled, InputError, TexsyncError, TexsyncWarning
+    from .tasks.mesh import TexturedMesh, texture_mesh
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cancelled",
+    "InputError",
+    "TexsyncError",
+    "TexsyncWarning",
+    "TexturedMesh",
+    "__version__",
+    "texture_mesh",
+]
+
+_HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
+    name: ".errors" for name in ("Cancelled", "InputError", "TexsyncError", "TexsyncWarning")
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that `import texsync` and `texsync --help` stay instant."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'texsync' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""`python -m texsync` is `texsync`."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,59 @@
+"""What a model's name stands for: the embedded model, a folder, or a hub repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import InputError
+from . import hub
+from .folder import ControlFolder, ModelFolder, read_control
+
+EMBEDDED = {"mini": Path(__file__).parents[1] / "mini" / "weights"}
+SD15_DEPTH = "lllyasviel/control_v11f1p_sd15_depth"
+SD15_WIDTH = 768  # of its text vectors
+NO_CONTROL = "none"
+
+
+def find_model(model: str | Path, *, half: bool = False) -> Path:
+    """The folder that a model's name stands for; raises InputError if there is none."""
+    name = os.fspath(model)
+    if name in EMBEDDED:
+        return EMBEDDED[name]
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_file():
+        remedy = "load it with StableDiffusionPipeline.from_single_file and save_pretrained it to a folder"
+        raise InputError(f"{path} is a file, a model is a folder in the diffusers layout", remedy)
+    if hub.HUB_ID.fullmatch(name):
+        return hub.fetch(name, half=half)
+    known = ", ".join(EMBEDDED)
+    raise InputError(
+        f"unknown model {name!r}", f"known: {known}, the path of a folder, or a hub id owner/name"
+    )
+
+
+def find_control(
+    folder: ModelFolder, model: str | Path, controlnet: str | Path | None, *, half: bool
+) -> ControlFolder | None:
+    """The checked ControlNet for a model: the one asked for, else its own, else the usual one; or None.
+
+    controlnet: a folder, a hub id, "none", or None.  Raises InputError if there is none or it does not fit.
+    """
+    if controlnet == NO_CONTROL:
+        return None
+    if controlnet is None:
+        own = folder.path / "controlnet"
+        if own.is_dir():
+            return read_control(own, folder)
+        like_sd15 = folder.configs["unet"].get("cross_attention_dim") == SD15_WIDTH
+        if not (like_sd15 and hub.HUB_ID.fullmatch(os.fspath(model))):
+            raise InputError(
+                f"{folder.path} has no controlnet folder", "name a depth ControlNet with --controlnet"
+            )
+        controlnet = SD15_DEPTH
+    name = os.fspath(controlnet)
+    if not Path(name).expanduser().is_dir() and hub.HUB_ID.fullmatch(name):
+        return read_control(hub.fetch(name, half=half, parts=("",)), folder)
+    return read_control(Path(name).expanduser(), folder)

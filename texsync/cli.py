@@ -1,0 +1,194 @@
+"""The shell door: `texsync MESH "PROMPT"`, `texsync doctor`.
+
+Exit codes: 0 done, 2 the input is wrong, 1 our fault, 130 interrupted; errors are one line on stderr.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import __version__
+from .errors import InputError, TexsyncError
+from .options import COUPLINGS, DTYPES, INTEGRATORS, NOISES, VIEW_ORDERS, MeshOptions, check_output
+from .progress import Display
+
+DEFAULTS = MeshOptions.defaults()
+WIDTH = 100  # columns of --help
+PLACE_IS_AT_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+DEBUG = "TEXSYNC_DEBUG"  # in the environment: show where an error comes from
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        code = texsync.main(arguments, prog_name="texsync", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted; nothing was written", 130)
+    except click.ClickException as error:
+        return _fail(f"{error.format_message()} (see texsync --help)", 2)
+    except TexsyncError as error:
+        return _fail(str(error), error.exit_code)
+    except MemoryError:
+        return _fail("not enough memory; lower --texture-size or --view-size, or use a smaller mesh", 2)
+    except OSError as error:
+        if error.errno not in PLACE_IS_AT_FAULT:
+            return _internal(error)
+        return _fail(
+            f"{error.filename or 'the output'}: {error.strerror}; choose another place with --out", 2
+        )
+    except Exception as error:
+        return _internal(error)
+
+
+def _internal(error: Exception) -> int:
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return _fail(
+        f"internal error: {what}; please report it with the output of {DEBUG}=1 and texsync doctor", 1
+    )
+
+
+def _fail(message: str, code: int) -> int:
+    if os.environ.get(DEBUG) == "1":
+        traceback.print_exc()
+    click.echo(f"texsync: {' '.join(message.split())}", err=True)
+    return code
+
+
+class MeshByDefault(click.Group):
+    """A group whose first argument is a mesh unless it is the name of a command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("--help", "-h", "--version"):
+            args = ["mesh", *args]
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage("texsync", 'MESH "PROMPT" [OPTIONS]')
+        others = ", ".join(f"texsync {name}" for name in self.commands if name != "mesh")
+        formatter.write_text(f"Other commands: {others}; each has its own --help.")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        mesh = self.commands["mesh"]
+        mesh.format_options(click.Context(mesh, ctx), formatter)
+
+
+@click.group(
+    cls=MeshByDefault,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
+)
+@click.version_option(__version__, message="texsync %(version)s")
+def texsync() -> None:
+    """Paint a texture on a mesh: MESH is an OBJ, GLB, glTF, PLY, STL or OFF file, PROMPT says what its
+    surface should look like. Writes <mesh>_textured/ with GLB, OBJ, pictures and run.json.
+    """
+
+
+def _option(name: str, text: str, **details: Any) -> Callable:
+    """A flag for a field of MeshOptions, with that field's default."""
+    default = DEFAULTS[name]
+    flag = "--" + name.replace("_", "-")
+    return click.option(flag, name, default=default, show_default=default is not None, help=text, **details)
+
+
+def _mesh_options(command: Callable) -> Callable:
+    for option in reversed(MESH_OPTIONS):
+        command = option(command)
+    return command
+
+
+MESH_OPTIONS = (
+    click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: <mesh>_textured]"),
+    click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists."),
+    click.option("--preview", is_flag=True, help="Also write a viewer that opens in a browser."),
+    _option("seed", "Same seed, same texture.", type=int),
+    _option("steps", "Denoising steps.  [default: the model's, 30 for most]", type=int),
+    _option("strength", "How hard later views are drawn to earlier ones (SyncSDE).", type=float),
+    _option("coupling", "How views listen to each other.", type=click.Choice(COUPLINGS)),
+    _option(
+        "integrator", "SyncSDE's update; exact is stable with few steps.", type=click.Choice(INTEGRATORS)
+    ),
+    _option("model", "mini, the path of a diffusers folder, or a hub id.", metavar="NAME|PATH|HUB_ID"),
+    _option("controlnet", "Depth ControlNet.  [default: the model's own]", metavar="PATH|HUB_ID"),
+    _option("negative", "What the surface should not look like.  [default: the model's]"),
+    _option("guidance", "How closely the prompt is followed, 1 = off.  [default: the model's]", type=float),
+    _option(
+        "control_scale",
+        "How firmly depth is followed at the noisiest level and at the cleanest.  [default: the model's]",
+        type=float,
+        nargs=2,
+        metavar="START END",
+    ),
+    _option("texture_size", "Texels along a side.", type=int),
+    _option("view_size", "Pixels along a side of each view.  [default: the model's]", type=int),
+    click.option("--keep-uvs", is_flag=True, help="Use the mesh's own UVs, whatever they are like."),
+    click.option("--unwrap", is_flag=True, help="Make new UVs.  [default: only if there are no usable ones]"),
+    _option(
+        "view_order", "Which view leads: front first, or the reference's.", type=click.Choice(VIEW_ORDERS)
+    ),
+    _option("up", "Up axis of the file: x, y, z, -x, -y, -z; auto goes by format."),
+    _option("front", "Axis that the front looks along, likewise."),
+    _option("noise", "Views start from noise on the surface, or each its own.", type=click.Choice(NOISES)),
+    _option("device", "auto, cpu, cuda, cuda:N or mps."),
+    _option("dtype", "Number format; auto is fp32 on a CPU, fp16 on a GPU.", type=click.Choice(DTYPES)),
+    _option("chunk", "Views per model call; changes memory, not the result.  [default: what fits]", type=int),
+    click.option("--quiet", is_flag=True, help="Print errors only."),
+    click.option("--verbose", is_flag=True, help="Print times and other libraries' warnings."),
+)
+
+
+@texsync.command()
+@click.argument("mesh", type=click.Path(path_type=Path))
+@click.argument("prompt")
+@_mesh_options
+def mesh(
+    mesh: Path,
+    prompt: str,
+    out: Path | None,
+    overwrite: bool,
+    preview: bool,
+    keep_uvs: bool,
+    unwrap: bool,
+    quiet: bool,
+    verbose: bool,
+    **values: Any,
+) -> None:
+    """Paint a texture on MESH that fits PROMPT."""
+    if keep_uvs and unwrap:
+        raise InputError("--keep-uvs and --unwrap exclude each other", "give one of them, or neither")
+    uvs = "keep" if keep_uvs else "unwrap" if unwrap else DEFAULTS["uvs"]
+    options = MeshOptions(prompt, uvs=uvs, **values)
+    folder = check_output(out or Path(f"{mesh.stem}_textured"), overwrite)
+    with Display(quiet=quiet, verbose=verbose) as display:
+        from .tasks.mesh import texture_mesh
+
+        result = texture_mesh(mesh, on_progress=display, **options.arguments())
+        display("save", 0, 1)
+        written = result.save(folder, overwrite=overwrite, preview=preview)
+        display("save", 1, 1)
+    if not quiet:
+        click.echo(f"{written}: {', '.join(sorted(file.name for file in written.iterdir()))}")
+
+
+@texsync.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def doctor(as_json: bool) -> int:
+    """Check what texsync needs on this machine; exit code 1 if it cannot run."""
+    from .doctor import examine, report
+
+    checks = examine()
+    click.echo(report(checks, as_json=as_json))
+    return 0 if all(check.ok for check in checks if check.needed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
