@@ -1,0 +1,204 @@
+"""A mesh file, or a trimesh object, as one job: every mesh of the scene in one set of arrays.
+
+What stands where in the file is remembered, so that `save` can give the scene back as it was.
+A mesh that several nodes show (an instance) is in the job once for each of them, because every view sees each;
+`save` shares it again if their UVs are still the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError
+from . import frame
+from .shape import Shape
+from .sources import read_scene
+
+if TYPE_CHECKING:
+    import trimesh
+
+MOST_FACES = 5_000_000
+LARGEST, SMALLEST = 1e30, 1e-30  # of a mesh's extent: GLB stores 32-bit floats, which end at 3e38
+
+
+@dataclass(frozen=True)
+class Part:
+    """One mesh at one place in the scene.
+
+    node, shape: names in the scene graph and in `Loaded.shapes`.  transform: (4, 4), from the shape to the file's
+    world.  vertices: its vertices in the job; all of the shape's, in order.  faces: its faces in the job, which are
+    the shape's faces where `kept`, (n,) bool, is True: the others have no area.
+    """
+
+    node: str
+    shape: str
+    transform: np.ndarray
+    vertices: slice
+    faces: slice
+    kept: np.ndarray
+    has_uv: bool
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A scene ready to be unwrapped and painted.
+
+    scene: as read, never modified.  stem: the file's name without its ending.  format: "obj", "glb", ... or "trimesh".
+    vertices: (V, 3) float64, render frame: +y up, +z front, bounding box centred on the origin, farthest vertex at
+    radius 1.  faces: (F, 3) int64, none without an area.  normals: (V, 3) unit, smooth over UV seams, outward.
+    part: (F,) int64 into `parts`.  uv: (U, 2) float64, v up, and uv_faces: (F, 3) int64: the file's own UVs; both None
+    if any part has none.  shapes: the meshes as in the file.  to_world: (4, 4), from the render frame to the file's.
+    """
+
+    scene: trimesh.Scene
+    stem: str
+    format: str
+    vertices: np.ndarray
+    faces: np.ndarray
+    normals: np.ndarray
+    part: np.ndarray
+    uv: np.ndarray | None
+    uv_faces: np.ndarray | None
+    parts: tuple[Part, ...]
+    shapes: dict[str, Shape]
+    to_world: np.ndarray
+
+
+def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
+    """Read a mesh.
+
+    mesh: path of an OBJ, GLB, glTF, PLY, STL or OFF file, or a trimesh Trimesh or Scene.
+    up, front: axes of the file, "x" to "-z"; "auto" is +y and +z, but +z and -y for STL, PLY and OFF.
+    Raises InputError, in one line, for whatever cannot be read or holds nothing that could be painted.
+    """
+    name, format, scene, shapes = read_scene(mesh)
+    turn = frame.rotation(*frame.axes(up, front, format))
+    placed = _placed(name, scene, shapes)
+    vertices = np.concatenate([_moved(shapes[shape].vertices, where) for _, shape, where in placed])
+    starts = np.cumsum([0] + [len(shapes[shape].vertices) for _, shape, _ in placed])
+    faces = [shapes[shape].faces + start for (_, shape, _), start in zip(placed, starts, strict=False)]
+    _check_numbers(name, vertices, np.concatenate(faces))
+    local, to_world, kept = _render_frame(name, vertices, faces, turn)
+    parts = tuple(_parts(placed, shapes, starts, kept))
+    solid = np.concatenate([f[k] for f, k in zip(faces, kept, strict=True)])
+    part = np.repeat(np.arange(len(parts)), [p.faces.stop - p.faces.start for p in parts])
+    group = np.repeat(np.arange(len(parts)), np.diff(starts))
+    uv, uv_faces = _own_uvs(parts, shapes)
+    return Loaded(
+        scene=scene,
+        stem=Path(name).stem,
+        format=format,
+        vertices=local,
+        faces=solid,
+        normals=frame.smooth_normals(local, solid, group),
+        part=part,
+        uv=uv,
+        uv_faces=uv_faces,
+        parts=parts,
+        shapes=shapes,
+        to_world=to_world,
+    )
+
+
+def _placed(name: str, scene: trimesh.Scene, shapes: dict[str, Shape]) -> list[tuple[str, str, np.ndarray]]:
+    """(node, shape, transform) of every mesh in the scene; raises InputError if there is no face or too many."""
+    placed = []
+    for node in scene.graph.nodes_geometry:
+        transform, shape = scene.graph[node]
+        if shape in shapes and len(shapes[shape].faces):
+            placed.append((node, shape, np.array(transform, np.float64)))
+    count = sum(len(shapes[shape].faces) for _, shape, _ in placed)
+    if not count:
+        raise InputError(f"{name} has no faces", "export it as a mesh with triangles, not as points or lines")
+    if count > MOST_FACES:
+        raise InputError(
+            f"{name} has {count:,} faces, more than {MOST_FACES:,}", "decimate it first, e.g. in Blender"
+        )
+    for node, shape, transform in placed:
+        faces, vertices = shapes[shape].faces, shapes[shape].vertices
+        if faces.min() < 0 or faces.max() >= len(vertices):
+            raise InputError(
+                f"{name}: a face of {shape!r} refers to vertex {faces.max()} of {len(vertices)}",
+                "the file is damaged; export it again",
+            )
+        if not np.isfinite(transform).all():
+            raise InputError(f"{name}: the place of {node!r} is not a number", "export it again")
+    return placed
+
+
+def _moved(vertices: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):  # checked afterwards
+        return vertices @ transform[:3, :3].T + transform[:3, 3]
+
+
+def _check_numbers(name: str, vertices: np.ndarray, faces: np.ndarray) -> None:
+    """Raises InputError for coordinates that are no numbers, or too large or small to store."""
+    bad = ~np.isfinite(vertices).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"{name} has {bad.sum()} vertices at NaN or infinity (first: vertex {bad.argmax()})",
+            "repair or remove them, e.g. in Blender with Mesh > Clean Up",
+        )
+    corners = vertices[faces.ravel()]
+    extent = (corners.max(axis=0) / 2 - corners.min(axis=0) / 2).max() * 2
+    if extent > LARGEST or np.abs(corners).max() > LARGEST or 0 < extent < SMALLEST:
+        raise InputError(
+            f"{name} is {extent:g} units large", f"scale it to between {SMALLEST:g} and {LARGEST:g} units"
+        )
+
+
+def _render_frame(
+    name: str, vertices: np.ndarray, faces: list[np.ndarray], turn: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Vertices in the render frame, the matrix back, and which faces of each part have an area."""
+    every = np.concatenate(faces)
+    used = np.zeros(len(vertices), bool)
+    used[every] = True
+    if (np.ptp(vertices[used], axis=0) > 0).any():
+        local, to_world = frame.normalised(vertices, used, turn)
+        kept = frame.solid(local, every)
+        if kept.any():
+            return local, to_world, np.split(kept, np.cumsum([len(f) for f in faces])[:-1])
+    raise InputError(
+        f"none of the {len(every)} faces of {name} has an area", "check that the mesh was not scaled to zero"
+    )
+
+
+def _parts(placed: list, shapes: dict[str, Shape], starts: np.ndarray, kept: list[np.ndarray]):
+    """The parts, in the order of the scene graph."""
+    first = 0
+    for (node, shape, transform), low, high, keep in zip(placed, starts[:-1], starts[1:], kept, strict=True):
+        last = first + int(keep.sum())
+        yield Part(
+            node=node,
+            shape=shape,
+            transform=transform,
+            vertices=slice(int(low), int(high)),
+            faces=slice(first, last),
+            kept=keep,
+            has_uv=shapes[shape].has_uv,
+        )
+        first = last
+
+
+def _own_uvs(
+    parts: tuple[Part, ...], shapes: dict[str, Shape]
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    """The file's UVs as one table and faces into it; (None, None) unless every part has its own."""
+    if not all(part.has_uv for part in parts):
+        return None, None
+    tables: dict[int, np.ndarray] = {}
+    starts: dict[int, int] = {}
+    corners = []
+    for part in parts:
+        uv, uv_faces = shapes[part.shape].uv, shapes[part.shape].uv_faces
+        assert uv is not None and uv_faces is not None
+        if id(uv) not in tables:  # instances, and the objects of one OBJ file, share a table
+            starts[id(uv)] = sum(map(len, tables.values()))
+            tables[id(uv)] = uv
+        corners.append(uv_faces[part.kept] + starts[id(uv)])
+    return np.concatenate(list(tables.values())), np.concatenate(corners)

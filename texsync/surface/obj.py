@@ -1,0 +1,152 @@
+"""Wavefront OBJ as it stands in the file: trimesh's reader renumbers vertices at UV seams and merges objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ObjFile:
+    """Triangles of an OBJ file.  Corners count from 0; -1 where a corner names no UV or normal.
+
+    vertices: (V, 3).  uv: (U, 2).  normals: (N, 3).  faces, uv_faces, normal_faces: (F, 3) int64.
+    objects: names of the `o` lines, in order.  owner: (F,) object of each face.  home: (V,) object of each vertex.
+    materials: per object, the name of its first material or None.  library: file of the `mtllib` line or None.
+    """
+
+    vertices: np.ndarray
+    uv: np.ndarray
+    normals: np.ndarray
+    faces: np.ndarray
+    uv_faces: np.ndarray
+    normal_faces: np.ndarray
+    objects: tuple[str, ...]
+    owner: np.ndarray
+    home: np.ndarray
+    materials: tuple[str | None, ...]
+    library: str | None
+
+
+def read_obj(path: Path) -> ObjFile:
+    """Read an OBJ file; polygons become fans of triangles.  Raises ValueError, IndexError on malformed text."""
+    text = path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ").replace("\t", " ")
+    lines = Lines([line.strip() for line in text.splitlines()])
+    v_at, f_at = lines.at("v "), lines.at("f ")
+    objects, object_at = lines.named("o ", path.stem, f_at)
+    faces, uv_faces, normal_faces, source = _faces(lines, f_at, v_at)
+    owner = np.searchsorted(object_at, f_at[source], side="right") - 1
+    home = _homes(faces, owner, np.searchsorted(object_at, v_at, side="right") - 1)
+    if home is None:  # objects that share vertices cannot be told apart without renumbering
+        objects, owner, home = (path.stem,), np.zeros_like(owner), np.zeros(len(v_at), np.int64)
+    return ObjFile(
+        vertices=lines.numbers("v ", v_at, 3),
+        uv=lines.numbers("vt ", lines.at("vt "), 2),
+        normals=lines.numbers("vn ", lines.at("vn "), 3),
+        faces=faces,
+        uv_faces=uv_faces,
+        normal_faces=normal_faces,
+        objects=objects,
+        owner=owner,
+        home=home,
+        materials=tuple(_material(lines, f_at[source[owner == k]]) for k in range(len(objects))),
+        library=next((line[7:].strip() for line in lines.lines if line.startswith("mtllib ")), None),
+    )
+
+
+class Lines:
+    """The lines of an OBJ file, looked up by keyword."""
+
+    def __init__(self, lines: list[str]):
+        self.lines = lines
+
+    def at(self, keyword: str) -> np.ndarray:
+        """Numbers of the lines that begin with keyword."""
+        return np.array([i for i, line in enumerate(self.lines) if line.startswith(keyword)], np.int64)
+
+    def numbers(self, keyword: str, at: np.ndarray, width: int) -> np.ndarray:
+        """(len(at), width) float64, the first numbers of each line; what a line lacks is 0 (a lone u is legal)."""
+        rows = [self.lines[i][len(keyword) :].split()[:width] for i in at]
+        if any(len(row) < width for row in rows):
+            if width == 3:
+                raise ValueError(f"a '{keyword.strip()}' line has fewer than 3 numbers")
+            rows = [row + ["0"] * (width - len(row)) for row in rows]
+        flat = np.fromiter(map(float, chain.from_iterable(rows)), np.float64, len(rows) * width)
+        return flat.reshape(-1, width)
+
+    def named(self, keyword: str, default: str, used: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+        """Names and first lines of the sections that hold any of the lines `used`."""
+        at = np.concatenate([[-1], self.at(keyword)]).astype(np.int64)
+        filled = np.unique(np.searchsorted(at, used, side="right") - 1)
+        names = [self.lines[i][len(keyword) :].strip() if i >= 0 else default for i in at[filled]]
+        # lines before the first filled section belong to it
+        return tuple(names) or (default,), np.concatenate([[-1], at[filled[1:]]]).astype(np.int64)
+
+
+def _faces(lines: Lines, f_at: np.ndarray, v_at: np.ndarray) -> tuple[np.ndarray, ...]:
+    """faces, uv_faces, normal_faces (F, 3), and the line in `f_at` that each triangle comes from."""
+    corners = [lines.lines[i][2:].split() for i in f_at]
+    sizes = np.fromiter(map(len, corners), np.int64, len(corners))
+    tokens = list(chain.from_iterable(corners))
+    table = {token: k for k, token in enumerate(dict.fromkeys(tokens))}
+    parsed = np.array([_corner(token) for token in table] or np.zeros((0, 3)), np.int64)
+    corner = parsed[np.fromiter(map(table.__getitem__, tokens), np.int64, len(tokens))]
+    line_of = np.repeat(np.arange(len(f_at)), sizes)
+    for k, defined in enumerate((v_at, lines.at("vt "), lines.at("vn "))):
+        before = np.searchsorted(defined, f_at)[line_of]  # negative numbers count back from the face's line
+        corner[:, k] = np.where(corner[:, k] < 0, before + corner[:, k], corner[:, k] - 1)
+    if len(corner) and corner[:, 0].min() < 0:
+        raise IndexError("a face refers to vertex 0 or to one before the first")
+    fan, source = _fan(sizes)
+    return corner[fan, 0], corner[fan, 1], corner[fan, 2], source
+
+
+def _corner(token: str) -> tuple[int, int, int]:
+    """'7/2/5', '7//5', '7/2' or '7' as (vertex, uv, normal); 0 for what is not there."""
+    v, uv, normal = (*token.split("/"), "", "")[:3]
+    return int(v), int(uv or 0), int(normal or 0)
+
+
+def _fan(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles (F, 3) over the flat list of corners of polygons with these sizes, and (F,) their polygon."""
+    count = np.maximum(sizes - 2, 0)
+    source = np.repeat(np.arange(len(sizes)), count)
+    first = (np.cumsum(sizes) - sizes)[source]
+    step = np.arange(len(source)) - (np.cumsum(count) - count)[source]
+    return np.stack([first, first + step + 1, first + step + 2], axis=1), source
+
+
+def _homes(faces: np.ndarray, owner: np.ndarray, section: np.ndarray) -> np.ndarray | None:
+    """(V,) the object that each vertex belongs to, never falling; None if objects share or mix vertices."""
+    count = len(section)
+    if faces.size == 0 or faces.max() >= count:
+        return section
+    low, high = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
+    np.minimum.at(low, faces.ravel(), np.repeat(owner, 3))
+    np.maximum.at(high, faces.ravel(), np.repeat(owner, 3))
+    used = high >= 0
+    if (low[used] != high[used]).any() or (np.diff(high[used]) < 0).any():
+        return None
+    return np.maximum(np.maximum.accumulate(high), 0)  # an unused vertex goes with the one before it
+
+
+def _material(lines: Lines, face_lines: np.ndarray) -> str | None:
+    """The material in force at the first of these lines."""
+    at = lines.at("usemtl ")
+    before = np.searchsorted(at, face_lines[0]) if len(face_lines) else 0
+    return lines.lines[at[before - 1]][7:].strip() if before else None
+
+
+def read_materials(path: Path, library: str) -> dict[str, dict]:
+    """Keyword arguments of trimesh's SimpleMaterial by name; {} if the library is missing or outside the folder."""
+    from trimesh.exchange.obj import parse_mtl
+    from trimesh.resolvers import FilePathResolver
+
+    resolver = FilePathResolver(str(path))
+    try:
+        return parse_mtl(resolver.get(library), resolver=resolver)
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}

@@ -1,0 +1,94 @@
+"""One mesh as its file has it, and the same mesh with one vertex per corner that differs, as glTF wants it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import trimesh
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One mesh of a file, untouched.
+
+    vertices: (V, 3) float64.  faces: (F, 3) int64.  uv: (U, 2) float64, v up, or None.  uv_faces: (F, 3) int64 or None.
+    normals: (N, 3) float64 as in the file, or None.  normal_faces: (F, 3) int64 or None.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    uv: np.ndarray | None = None
+    uv_faces: np.ndarray | None = None
+    normals: np.ndarray | None = None
+    normal_faces: np.ndarray | None = None
+
+    @property
+    def has_uv(self) -> bool:
+        """Whether every corner of every face has a UV that is a number."""
+        if self.uv is None or self.uv_faces is None or not len(self.uv):
+            return False
+        inside = self.uv_faces.min() >= 0 and self.uv_faces.max() < len(self.uv)
+        return bool(inside and np.isfinite(self.uv[self.uv_faces]).all())
+
+
+def as_trimesh(
+    shape: Shape, uv: np.ndarray | None = None, uv_faces: np.ndarray | None = None
+) -> trimesh.Trimesh:
+    """One vertex per (vertex, UV, normal) that occurs; see `split`.  uv, uv_faces: instead of the shape's own.
+
+    Its `metadata` stays empty.  Faces with an index out of range are the caller's to refuse.
+    """
+    import trimesh
+
+    if uv is None and shape.has_uv:
+        uv, uv_faces = shape.uv, shape.uv_faces
+    columns = [shape.faces]
+    columns += [uv_faces] if uv is not None else []
+    columns += [shape.normal_faces] if shape.normals is not None else []
+    source, faces, rows = split(len(shape.vertices), columns)
+    mesh = trimesh.Trimesh(
+        vertices=shape.vertices[source],
+        faces=faces,
+        vertex_normals=_picked(shape.normals, rows[:, -1]) if shape.normals is not None else None,
+        process=False,
+    )
+    if uv is not None:
+        mesh.visual = trimesh.visual.TextureVisuals(uv=_picked(uv, rows[:, 1]))
+    return mesh
+
+
+def split(count: int, columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Make one vertex of every combination of indices that corners use.
+
+    count: vertices of the mesh.  columns: (F, 3) int64 each, the first into the vertices.
+    Returns source (W,), the old vertex of each new one: first all old ones in their order, then the copies;
+    faces (F, 3) into them; rows (W, len(columns)), what each new vertex takes from each table, -1 for nothing.
+    """
+    corners = np.stack([column.ravel() for column in columns], axis=1)
+    combination = corners[:, 0].copy()
+    for k in range(1, corners.shape[1]):
+        key = combination * (corners[:, k].max(initial=0) + 1) + corners[:, k]
+        combination = np.unique(key, return_inverse=True)[1].reshape(-1)
+    _, first, inverse = np.unique(combination, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # combinations by first corner: the first one of a vertex keeps its number
+    vertex = corners[first[order], 0]
+    leader = np.zeros(len(order), bool)
+    leader[np.unique(vertex, return_index=True)[1]] = True
+    number = np.zeros(len(order), np.int64)
+    number[order] = np.where(leader, vertex, count + np.cumsum(~leader) - 1)
+    rows = np.full((count + int((~leader).sum()), corners.shape[1]), -1, np.int64)
+    rows[:, 0] = np.concatenate([np.arange(count), vertex[~leader]])
+    rows[number] = corners[first]
+    return rows[:, 0], number[inverse.reshape(-1)].reshape(-1, 3), rows
+
+
+def _picked(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of a table; the last column's unit vector's worth of nothing, (0, 0) or (0, 0, 1), where there is none."""
+    picked = table[np.maximum(rows, 0)].copy()
+    if (rows < 0).any():
+        picked[rows < 0] = np.eye(3)[2] if table.shape[1] == 3 else 0.0
+    return picked

@@ -1,0 +1,142 @@
+"""From a file, or a trimesh object, to a trimesh Scene and the meshes in it just as the file has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError
+from .obj import ObjFile, read_materials, read_obj
+from .shape import Shape, as_trimesh
+
+if TYPE_CHECKING:
+    import trimesh
+
+KNOWN = ("obj", "glb", "gltf", "ply", "stl", "off")
+EXPORT_AGAIN = "export it again from the program that made it"
+
+
+def read_scene(mesh: Any) -> tuple[str, str, trimesh.Scene, dict[str, Shape]]:
+    """(name to call it by, format, scene, shapes by geometry name) of a path or a trimesh object.
+
+    Raises InputError for what is not there, not known or not readable.  Reads nothing outside the file's folder.
+    """
+    import trimesh
+
+    if isinstance(mesh, trimesh.Trimesh):
+        mesh = trimesh.Scene(mesh)
+    if isinstance(mesh, trimesh.Scene):
+        return "mesh", "trimesh", mesh, shapes_of(mesh)
+    if not isinstance(mesh, (str, Path)):
+        raise InputError(
+            f"a {type(mesh).__name__} is not a mesh", "pass a path, a trimesh.Trimesh or a trimesh.Scene"
+        )
+    path = checked_path(Path(mesh).expanduser())
+    format = path.suffix[1:].lower()
+    try:
+        scene, shapes = (read_obj_scene if format == "obj" else read_with_trimesh)(path)
+    except (OSError, PermissionError) as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
+    except InputError:
+        raise
+    except Exception as error:  # the readers raise whatever their first wrong assumption leads to
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
+        raise InputError(f"{path} cannot be read as {format.upper()} ({reason})", EXPORT_AGAIN) from error
+    return path.name, format, scene, shapes
+
+
+def checked_path(path: Path) -> Path:
+    """The path if a mesh file may be there; raises InputError otherwise."""
+    formats = ", ".join(KNOWN)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", f"name a mesh file in it ({formats})")
+    if not path.exists():
+        raise InputError(f"{path} does not exist", "check the path")
+    if path.suffix[1:].lower() not in KNOWN:
+        raise InputError(f"{path} has an unknown ending {path.suffix!r}", f"known: {formats}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty", EXPORT_AGAIN)
+    return path
+
+
+def read_with_trimesh(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
+    """GLB, glTF, PLY, STL and OFF; vertices in the file's order."""
+    import trimesh
+
+    resolver = trimesh.resolvers.FilePathResolver(str(path))  # refuses what lies outside the folder
+    with path.open("rb") as file:
+        scene = trimesh.load_scene(
+            file, file_type=path.suffix[1:].lower(), resolver=resolver, process=False, maintain_order=True
+        )
+    return scene, shapes_of(scene)
+
+
+def shapes_of(scene: trimesh.Scene) -> dict[str, Shape]:
+    """Every triangle mesh of a scene; points and lines have no faces and are left out."""
+    import trimesh
+
+    meshes = {k: g for k, g in scene.geometry.items() if isinstance(g, trimesh.Trimesh)}
+    return {name: shape_of(mesh) for name, mesh in meshes.items()}
+
+
+def shape_of(mesh: trimesh.Trimesh) -> Shape:
+    """A trimesh's arrays; UVs and normals only if they came with it."""
+    faces = np.array(mesh.faces, np.int64).reshape(-1, 3)
+    uv = getattr(mesh.visual, "uv", None)
+    if uv is None or np.ndim(uv) != 2 or len(uv) != len(mesh.vertices) or np.shape(uv)[1] < 2:
+        uv = None
+    given = "vertex_normals" in mesh._cache.cache  # trimesh's exporters ask the same: else it computes them
+    return Shape(
+        vertices=np.array(mesh.vertices, np.float64).reshape(-1, 3),
+        faces=faces,
+        uv=None if uv is None else np.array(uv, np.float64)[:, :2],
+        uv_faces=None if uv is None else faces,
+        normals=np.array(mesh.vertex_normals, np.float64) if given else None,
+        normal_faces=faces if given else None,
+    )
+
+
+def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
+    """An OBJ file: one mesh per `o` line, all vertices in the file's order."""
+    import trimesh
+
+    file = read_obj(path)
+    if file.faces.max(initial=-1) >= len(file.vertices):
+        raise InputError(
+            f"{path.name}: a face refers to vertex {file.faces.max() + 1} of {len(file.vertices)}",
+            EXPORT_AGAIN,
+        )
+    materials = read_materials(path, file.library) if file.library else {}
+    scene, shapes = trimesh.Scene(), {}
+    for k, name in enumerate(file.objects):
+        unique = trimesh.util.unique_name(name, set(shapes))
+        shapes[unique] = obj_shape(file, k)
+        mesh = as_trimesh(shapes[unique])
+        known = materials.get(file.materials[k] or "")
+        if known is not None:
+            mesh.visual = trimesh.visual.TextureVisuals(
+                uv=getattr(mesh.visual, "uv", None), material=trimesh.visual.material.SimpleMaterial(**known)
+            )
+        scene.add_geometry(mesh, node_name=unique, geom_name=unique)
+    return scene, shapes
+
+
+def obj_shape(file: ObjFile, k: int) -> Shape:
+    """Object number k of an OBJ file, its vertices counted from its own first."""
+    mine = file.owner == k
+    home = np.flatnonzero(file.home == k)
+    first = home[0] if len(home) else 0
+    return Shape(
+        vertices=file.vertices[home],
+        faces=file.faces[mine] - first,
+        uv=file.uv if len(file.uv) else None,
+        uv_faces=file.uv_faces[mine] if len(file.uv) else None,
+        normals=file.normals if _all_there(file.normal_faces[mine], file.normals) else None,
+        normal_faces=file.normal_faces[mine] if _all_there(file.normal_faces[mine], file.normals) else None,
+    )
+
+
+def _all_there(corners: np.ndarray, table: np.ndarray) -> bool:
+    return bool(len(corners) and corners.min() >= 0 and corners.max() < len(table))
