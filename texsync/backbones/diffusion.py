@@ -21,6 +21,8 @@ from .memory import Chunks, choose_device, choose_dtype, decode_bytes, denoise_b
 from .prediction import prediction_type, schedule_from, to_eps
 from .prompts import TextEncoder
 
+PICTURES_AT_ONCE = 2  # in the autoencoder, which fills a device with one picture already
+
 
 def load_diffusion(
     model: str | Path = "mini",
@@ -148,7 +150,9 @@ class DiffusionBackbone(Backbone):
 
     def _picture_chunks(self, count: int, height: int, width: int) -> Chunks:
         each = decode_bytes(self.parts.vae.config, height, width, self.dtype)
-        return Chunks(fitting(each, self.device, count, f"a picture of {width} pixels"))
+        return Chunks(
+            fitting(each, self.device, min(count, PICTURES_AT_ONCE), f"a picture of {width} pixels")
+        )
 
 
 class DiffusionPredictor:

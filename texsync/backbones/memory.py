@@ -18,8 +18,10 @@ log = logging.getLogger(__name__)
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SHARE = 0.7  # of the free memory; the rest is for convolution workspaces and fragmentation
-FIRST_LEVEL_MAPS = 36  # traced on Stable Diffusion 1.5's layout with 96 x 96 latents: 33, flash attention
-PICTURE_MAPS = 8  # traced there for the decoder: 6
+FIRST_LEVEL_MAPS = (
+    56  # traced on Stable Diffusion 1.5 at 96 x 96 with flash attention: 33; seen with mini on a CPU: 54
+)
+PICTURE_MAPS = 12  # likewise for the decoder: 6 and 10
 CGROUP_LIMITS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from ..errors import TexsyncWarning
 
+ENOUGH = 512  # tokens, for encoders that have no limit of their own
+
 
 def view_prompts(
     prompt: str, names: Sequence[str], *, prefix: str = "", negative: str = ""
@@ -46,8 +48,9 @@ class TextEncoder:
     @property
     def length(self) -> int:
         """Tokens that are read of a text, start and end marks included."""
-        positions = getattr(self.network.config, "max_position_embeddings", None)
-        return min(self.tokenizer.model_max_length, positions or self.tokenizer.model_max_length)
+        return min(
+            self.tokenizer.model_max_length, getattr(self.network.config, "max_position_embeddings", ENOUGH)
+        )
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Tensor:
