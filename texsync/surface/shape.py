@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,29 +35,35 @@ class Shape:
         return bool(inside and np.isfinite(self.uv[self.uv_faces]).all())
 
 
-def as_trimesh(
-    shape: Shape, uv: np.ndarray | None = None, uv_faces: np.ndarray | None = None
-) -> trimesh.Trimesh:
-    """One vertex per (vertex, UV, normal) that occurs; see `split`.  uv, uv_faces: instead of the shape's own.
+OLD_UV = "_TEXCOORD_1"  # trimesh writes attributes of one's own with an underscore only
 
-    Its `metadata` stays empty.  Faces with an index out of range are the caller's to refuse.
+
+def as_trimesh(
+    shape: Shape, uv: np.ndarray | None = None, uv_faces: np.ndarray | None = None, keep_old: bool = False
+) -> trimesh.Trimesh:
+    """One vertex per (vertex, UV, normal) that occurs; see `split`.
+
+    uv, uv_faces: instead of the shape's own.  keep_old: with the shape's own as attribute OLD_UV, v down as in glTF.
     """
     import trimesh
 
-    if uv is None and shape.has_uv:
-        uv, uv_faces = shape.uv, shape.uv_faces
-    columns = [shape.faces]
-    columns += [uv_faces] if uv is not None else []
-    columns += [shape.normal_faces] if shape.normals is not None else []
+    own = (shape.uv, shape.uv_faces) if shape.has_uv else None
+    asked = {
+        "normal": (shape.normals, shape.normal_faces),
+        "uv": own if uv is None else (uv, uv_faces),
+        "old": own if keep_old else None,
+    }
+    tables = {name: pair for name, pair in asked.items() if pair is not None and pair[0] is not None}
+    columns: list[Any] = [shape.faces, *(faces for _, faces in tables.values())]
     source, faces, rows = split(len(shape.vertices), columns)
+    value = {name: _picked(table, rows[:, k + 1]) for k, (name, (table, _)) in enumerate(tables.items())}
     mesh = trimesh.Trimesh(
-        vertices=shape.vertices[source],
-        faces=faces,
-        vertex_normals=_picked(shape.normals, rows[:, -1]) if shape.normals is not None else None,
-        process=False,
+        vertices=shape.vertices[source], faces=faces, vertex_normals=value.get("normal"), process=False
     )
-    if uv is not None:
-        mesh.visual = trimesh.visual.TextureVisuals(uv=_picked(uv, rows[:, 1]))
+    if "uv" in value:
+        mesh.visual = trimesh.visual.TextureVisuals(uv=value["uv"])
+    if "old" in value:
+        mesh.vertex_attributes[OLD_UV] = (value["old"] * [1, -1] + [0, 1]).astype(np.float32)
     return mesh
 
 
@@ -86,9 +92,9 @@ def split(count: int, columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray
     return rows[:, 0], number[inverse.reshape(-1)].reshape(-1, 3), rows
 
 
-def _picked(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _picked(table: Any, rows: np.ndarray) -> np.ndarray:
     """Rows of a table; the last column's unit vector's worth of nothing, (0, 0) or (0, 0, 1), where there is none."""
-    picked = table[np.maximum(rows, 0)].copy()
+    picked: np.ndarray = table[np.maximum(rows, 0)].copy()
     if (rows < 0).any():
         picked[rows < 0] = np.eye(3)[2] if table.shape[1] == 3 else 0.0
     return picked

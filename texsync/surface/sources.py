@@ -109,7 +109,8 @@ def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
             EXPORT_AGAIN,
         )
     materials = read_materials(path, file.library) if file.library else {}
-    scene, shapes = trimesh.Scene(), {}
+    scene = trimesh.Scene()
+    shapes: dict[str, Shape] = {}
     for k, name in enumerate(file.objects):
         unique = trimesh.util.unique_name(name, set(shapes))
         shapes[unique] = obj_shape(file, k)

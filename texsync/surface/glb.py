@@ -1,0 +1,149 @@
+"""One GLB of a painted scene: trimesh writes it, what trimesh cannot say is put right in its JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .shape import OLD_UV
+
+if TYPE_CHECKING:
+    import trimesh
+
+FAR = 1000.0  # sizes away from its own origin from which a mesh loses digits as 32-bit floats
+REPEAT, LINEAR, SMOOTH = 10497, 9729, 9987  # wrap; magnify linear; minify with linear mip-maps
+
+
+def glb_bytes(scene: trimesh.Scene, png: bytes, name: str) -> bytes:
+    """The scene as GLB, with `png` as the base colour of everything that has UVs.
+
+    scene: as `save` builds it, without base colour.  It may be changed: a mesh far from its own origin is moved there
+    and its node moved instead, since GLB holds 32-bit floats.
+    """
+    from trimesh.exchange.gltf import export_glb
+
+    _near_origin(scene)
+
+    def add_picture(buffers: dict, tree: dict[str, Any]) -> None:
+        buffers["texsync"] = png + bytes(-len(png) % 4)
+        tree["images"].append({"name": name, "mimeType": "image/png", "bufferView": len(buffers) - 1})
+        tree["textures"].append({"source": len(tree["images"]) - 1, "sampler": 0})
+        _paint(tree, len(tree["textures"]) - 1)
+
+    def finish(tree: dict[str, Any]) -> None:
+        tree["asset"]["generator"] = "texsync"
+        tree["samplers"] = [{"wrapS": REPEAT, "wrapT": REPEAT, "magFilter": LINEAR, "minFilter": SMOOTH}]
+        _join_primitives(tree)
+        _tidy(tree)
+
+    return export_glb(scene, tree_postprocessor=finish, buffer_postprocessor=add_picture)
+
+
+def _near_origin(scene: trimesh.Scene) -> None:
+    """Move meshes that 32-bit floats would blur to their own origin, and their nodes the other way."""
+    moved = {}
+    for key, mesh in scene.geometry.items():
+        points = getattr(mesh, "vertices", None)
+        if points is None or not len(points) or np.array_equal(points, np.float32(points)):
+            continue
+        low, high = points.min(axis=0), points.max(axis=0)
+        if np.abs(points).max() > FAR * (high - low).max():
+            moved[key] = np.eye(4)
+            moved[key][:3, 3] = low + (high - low) / 2
+            mesh.vertices = points - moved[key][:3, 3]
+    graph = scene.graph.transforms
+    for node in scene.graph.nodes_geometry:
+        key = graph.node_data[node]["geometry"]
+        if key in moved:
+            edge = graph.edge_data[(graph.parents[node], node)]
+            edge["matrix"] = np.asarray(edge.get("matrix", np.eye(4))) @ moved[key]
+
+
+def _paint(tree: dict[str, Any], texture: int) -> None:
+    """Every triangle primitive with UVs shows the texture; other pictures read the old UVs where there are some."""
+    for mesh in tree["meshes"]:
+        for primitive in mesh["primitives"]:
+            attributes = primitive["attributes"]
+            if "TEXCOORD_0" not in attributes:
+                continue
+            material = tree["materials"][primitive["material"]]
+            colour = material.setdefault("pbrMetallicRoughness", {})
+            colour["baseColorTexture"] = {"index": texture}
+            if OLD_UV in attributes:
+                attributes["TEXCOORD_1"] = attributes.pop(OLD_UV)
+                _use_second_uvs(material)
+
+
+def _use_second_uvs(material: dict[str, Any]) -> None:
+    for key, value in [*material.items(), *material["pbrMetallicRoughness"].items()]:
+        if key.endswith("Texture") and key != "baseColorTexture":
+            value["texCoord"] = 1
+
+
+def _join_primitives(tree: dict[str, Any]) -> None:
+    """Undo what trimesh does to a mesh of several primitives: it hangs one node for each under the mesh's node."""
+    nodes, meshes = tree["nodes"], tree["meshes"]
+    gone: set[int] = set()
+    for node in nodes:
+        split = [
+            child
+            for child in node.get("children", [])
+            if meshes[nodes[child].get("mesh", 0)].get("extras", {}).get("from_gltf_primitive")
+            and nodes[child].keys() <= {"name", "mesh", "extras"}
+            and "mesh" in nodes[child]
+            and nodes[child]["name"].startswith(node["name"] + "_")
+        ]
+        if "mesh" in node or not split:
+            continue
+        first = meshes[nodes[split[0]]["mesh"]]
+        joined = {
+            **first,
+            "primitives": [p for child in split for p in meshes[nodes[child]["mesh"]]["primitives"]],
+        }
+        node["mesh"] = len(meshes)
+        meshes.append(joined)
+        node["children"] = [child for child in node["children"] if child not in split]
+        gone.update(split)
+    _drop_nodes(tree, gone)
+    _drop_meshes(tree)
+
+
+def _drop_nodes(tree: dict[str, Any], gone: set[int]) -> None:
+    """Remove nodes and renumber those that stay."""
+    stay = [i for i in range(len(tree["nodes"])) if i not in gone]
+    number = {old: new for new, old in enumerate(stay)}
+    tree["nodes"] = [tree["nodes"][i] for i in stay]
+    for node in tree["nodes"]:
+        children = [number[child] for child in node.pop("children", [])]
+        if children:
+            node["children"] = children
+    scene = tree["scenes"][0]
+    scene["nodes"] = [number[i] for i in scene["nodes"] if i in number]
+
+
+def _drop_meshes(tree: dict[str, Any]) -> None:
+    """Remove meshes that no node shows, join those with the same content, and renumber."""
+    shown: dict[str, int] = {}
+    meshes: list[dict[str, Any]] = []
+    for node in tree["nodes"]:
+        if "mesh" in node:
+            mesh = tree["meshes"][node["mesh"]]
+            key = repr((mesh["name"], mesh["primitives"]))
+            if key not in shown:
+                shown[key] = len(meshes)
+                meshes.append(mesh)
+            node["mesh"] = shown[key]
+    tree["meshes"] = meshes
+
+
+def _tidy(tree: dict[str, Any]) -> None:
+    """Leave out trimesh's own notes and what is empty."""
+    for thing in [*tree["meshes"], *tree["nodes"], *tree["scenes"]]:
+        extras = thing.get("extras")
+        if isinstance(extras, dict):
+            extras.pop("from_gltf_primitive", None)
+            if extras.get("units") == "meters":
+                extras.pop("units")
+        if not extras:
+            thing.pop("extras", None)
