@@ -128,11 +128,11 @@ def plate(low: tuple, high: tuple, where: tuple[float, float]) -> tuple[np.ndarr
     return corners, np.array([[0, 1, 2], [0, 2, 3]]), uv
 
 
-def scene(*plates) -> tuple[Pixels, Pixels]:
-    """Rectangles seen from the front and from 30 degrees to the side."""
+def scene(*plates, side: float = 30) -> tuple[Pixels, Pixels]:
+    """Rectangles seen from the front and from `side` degrees to the side."""
     corners, uv = (np.concatenate([plate[part] for plate in plates]) for part in (0, 2))
     surface = make_surface(corners, np.concatenate([f + 4 * i for i, (_, f, _) in enumerate(plates)]), uv)
-    cameras = (Camera(0), Camera(30))
+    cameras = (Camera(0), Camera(side))
     return look(surface, cameras, 32), look(surface, cameras, 256)
 
 
@@ -168,6 +168,17 @@ def test_what_is_hidden_from_a_view_is_not_told_by_it():
     assert not known[hidden].any()
     assert known[on_back & ~hidden].mean() > 0.4
     assert (told[known & on_back][:, 2] < -0.4).all()  # and what is told comes from the large plate
+
+
+def test_a_thin_board_has_two_sides():
+    """The back lies within the tolerance of the depth test of the front, and still is another surface."""
+    face, back = (
+        plate((-0.5, -0.5, 0.002), (0.5, 0.5, 0), (0.05, 0.05)),
+        plate((-0.5, -0.5, -0.002), (0.5, 0.5, 0), (0.55, 0.05)),
+    )
+    pixels, fine = scene(face, back, side=180)
+    assert (pixels.position[1, ..., 2][pixels.mask[1]] < 0).all()
+    assert not told_by_first(pixels, fine)[0].any()
 
 
 def test_a_strap_thinner_than_a_pixel_is_not_told_the_colour_of_what_is_behind_it():

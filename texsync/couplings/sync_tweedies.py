@@ -24,7 +24,6 @@ class SyncTweedies(Coupling):
         x0 = span.tweedie(x, eps)
         if span.frac > self.until:
             x0 = views.agree(x0)
-            eps = span.eps_from(
-                x, x0
-            )  # the paper's step keeps x and lets the noise follow from the agreed x0
+            # as in the paper's code: x stays, and what in it is not the agreed picture counts as noise
+            eps = span.eps_from(x, x0)
         return span.ddim(x0, eps), z
