@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import trimesh
 
 FAR = 1000.0  # sizes away from its own origin from which a mesh loses digits as 32-bit floats
+VERTICES, INDICES = 34962, 34963
 REPEAT, LINEAR, SMOOTH = 10497, 9729, 9987  # wrap; magnify linear; minify with linear mip-maps
 
 
@@ -35,6 +36,7 @@ def glb_bytes(scene: trimesh.Scene, png: bytes, name: str) -> bytes:
         tree["asset"]["generator"] = "texsync"
         tree["samplers"] = [{"wrapS": REPEAT, "wrapT": REPEAT, "magFilter": LINEAR, "minFilter": SMOOTH}]
         _join_primitives(tree)
+        _say_targets(tree)
         _tidy(tree)
 
     return export_glb(scene, tree_postprocessor=finish, buffer_postprocessor=add_picture)
@@ -135,6 +137,15 @@ def _drop_meshes(tree: dict[str, Any]) -> None:
                 meshes.append(mesh)
             node["mesh"] = shown[key]
     tree["meshes"] = meshes
+
+
+def _say_targets(tree: dict[str, Any]) -> None:
+    """Tell which buffer views hold vertices and which indices, as validators like to know."""
+    for primitive in (p for mesh in tree["meshes"] for p in mesh["primitives"]):
+        for accessor in primitive["attributes"].values():
+            tree["bufferViews"][tree["accessors"][accessor]["bufferView"]]["target"] = VERTICES
+        if "indices" in primitive:
+            tree["bufferViews"][tree["accessors"][primitive["indices"]]["bufferView"]]["target"] = INDICES
 
 
 def _tidy(tree: dict[str, Any]) -> None:

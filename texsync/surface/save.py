@@ -93,8 +93,8 @@ def _scene(loaded: Loaded, surface: Surface, image: Any) -> trimesh.Scene:
         metadata=deepcopy(old.metadata),
         camera=old.camera.copy() if old.has_camera else None,
     )
-    used = {part.shape for part in loaded.parts}
-    scene.geometry.update({name: g.copy() for name, g in old.geometry.items() if name not in used})
+    shown = {old.graph[node][1] for node in old.graph.nodes_geometry} - {part.shape for part in loaded.parts}
+    scene.geometry.update({name: old.geometry[name].copy() for name in old.geometry if name in shown})
     for part in loaded.parts:
         name = part.shape
         if name in scene.geometry and not kept:  # an instance that got texels of its own
