@@ -21,14 +21,19 @@ import texsync
 
 MESHES = Path(__file__).parents[1] / "meshes"
 REFERENCES = {
-    "red": "#e50000", "green": "#15b01a", "blue": "#0343df", "yellow": "#ffff14", "white": "#ffffff", "black": "#000000",
-    "orange": "#f97306", "purple": "#7e1e9c", "pink": "#ff81c0", "brown": "#653700", "gray": "#929591", "teal": "#029386",
+    "red": "#e50000", "green": "#15b01a", "blue": "#0343df", "yellow": "#ffff14", "white": "#ffffff",
+    "black": "#000000",     "orange": "#f97306", "purple": "#7e1e9c", "pink": "#ff81c0",
+    "brown": "#653700", "gray": "#929591", "teal": "#029386",
 }  # fmt: skip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--meshes", nargs="+", type=Path, default=[MESHES / "bunny.obj", MESHES / "teapot.obj"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--meshes", nargs="+", type=Path, default=[MESHES / "rabbit.obj", MESHES / "teapot.obj"]
+    )
     parser.add_argument("--model", default="mini")
     parser.add_argument("--steps", type=int, default=None)
     options = parser.parse_args()

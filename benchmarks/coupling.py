@@ -13,7 +13,6 @@ import argparse
 from itertools import combinations, product
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -43,7 +42,9 @@ def disagreement(pixels: Pixels, pictures: Tensor) -> float:
         seen, facing, where = visible(pixels, pixels.position[i][here], pixels.normal[i][here])
         grid = where[j, :, :2] / pixels.size * 2 - 1
         sampled = functional.grid_sample(pictures[j][None], grid[None, None], align_corners=False)[0, :, 0].T
-        safe = functional.grid_sample(inner[j].float()[None, None], grid[None, None], align_corners=False)[0, 0, 0]
+        safe = functional.grid_sample(inner[j].float()[None, None], grid[None, None], align_corners=False)[
+            0, 0, 0
+        ]
         both = seen[j] & (facing[j] > 0.5) & (safe > 0.999)
         difference = (sampled - pictures[i][:, here].T)[both].square()
         total, count = total + difference.sum().item(), count + difference.numel()
@@ -64,7 +65,9 @@ def inside(mask: Tensor, pixels: int) -> Tensor:
     return outside == 0
 
 
-def measure(surface, prompt: str, seed: int, steps: int, noise: str, method: dict, shared: dict) -> tuple[float, float]:
+def measure(
+    surface, prompt: str, seed: int, steps: int, noise: str, method: dict, shared: dict
+) -> tuple[float, float]:
     """(disagreement, sharpness) of one run; `shared` keeps the model and the geometry between runs."""
     job = Job(MeshOptions(prompt, seed=seed, steps=steps, noise=noise, **method), lambda *_: None)
     if not shared:
@@ -77,16 +80,22 @@ def measure(surface, prompt: str, seed: int, steps: int, noise: str, method: dic
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mesh", type=Path, default=MESHES / "bunny.obj")
-    parser.add_argument("--prompts", nargs="+", default=["weathered copper", "blue and white marble", "mossy stone"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--mesh", type=Path, default=MESHES / "rabbit.obj")
+    parser.add_argument(
+        "--prompts", nargs="+", default=["weathered copper", "blue and white marble", "mossy stone"]
+    )
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--steps", type=int, nargs="+", default=[10, 20, 30])
     parser.add_argument("--noise", nargs="+", default=["shared", "independent"])
     options = parser.parse_args()
     loaded = load(options.mesh)
     surface, shared = prepare(loaded, policy="auto", texture_size=1024), {}
-    table = Table("noise", "steps", "coupling", "disagreement", "sharpness", "disagreement (abs)", "sharpness (abs)")
+    table = Table(
+        "noise", "steps", "coupling", "disagreement", "sharpness", "disagreement (abs)", "sharpness (abs)"
+    )
     for noise, steps in product(options.noise, options.steps):
         totals = {name: [0.0, 0.0] for name in METHODS}
         for prompt, seed, (name, method) in product(options.prompts, range(options.seeds), METHODS.items()):
@@ -96,7 +105,12 @@ def main() -> None:
         for name, (apart, sharp) in totals.items():
             ratios = (apart / totals["none"][0], sharp / totals["none"][1])
             table.add_row(
-                noise, str(steps), name, *(f"{r:.3f}" for r in ratios), f"{apart / runs:.5f}", f"{sharp / runs:.5f}"
+                noise,
+                str(steps),
+                name,
+                *(f"{r:.3f}" for r in ratios),
+                f"{apart / runs:.5f}",
+                f"{sharp / runs:.5f}",
             )
     Console(width=120).print(table)
 

@@ -77,14 +77,22 @@ def test_ring_is_the_papers_set_in_both_orders():
     alternate, paper = ring("alternate"), ring("paper")
     assert set(alternate) == set(paper) and len(set(paper)) == 10
     assert alternate[0].azimuth_deg == 0 and paper[0].azimuth_deg == 180
-    assert [view_name(c) for c in alternate] == ["front", *["side"] * 2, *["side"] * 2, *["back"] * 3, "front", "back"]
+    assert [view_name(c) for c in alternate] == [
+        "front",
+        *["side"] * 2,
+        *["side"] * 2,
+        *["back"] * 3,
+        "front",
+        "back",
+    ]
     with pytest.raises(InputError, match="alternate"):
         ring("random")
 
 
 def test_the_unit_sphere_touches_the_frame_and_is_not_cropped():
     fitting, whole = (
-        look(surface_of(trimesh.creation.icosphere(subdivisions=4, radius=r)), ring(), 96).mask for r in (0.98, 1)
+        look(surface_of(trimesh.creation.icosphere(subdivisions=4, radius=r)), ring(), 96).mask
+        for r in (0.98, 1)
     )
     assert not fitting[:, [0, -1]].any() and not fitting[:, :, [0, -1]].any()
     assert whole[:, 1].any(-1).all() and whole[:, :, 1].any(-1).all()

@@ -199,7 +199,9 @@ def _modified(recipe: Recipe, picture: Tensor, p: Tensor, dice: Dice) -> Tensor:
         return picture * 0.55 + 0.45
     if recipe.modifier == "mossy":
         green = colour(MATERIALS["moss"][0], dice)
-        return torch.lerp(picture, green.expand_as(picture), 0.9 * ramp(fractal(p, dice, 3), 0.0, 0.8)[:, None])
+        return torch.lerp(
+            picture, green.expand_as(picture), 0.9 * ramp(fractal(p, dice, 3), 0.0, 0.8)[:, None]
+        )
     if recipe.modifier == "weathered":
         # copper goes green, everything else fades and stains
         target = torch.tensor([0.36, 0.62, 0.55]) if recipe.base == "copper" else 0.5 * picture + 0.22

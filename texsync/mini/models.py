@@ -173,7 +173,15 @@ def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dt
         "vae": ["diffusers", "AutoencoderKL"],
     }
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
-    advice = {"guidance": 4.0, "negative_prompt": "", "prompt_prefix": "", "steps": 30}
+    advice = {
+        "guidance": 4.0,
+        "negative_prompt": "",
+        "prompt_prefix": "",
+        "steps": 30,
+        "view_size": PIXELS,
+        "control_scale": [1.0, 1.0],
+        "control_until": 1.0,
+    }
     (folder / "texsync.json").write_text(json.dumps(advice, indent=2) + "\n")
 
 

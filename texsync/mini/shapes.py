@@ -6,7 +6,6 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 import trimesh
 from torch import Tensor
 

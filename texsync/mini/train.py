@@ -22,8 +22,15 @@ from torch.nn import functional
 from torchvision.utils import save_image
 
 from .data import Batch, make_batch
-from .models import build_controlnet, build_scheduler, build_text_encoder, build_tokenizer, build_unet
-from .models import load_parts, save_folder
+from .models import (
+    build_controlnet,
+    build_scheduler,
+    build_text_encoder,
+    build_tokenizer,
+    build_unet,
+    load_parts,
+    save_folder,
+)
 from .shapes import shots
 
 PROMPTS = (
@@ -94,7 +101,9 @@ class Pool:
         return latent, (condition / 255.0).expand(-1, 3, -1, -1), tokens
 
 
-def loss_of(learner: Learner, latent: Tensor, condition: Tensor | None, tokens: Tensor, alphas: Tensor) -> Tensor:
+def loss_of(
+    learner: Learner, latent: Tensor, condition: Tensor | None, tokens: Tensor, alphas: Tensor
+) -> Tensor:
     """Mean squared error of v = sqrt(alpha) eps - sqrt(1 - alpha) x0 (Salimans and Ho 2022)."""
     t = torch.randint(0, len(alphas), (len(latent),), device=latent.device)
     alpha = alphas[t].view(-1, 1, 1, 1)
@@ -136,10 +145,14 @@ def average(ema: Learner, learner: Learner, step: int, decay: float = 0.998) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--size", type=int, default=128, help="pixels: 128 trains on crops, 256 on whole views")
+    parser.add_argument(
+        "--size", type=int, default=128, help="pixels: 128 trains on crops, 256 on whole views"
+    )
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--fresh", type=int, default=12, help="new pictures at each step")
     parser.add_argument("--pool", type=int, default=4096)

@@ -69,7 +69,9 @@ def main() -> None:
     vae = (load_parts(options.work, ("vae",))["vae"] if resume else build_vae()).to(device)
     vae.encoder.requires_grad_(not options.decoder_only)
     vae.quant_conv.requires_grad_(not options.decoder_only)
-    optimizer = torch.optim.AdamW([p for p in vae.parameters() if p.requires_grad], options.lr, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(
+        [p for p in vae.parameters() if p.requires_grad], options.lr, weight_decay=0.0
+    )
     rng, generator = random.Random(options.seed), torch.Generator().manual_seed(options.seed)
     pool = shots(options.shots, 256, seed=options.seed + 1)
     start, step, shown = time.time(), 0, 0.0
@@ -85,7 +87,10 @@ def main() -> None:
         optimizer.zero_grad(set_to_none=True)
         step += 1
         if step % 50 == 0:
-            print(f"{time.time() - start:6.0f}s step {step} loss {picture_loss:.4f} kl {divergence:.3f}", flush=True)
+            print(
+                f"{time.time() - start:6.0f}s step {step} loss {picture_loss:.4f} kl {divergence:.3f}",
+                flush=True,
+            )
         if time.time() - shown > 240:
             shown = time.time()
             _checkpoint(vae, pool, options.work, options.decoder_only, final=False)

@@ -143,7 +143,13 @@ def caption(recipe: Recipe, rng: random.Random, view: str = "") -> str:
     colours = " and ".join(say(c) for c in recipe.colours)
     modifier = say(recipe.modifier) if recipe.modifier else ""
     if recipe.base == "plain":
-        text = rng.choice((f"a {modifier} {colours} {noun}", f"{modifier} {colours} {noun}", f"{noun} in {modifier} {colours} color"))
+        text = rng.choice(
+            (
+                f"a {modifier} {colours} {noun}",
+                f"{modifier} {colours} {noun}",
+                f"{noun} in {modifier} {colours} color",
+            )
+        )
     else:
         base = say(recipe.base)
         text = rng.choice(
@@ -156,7 +162,11 @@ def caption(recipe: Recipe, rng: random.Random, view: str = "") -> str:
             )
         )
     if rng.random() < 0.15:
-        text = rng.choice(("best quality, extremely detailed", "a photo of", "realistic", "detailed")) + " " + text
+        text = (
+            rng.choice(("best quality, extremely detailed", "a photo of", "realistic", "detailed"))
+            + " "
+            + text
+        )
     if view and rng.random() < 0.6:
         text += f", {view} view."
     return " ".join(text.split())

@@ -95,6 +95,7 @@ class Job:
 
     def run(self, mesh: Any) -> TexturedMesh:
         from ..surface.load import load
+        from ..surface.texture import bake
         from ..surface.uv import prepare
 
         options = self.options
@@ -110,7 +111,7 @@ class Job:
         with self.stage("decode"):
             pictures = backbone.decode(latents).float().cpu()
         with self.stage("texture"):
-            baked = self.bake(surface, pixels, pictures)
+            baked = bake(surface, pixels, pictures, options.texture_size)
         return TexturedMesh(loaded, surface, baked, pictures, condition.cpu(), pixels, self.report(backbone))
 
     @contextmanager
@@ -170,7 +171,6 @@ class Job:
         for i, (_, latents, _) in enumerate(sample(predict, views, self.coupling(), spans, x)):
             x = latents
             self.on_progress("denoise", i + 1, len(spans), lambda: backbone.decode(predict.clean).cpu())
-        self.calls = len(spans)
         return x
 
     def predictor(

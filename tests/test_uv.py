@@ -1,0 +1,125 @@
+"""Which UVs are kept, which are replaced, and what a new map promises."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import trimesh
+from scipy import sparse
+
+from texsync.errors import InputError, TexsyncWarning
+from texsync.surface.load import load
+from texsync.surface.uv import PADDING, covered_share, prepare, unwrap, uv_texels
+
+SQUARE = np.array([[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]])
+
+
+def plate(uv: np.ndarray | None, copies: int = 1) -> trimesh.Scene:
+    """Unit squares side by side, all with the same UVs; one mesh each."""
+    scene = trimesh.Scene()
+    corners = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], float)
+    for k in range(copies):
+        visual = None if uv is None else trimesh.visual.TextureVisuals(uv=uv)
+        mesh = trimesh.Trimesh(corners + [3 * k, 0, 0], [[0, 1, 2], [0, 2, 3]], visual=visual, process=False)
+        scene.add_geometry(mesh, node_name=f"plate{k}", geom_name=f"plate{k}")
+    return scene
+
+
+def test_usable_uvs_are_kept_to_the_last_bit_and_nothing_is_said():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        surface = prepare(load(plate(SQUARE)))
+    assert np.array_equal(surface.uv[surface.uv_faces], SQUARE[[[0, 1, 2], [0, 2, 3]]])
+
+
+def test_uvs_in_another_tile_are_kept_but_for_the_tile():
+    surface = prepare(load(plate(SQUARE + [3, 1])), policy="keep")
+    assert np.allclose(surface.uv[surface.uv_faces], SQUARE[[[0, 1, 2], [0, 2, 3]]])
+
+
+@pytest.mark.parametrize(
+    ("uv", "reason"),
+    [
+        (None, "none"),
+        (SQUARE * 5, "tile"),
+        (SQUARE * [1, 0], "no room"),
+        (np.where(SQUARE == 0.1, np.nan, SQUARE), "none"),
+    ],
+)
+def test_unusable_uvs_are_replaced_or_refused(uv, reason):
+    loaded = load(plate(uv))
+    with pytest.raises(InputError, match="--unwrap") as refusal:
+        prepare(loaded, policy="keep")
+    assert reason in str(refusal.value)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        surface = prepare(loaded)
+    assert np.isfinite(surface.uv).all() and covered_share(surface.uv, surface.uv_faces) > 0.3
+    # a mesh without UVs loses nothing, so nothing needs saying
+    assert [w.category for w in said if w.category is TexsyncWarning] == (
+        [] if reason == "none" else [TexsyncWarning]
+    )
+
+
+def test_mirrored_halves_stay_and_are_named():
+    halves = plate(SQUARE).to_geometry()
+    mirrored = trimesh.util.concatenate([halves, halves.copy().apply_translation([3, 0, 0])])
+    loaded = load(mirrored)
+    with pytest.warns(TexsyncWarning, match="50 % .* same texels"):
+        surface = prepare(loaded)
+    assert np.allclose(surface.uv[surface.uv_faces[:2]], surface.uv[surface.uv_faces[2:]])
+
+
+def test_parts_with_a_map_each_get_one_map_together():
+    loaded = load(plate(SQUARE, copies=2))
+    with pytest.warns(TexsyncWarning, match="share 50 %"):
+        surface = prepare(loaded)
+    first, second = (covered_share(surface.uv, surface.uv_faces[loaded.part == k]) for k in (0, 1))
+    assert covered_share(surface.uv, surface.uv_faces) == pytest.approx(first + second, abs=1e-3)
+    kept = prepare(loaded, policy="keep")
+    assert np.allclose(kept.uv[kept.uv_faces[loaded.part == 0]], kept.uv[kept.uv_faces[loaded.part == 1]])
+
+
+def test_unwrap_leaves_room_between_islands_and_is_the_same_every_time():
+    box = trimesh.creation.box()
+    vertices, faces = np.asarray(box.vertices, float), np.asarray(box.faces, np.int64)
+    uv, uv_faces = unwrap(vertices, faces, 256)
+    again, _ = unwrap(vertices, faces, 256)
+    assert np.array_equal(uv, again)
+    assert uv.min() >= 0 and uv.max() <= 1
+    face, _ = uv_texels(uv, uv_faces, 256)
+    island = np.where(face >= 0, islands(uv_faces, len(uv))[face], -1)
+    assert island.max() >= 1
+    for near, far in ((island[:, :-PADDING], island[:, PADDING:]), (island[:-PADDING], island[PADDING:])):
+        assert not ((near >= 0) & (far >= 0) & (near != far)).any()
+
+
+def islands(uv_faces: np.ndarray, count: int) -> np.ndarray:
+    """(F,) which connected piece of the map each face belongs to."""
+    rows, columns = uv_faces[:, [0, 1]].ravel(), uv_faces[:, [1, 2]].ravel()
+    edges = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(count, count))
+    return sparse.csgraph.connected_components(edges, directed=False)[1][uv_faces[:, 0]]
+
+
+def test_large_meshes_unwrap_in_pieces_without_overlap():
+    ball = trimesh.creation.icosphere(subdivisions=6)
+    assert len(ball.faces) > 20_000
+    uv, uv_faces = unwrap(np.asarray(ball.vertices, float), np.asarray(ball.faces, np.int64)[:24_000], 1024)
+    corners = uv[uv_faces]
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    drawn = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / 2
+    assert covered_share(uv, uv_faces, 2048) == pytest.approx(drawn, rel=0.01)
+
+
+def test_texel_centres_lie_where_gltf_has_them():
+    uv = np.array([[0, 0], [1, 0], [0, 1]], float)
+    face, bary = uv_texels(uv, np.array([[0, 1, 2]]), 4)
+    assert face[3].tolist() == [0, 0, 0, 0] and face[0, 1:].tolist() == [-1] * 3  # row 0 is the top
+    assert np.allclose(bary[3, 1] @ uv, [1.5 / 4, 0.5 / 4], atol=1e-6)
+
+
+def test_an_unknown_policy_lists_the_known():
+    with pytest.raises(InputError, match="auto, keep, unwrap"):
+        prepare(load(plate(SQUARE)), policy="maybe")

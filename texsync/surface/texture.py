@@ -1,0 +1,192 @@
+"""From decoded views to the final texture: blend, fill what nobody saw, pad between islands.
+
+All of it is geometry, so it is compiled once (`bake_tables`) and applied to as many sets of pictures as wanted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import cKDTree
+from torch import Tensor
+from torch.nn import functional
+
+from ..errors import InputError
+from .pixels import Pixels, visible
+from .types import Surface
+from .uv import uv_texels
+
+CHUNK = 400_000  # texels at once; (views, texels, 3) floats stay near 50 MB
+NEIGHBOURS = 4  # seen texels that an unseen one is mixed from
+NORMAL_REACH = 0.3  # how far apart, in render-frame units, opposite sides of a sheet count as
+
+
+@dataclass(frozen=True)
+class Texture:
+    """image: (S, S, 3) uint8, row 0 on top (v = 1).  covered: (S, S) bool, texels whose centre a face covers.
+    seen: (S, S) bool, those of them that some view painted; the others were filled.
+    area: (S, S) float, surface area per texel in render-frame units squared, 0 where none."""
+
+    image: np.ndarray
+    covered: np.ndarray
+    seen: np.ndarray
+    area: np.ndarray
+
+
+@dataclass(frozen=True)
+class BakeTables:
+    """Static lookups of one surface, one set of views and one texture size (S).
+
+    texel: (M,) flat indices of covered texels.  sights: per view (which of the M, grid coordinates (m, 2) for
+    `grid_sample`, weight (m,)), float32.  filled, donor, share: which of the M nobody saw (U,), the seen ones they
+    are mixed from (U, K), and by how much (U, K).  nearest: (S, S) flat index of the covered texel to copy.
+    """
+
+    size: int
+    texel: np.ndarray
+    sights: list[tuple[Tensor, Tensor, Tensor]]
+    filled: np.ndarray
+    donor: np.ndarray
+    share: np.ndarray
+    nearest: np.ndarray
+    area: np.ndarray
+
+    def apply(self, images: Tensor) -> Texture:
+        """Bake pictures.  images: (N, 3, s, s) in [0, 1], one per view, of any resolution."""
+        colour = torch.zeros(len(self.texel), 3)
+        total = torch.zeros(len(self.texel), 1)
+        for image, (which, grid, weight) in zip(images.float().cpu(), self.sights, strict=True):
+            sample = functional.grid_sample(image[None], grid[None, None], align_corners=False)[0, :, 0].T
+            colour.index_add_(0, which, weight[:, None] * sample)
+            total.index_add_(0, which, weight[:, None])
+        painted = (colour / total.clamp(min=1e-12)).numpy()
+        painted[self.filled] = (self.share[..., None] * painted[self.donor]).sum(axis=1)
+        canvas = np.zeros((self.size * self.size, 3), np.float32)
+        canvas[self.texel] = painted
+        image = (canvas[self.nearest] * 255).round().clip(0, 255).astype(np.uint8)
+        covered = np.zeros(self.size * self.size, bool)
+        covered[self.texel] = True
+        seen = covered.copy()
+        seen[self.texel[self.filled]] = False
+        shape = (self.size, self.size)
+        return Texture(image, covered.reshape(shape), seen.reshape(shape), self.area)
+
+
+def bake(surface: Surface, pixels: Pixels, images: Tensor, size: int = 1024) -> Texture:
+    """One-off `bake_tables(...).apply(images)`."""
+    return bake_tables(surface, pixels, size).apply(images)
+
+
+def bake_tables(
+    surface: Surface,
+    pixels: Pixels,
+    size: int = 1024,
+    *,
+    exponent: float = 6.0,
+    cutoff_deg: float = 80.0,
+    rim: float = 6.0,
+) -> BakeTables:
+    """Compile the lookups from views to a texture of size x size texels.
+
+    exponent: views are weighed by cos(normal, line of sight)^exponent; 6 as in SyncTweedies' final bake.
+    cutoff_deg: steeper sights do not count.  rim: pixels (of 256) beside the silhouette over which a view's weight
+    falls to nothing, since decoded pictures mix in the backdrop there; the last 1.5 pixels never count.
+    Raises InputError if the map covers no texel or no view sees any of the surface.
+    """
+    face, bary = uv_texels(surface.uv, surface.uv_faces, size)
+    texel = np.flatnonzero(face.ravel() >= 0)
+    if not len(texel):
+        raise InputError(
+            f"the UV map covers none of {size} x {size} texels", "raise --texture-size or use --unwrap"
+        )
+    face, bary = face.ravel()[texel], bary.reshape(-1, 3)[texel]
+    point, normal = (
+        np.einsum("mk,mkd->md", bary, values[surface.faces[face]])
+        for values in (surface.vertices, surface.normals)
+    )
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-12)
+    sights = _sights(pixels, point, normal, exponent, math.cos(math.radians(cutoff_deg)), rim)
+    seen = np.zeros(len(texel), bool)
+    for which, _, _ in sights:
+        seen[which.numpy()] = True
+    filled, donor, share = _fill(point, normal, seen)
+    return BakeTables(
+        size, texel, sights, filled, donor, share, _nearest(texel, size), _area(surface, face, texel, size)
+    )
+
+
+def _sights(pixels: Pixels, point: np.ndarray, normal: np.ndarray, exponent: float, limit: float, rim: float):
+    """Per view: which points it sees, where, and how much it is believed."""
+    edge = torch.stack([_rim_distance(depth) for depth in pixels.depth.cpu()])[:, None]
+    safe, soft = 1.5, max(rim * pixels.size / 256, 2.0)
+    device = pixels.depth.device
+    found: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in pixels.cameras]
+    for start in range(0, len(point), CHUNK):
+        part = slice(start, start + CHUNK)
+        points, normals = (
+            torch.as_tensor(a[part], dtype=torch.float32, device=device) for a in (point, normal)
+        )
+        seen, facing, where = (tensor.cpu() for tensor in visible(pixels, points, normals))
+        grid = where[..., :2] / pixels.size * 2 - 1
+        for view in range(len(found)):
+            distance = functional.grid_sample(edge[view][None], grid[view][None, None], align_corners=False)[
+                0, 0, 0
+            ]
+            good = seen[view] & (facing[view] >= limit) & (distance >= safe)
+            (which,) = torch.nonzero(good, as_tuple=True)
+            weight = facing[view, which] ** exponent * (distance[which] / soft).clamp(max=1) ** 4
+            found[view].append((which + start, grid[view, which], weight))
+    return [tuple(torch.cat(column) for column in zip(*parts, strict=True)) for parts in found]
+
+
+def _rim_distance(depth: Tensor, jump: float = 0.08) -> Tensor:
+    """Pixels (S, S) to the nearest background or to the nearest step in depth."""
+    filled = torch.where(torch.isfinite(depth), depth, 1e3)[None, None]
+    step = functional.max_pool2d(filled, 3, 1, 1) - filled > jump
+    behind = functional.max_pool2d(-filled, 3, 1, 1) + filled > jump
+    background = torch.from_numpy(distance_transform_edt(torch.isfinite(depth).numpy()))
+    border = torch.from_numpy(distance_transform_edt(~(step | behind)[0, 0].numpy()))
+    return torch.minimum(background, border + 0.5).float()
+
+
+def _fill(point: np.ndarray, normal: np.ndarray, seen: np.ndarray):
+    """For every unseen point the nearest seen ones on the surface, and their shares.
+
+    Nearest in space with the normal as a soft fourth direction, so that the two sides of a sheet stay apart; never
+    nearest on the map, where neighbours may belong to different islands.
+    """
+    filled, source = np.flatnonzero(~seen), np.flatnonzero(seen)
+    if not len(source):
+        raise InputError(
+            "no view sees any of the surface", "check the mesh's up and front axes and its scale"
+        )
+    place = np.concatenate([point, NORMAL_REACH / 2 * normal], axis=1)
+    count = min(NEIGHBOURS, len(source))
+    distance, near = cKDTree(place[source]).query(place[filled], k=count, workers=-1)
+    share = 1 / (distance.reshape(-1, count) + 1e-6)
+    share /= share.sum(axis=1, keepdims=True)
+    return filled, source[near.reshape(-1, count)], share.astype(np.float32)
+
+
+def _nearest(texel: np.ndarray, size: int) -> np.ndarray:
+    """(S, S) for every texel the nearest covered one: padding that mip-maps and bilinear lookups can reach into."""
+    empty = np.ones(size * size, bool)
+    empty[texel] = False
+    row, column = distance_transform_edt(
+        empty.reshape(size, size), return_distances=False, return_indices=True
+    )
+    return row * size + column
+
+
+def _area(surface: Surface, face: np.ndarray, texel: np.ndarray, size: int) -> np.ndarray:
+    corners, flat = surface.vertices[surface.faces], surface.uv[surface.uv_faces]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    a, b = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
+    room = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2 * size * size
+    result = np.zeros(size * size)
+    result[texel] = (area / room.clip(1e-12))[face]
+    return result.reshape(size, size)

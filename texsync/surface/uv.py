@@ -1,0 +1,191 @@
+"""Which UV map a job paints on: the user's where it can hold a picture, a new one by xatlas otherwise.
+
+A map is usable when all faces lie in one unit tile (which may be any tile), and
+nearly all of the surface has room on it. Places that share texels are legal, mirrored halves for
+instance, and are kept with a warning; parts that share texels with *other parts* come from separate textures,
+and get a new map unless the user insists.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError, TexsyncWarning
+from .types import Surface
+
+if TYPE_CHECKING:
+    from .load import Loaded
+
+POLICIES = ("auto", "keep", "unwrap")
+PADDING = 4  # texels between islands of a new map
+WHOLE_FACES = 20_000  # xatlas grows charts at a cost far above linear, so larger meshes go in pieces
+PIECE_FACES = 4_000
+OVERLAP = 0.01  # of the map; below that it is rasterising noise
+
+
+def prepare(loaded: Loaded, policy: str = "auto", texture_size: int = 1024) -> Surface:
+    """The surface with the UVs to paint on.
+
+    policy: "auto" keeps usable UVs, "keep" insists on them, "unwrap" makes new ones.  texture_size: texels a side.
+    Warns (TexsyncWarning) where a map is replaced or shares texels.
+    Raises InputError on another policy, and for "keep" where the UVs cannot hold a texture.
+    """
+    if policy not in POLICIES:
+        raise InputError(f"unknown uvs {policy!r}", f"use one of {', '.join(POLICIES)}")
+    uv, uv_faces = loaded.uv, loaded.uv_faces
+    if policy != "unwrap":
+        trouble = why_unusable(loaded)
+        if trouble and policy == "keep":
+            raise InputError(f"{loaded.stem} cannot keep its UVs: {trouble}", "use --unwrap or mend the map")
+        if not trouble and (policy == "keep" or not _mixes_parts(loaded)):
+            return _surface(loaded, _into_unit_tile(uv), uv_faces)
+        if trouble and uv is not None:
+            warnings.warn(f"{loaded.stem}: new UV map, because {trouble}", TexsyncWarning, stacklevel=2)
+    return _surface(loaded, *unwrap(loaded.vertices, loaded.faces, texture_size))
+
+
+def _surface(loaded: Loaded, uv: np.ndarray, uv_faces: np.ndarray) -> Surface:
+    return Surface(loaded.vertices, loaded.faces, loaded.normals, uv, uv_faces, loaded.part)
+
+
+def why_unusable(loaded: Loaded) -> str:
+    """What keeps the user's UVs from holding a texture; empty if nothing does."""
+    if loaded.uv is None or loaded.uv_faces is None:
+        return "there are none"
+    corners = loaded.uv[loaded.uv_faces]
+    tile = np.floor(corners.mean(axis=1))
+    low, high = corners.min((0, 1)) - tile.min(0), corners.max((0, 1)) - tile.min(0)
+    if (low < -1e-4).any() or (high > 1 + 1e-4).any():
+        return "they tile or spread over several unit squares, and one texture cannot paint those apart"
+    area = _areas(loaded.vertices[loaded.faces])
+    room = area[_areas_2d(corners) > 1e-12].sum() / max(area.sum(), 1e-300)
+    if room < 0.99:
+        return f"{100 * (1 - room):.0f} % of the surface has no room on the map"
+    return ""
+
+
+def _into_unit_tile(uv: np.ndarray) -> np.ndarray:
+    return uv - np.floor(np.median(uv, axis=0)) if uv.max() > 1 + 1e-4 or uv.min() < -1e-4 else uv
+
+
+def _mixes_parts(loaded: Loaded) -> bool:
+    """Whether different parts share texels (then a new map is made); warns of sharing within parts."""
+    uv = _into_unit_tile(loaded.uv)
+    whole = covered_share(uv, loaded.uv_faces)
+    parts = [loaded.uv_faces[loaded.part == part] for part in np.unique(loaded.part)]
+    apart = sum(covered_share(uv, faces) for faces in parts) if len(parts) > 1 else whole
+    if apart > whole * (1 + OVERLAP) + OVERLAP**2:
+        share = 100 * (1 - whole / apart)
+        message = (
+            f"{loaded.stem}: new UV map, because its parts share {share:.0f} % of theirs; --keep-uvs keeps it"
+        )
+        warnings.warn(message, TexsyncWarning, stacklevel=3)
+        return True
+    drawn = _areas_2d(uv[loaded.uv_faces]).sum()
+    if drawn > whole * (1 + OVERLAP) + 0.002:
+        share = 100 * (1 - whole / drawn)
+        message = (
+            f"{loaded.stem}: {share:.0f} % of the UV map is used more than once (mirrored or overlapping); "
+            "those places will show the same texels; --unwrap gives each its own"
+        )
+        warnings.warn(message, TexsyncWarning, stacklevel=3)
+    return False
+
+
+def covered_share(uv: np.ndarray, uv_faces: np.ndarray, size: int = 512) -> float:
+    """Share of the unit square that faces cover, each place counted once."""
+    return float((uv_texels(uv, uv_faces, size)[0] >= 0).mean())
+
+
+def uv_texels(uv: np.ndarray, uv_faces: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which face lies under each texel centre: face (S, S) int64, -1 for none, and bary (S, S, 3).
+
+    Row 0 is the top of the picture (v near 1); the centre of texel (row, column) is at
+    u = (column + 0.5) / S, v = 1 - (row + 0.5) / S, as glTF and Blender have it.
+    """
+    import torch
+    from pytorch3d.structures import Meshes
+
+    from .raster import embree_scene
+
+    flat = np.column_stack([uv, np.zeros(len(uv))])
+    mesh = Meshes([torch.as_tensor(flat, dtype=torch.float32)], [torch.as_tensor(uv_faces)])
+    centre = (np.arange(size, dtype=np.float32) + 0.5) / size
+    column, row = np.meshgrid(centre, 1 - centre)
+    origins = np.stack([column, row, np.ones_like(row)], axis=-1).reshape(-1, 3)
+    down = np.zeros_like(origins)
+    down[:, 2] = -1
+    hits = embree_scene(mesh).run(origins, down, output=1)
+    face = hits["primID"].astype(np.int64).reshape(size, size)
+    u, v = (hits[name].reshape(size, size) for name in "uv")
+    return face, np.where(face[..., None] >= 0, np.stack([1 - u - v, u, v], axis=-1), 0.0)
+
+
+def unwrap(vertices: np.ndarray, faces: np.ndarray, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A new map: uv (U, 2) in the unit square and uv_faces (F, 3), with padding between islands.
+
+    Vertices that share a place are joined first, or every seam of an old map would cut the new one.
+    Raises InputError if xatlas finds no room for the charts.
+    """
+    import xatlas
+
+    welded = _weld(vertices)[faces]
+    atlas, pieces = xatlas.Atlas(), _pieces(vertices[faces].mean(axis=1))
+    for piece in pieces:
+        used, local = np.unique(welded[piece], return_inverse=True)
+        points = vertices[used].astype(np.float32)
+        atlas.add_mesh(points, local.reshape(-1, 3).astype(np.uint32))
+    charts, pack = xatlas.ChartOptions(), xatlas.PackOptions()
+    charts.max_iterations = 1
+    pack.padding, pack.resolution, pack.bilinear = PADDING, texture_size, True
+    atlas.generate(charts, pack)
+    if atlas.atlas_count != 1:
+        raise InputError(
+            f"the new UV map needs {atlas.atlas_count} textures of {texture_size} texels",
+            "raise --texture-size",
+        )
+    return _gathered(atlas, pieces, len(faces))
+
+
+def _gathered(atlas, pieces: list[np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """One table of coordinates over all pieces; one scale for u and v, so that texels stay square."""
+    stretch = np.array([atlas.width, atlas.height]) / max(atlas.width, atlas.height)
+    tables, uv_faces, start = [], np.zeros((count, 3), np.int64), 0
+    for i, piece in enumerate(pieces):
+        _, indices, uv = atlas.get_mesh(i)
+        tables.append(uv.astype(float) * stretch)
+        uv_faces[piece] = indices.astype(np.int64) + start
+        start += len(uv)
+    return np.concatenate(tables), uv_faces
+
+
+def _weld(vertices: np.ndarray) -> np.ndarray:
+    """(V,) the first vertex that stands where each one stands."""
+    _, first, inverse = np.unique(vertices.round(9), axis=0, return_index=True, return_inverse=True)
+    return first[inverse.ravel()]
+
+
+def _pieces(centres: np.ndarray) -> list[np.ndarray]:
+    """Faces in compact groups: all of a small mesh in one, a large one halved along its longest side."""
+    todo, done = [np.arange(len(centres))], []
+    while todo:
+        piece = todo.pop()
+        if len(piece) <= (PIECE_FACES if len(centres) > WHOLE_FACES else WHOLE_FACES):
+            done.append(piece)
+            continue
+        longest = np.ptp(centres[piece], axis=0).argmax()
+        ordered = piece[np.argsort(centres[piece, longest], kind="stable")]
+        todo += [ordered[: len(piece) // 2], ordered[len(piece) // 2 :]]
+    return done
+
+
+def _areas(corners: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+
+
+def _areas_2d(corners: np.ndarray) -> np.ndarray:
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    return np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2

@@ -1,0 +1,78 @@
+"""What a texturing run leaves on disk: model, pictures and `run.json`, all of it or nothing."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .mesh import TexturedMesh
+
+PACKAGES = ("texsync", "torch", "easypytorch3d", "diffusers", "transformers", "trimesh", "xatlas", "numpy")
+
+
+def save_result(
+    result: TexturedMesh, folder: Path, *, overwrite: bool = False, preview: bool = False
+) -> Path:
+    """Write `<stem>.glb`, `<stem>.obj` with `.mtl` and `<stem>_texture.png`, `views.png`, `turntable.gif`, `run.json`
+    and with `preview` also `viewer.html`.
+
+    Everything goes to a temporary folder beside `folder` and is moved when complete.
+    Raises InputError if `folder` exists and `overwrite` is False, or cannot be written.
+    """
+    from ..surface.preview import turntable, viewer
+    from ..surface.save import atomic_folder, save_model
+
+    stem = result.loaded.stem
+    with atomic_folder(folder, overwrite=overwrite) as place:
+        save_model(result.loaded, result.surface, result.baked, place, stem)
+        sheet(result).save(place / "views.png", optimize=True)
+        turntable(result.surface, result.texture, place / "turntable.gif")
+        if preview:
+            viewer(result.mesh, place / "viewer.html")
+        (place / "run.json").write_text(json.dumps(record(result), indent=2, default=str) + "\n")
+    return folder
+
+
+def sheet(result: TexturedMesh):
+    """The contact sheet (PIL): what the model was told, what it painted, and the mesh with its texture."""
+    from ..surface.preview import contact_sheet, render, view_titles
+
+    cameras = result.pixels.cameras
+    rows = {
+        "condition": result.condition,
+        "generated": result.views,
+        "textured": render(result.surface, result.texture, cameras, result.views.shape[-1]),
+    }
+    return contact_sheet(rows, view_titles(cameras))
+
+
+def record(result: TexturedMesh) -> dict[str, Any]:
+    """Every parameter, and what it ran on; enough to make the same texture again."""
+    return {
+        **result.report,
+        "peak_memory_mb": peak_memory_mb(),
+        "mesh": {"name": result.loaded.stem, "faces": len(result.surface.faces)},
+        "texture_seen": round(float(result.baked.seen.sum() / result.baked.covered.sum()), 4),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+    }
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory this process has held, in MB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 2**20 if platform.system() == "Darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
