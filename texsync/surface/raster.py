@@ -6,6 +6,8 @@ gives the same `Fragments` some hundred times sooner (benchmarks/geometry.py).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from pytorch3d.renderer import MeshRasterizer, RasterizationSettings
@@ -45,7 +47,7 @@ class EmbreeRasterizer(nn.Module):
         super().__init__()
         self.cameras = cameras
         self.raster_settings = raster_settings
-        self._traced: tuple[Meshes, object] | None = None
+        self._traced: tuple[Meshes, Any] | None = None
 
     def forward(self, meshes_world: Meshes, **kwargs) -> Fragments:
         """meshes_world: one mesh.  cameras: in kwargs or from the constructor, one camera.

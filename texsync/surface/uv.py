@@ -35,14 +35,13 @@ def prepare(loaded: Loaded, policy: str = "auto", texture_size: int = 1024) -> S
     """
     if policy not in POLICIES:
         raise InputError(f"unknown uvs {policy!r}", f"use one of {', '.join(POLICIES)}")
-    uv, uv_faces = loaded.uv, loaded.uv_faces
     if policy != "unwrap":
         trouble = why_unusable(loaded)
         if trouble and policy == "keep":
             raise InputError(f"{loaded.stem} cannot keep its UVs: {trouble}", "use --unwrap or mend the map")
         if not trouble and (policy == "keep" or not _mixes_parts(loaded)):
-            return _surface(loaded, _into_unit_tile(uv), uv_faces)
-        if trouble and uv is not None:
+            return _surface(loaded, *_own(loaded))
+        if trouble and loaded.uv is not None:
             warnings.warn(f"{loaded.stem}: new UV map, because {trouble}", TexsyncWarning, stacklevel=2)
     return _surface(loaded, *unwrap(loaded.vertices, loaded.faces, texture_size))
 
@@ -67,15 +66,18 @@ def why_unusable(loaded: Loaded) -> str:
     return ""
 
 
-def _into_unit_tile(uv: np.ndarray) -> np.ndarray:
-    return uv - np.floor(np.median(uv, axis=0)) if uv.max() > 1 + 1e-4 or uv.min() < -1e-4 else uv
+def _own(loaded: Loaded) -> tuple[np.ndarray, np.ndarray]:
+    """The user's UVs, moved by whole tiles into the unit square."""
+    assert loaded.uv is not None and loaded.uv_faces is not None
+    inside = loaded.uv.max() <= 1 + 1e-4 and loaded.uv.min() >= -1e-4
+    return loaded.uv if inside else loaded.uv - np.floor(np.median(loaded.uv, axis=0)), loaded.uv_faces
 
 
 def _mixes_parts(loaded: Loaded) -> bool:
     """Whether different parts share texels (then a new map is made); warns of sharing within parts."""
-    uv = _into_unit_tile(loaded.uv)
-    whole = covered_share(uv, loaded.uv_faces)
-    parts = [loaded.uv_faces[loaded.part == part] for part in np.unique(loaded.part)]
+    uv, uv_faces = _own(loaded)
+    whole = covered_share(uv, uv_faces)
+    parts = [uv_faces[loaded.part == part] for part in np.unique(loaded.part)]
     apart = sum(covered_share(uv, faces) for faces in parts) if len(parts) > 1 else whole
     if apart > whole * (1 + OVERLAP) + OVERLAP**2:
         share = 100 * (1 - whole / apart)
@@ -84,7 +86,7 @@ def _mixes_parts(loaded: Loaded) -> bool:
         )
         warnings.warn(message, TexsyncWarning, stacklevel=3)
         return True
-    drawn = _areas_2d(uv[loaded.uv_faces]).sum()
+    drawn = _areas_2d(uv[uv_faces]).sum()
     if drawn > whole * (1 + OVERLAP) + 0.002:
         share = 100 * (1 - whole / drawn)
         message = (
