@@ -86,29 +86,30 @@ def _use_second_uvs(material: dict[str, Any]) -> None:
 def _join_primitives(tree: dict[str, Any]) -> None:
     """Undo what trimesh does to a mesh of several primitives: it hangs one node for each under the mesh's node."""
     nodes, meshes = tree["nodes"], tree["meshes"]
+    joined: dict[tuple[int, ...], int] = {}
     gone: set[int] = set()
     for node in nodes:
-        split = [
-            child
-            for child in node.get("children", [])
-            if meshes[nodes[child].get("mesh", 0)].get("extras", {}).get("from_gltf_primitive")
-            and nodes[child].keys() <= {"name", "mesh", "extras"}
-            and "mesh" in nodes[child]
-            and nodes[child]["name"].startswith(node["name"] + "_")
-        ]
-        if "mesh" in node or not split:
+        split = [child for child in node.get("children", []) if _is_primitive(tree, node, nodes[child])]
+        if not split or "mesh" in node:
             continue
-        first = meshes[nodes[split[0]]["mesh"]]
-        joined = {
-            **first,
-            "primitives": [p for child in split for p in meshes[nodes[child]["mesh"]]["primitives"]],
-        }
-        node["mesh"] = len(meshes)
-        meshes.append(joined)
+        pieces = tuple(nodes[child]["mesh"] for child in split)
+        if pieces not in joined:
+            joined[pieces] = len(meshes)
+            primitives = [primitive for piece in pieces for primitive in meshes[piece]["primitives"]]
+            meshes.append({**meshes[pieces[0]], "primitives": primitives})
+        node["mesh"] = joined[pieces]
         node["children"] = [child for child in node["children"] if child not in split]
         gone.update(split)
     _drop_nodes(tree, gone)
-    _drop_meshes(tree)
+    _drop_meshes(tree, {new: pieces[0] for pieces, new in joined.items()})
+
+
+def _is_primitive(tree: dict[str, Any], parent: dict[str, Any], child: dict[str, Any]) -> bool:
+    """Whether trimesh made this node for one primitive of the mesh that `parent` had."""
+    if "mesh" not in child or child.keys() - {"name", "mesh", "extras"}:
+        return False
+    extras = tree["meshes"][child["mesh"]].get("extras", {})
+    return extras.get("from_gltf_primitive") is True and child["name"].startswith(parent["name"] + "_")
 
 
 def _drop_nodes(tree: dict[str, Any], gone: set[int]) -> None:
@@ -124,19 +125,15 @@ def _drop_nodes(tree: dict[str, Any], gone: set[int]) -> None:
     scene["nodes"] = [number[i] for i in scene["nodes"] if i in number]
 
 
-def _drop_meshes(tree: dict[str, Any]) -> None:
-    """Remove meshes that no node shows, join those with the same content, and renumber."""
-    shown: dict[str, int] = {}
-    meshes: list[dict[str, Any]] = []
+def _drop_meshes(tree: dict[str, Any], stands_for: dict[int, int]) -> None:
+    """Remove meshes that no node shows and renumber; a joined mesh takes the place of its first piece."""
+    shown = {node["mesh"] for node in tree["nodes"] if "mesh" in node}
+    stay = sorted(shown, key=lambda mesh: stands_for.get(mesh, mesh))
+    number = {old: new for new, old in enumerate(stay)}
+    tree["meshes"] = [tree["meshes"][i] for i in stay]
     for node in tree["nodes"]:
         if "mesh" in node:
-            mesh = tree["meshes"][node["mesh"]]
-            key = repr((mesh["name"], mesh["primitives"]))
-            if key not in shown:
-                shown[key] = len(meshes)
-                meshes.append(mesh)
-            node["mesh"] = shown[key]
-    tree["meshes"] = meshes
+            node["mesh"] = number[node["mesh"]]
 
 
 def _say_targets(tree: dict[str, Any]) -> None:

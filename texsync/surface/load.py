@@ -105,12 +105,14 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
 
 
 def _placed(name: str, scene: trimesh.Scene, shapes: dict[str, Shape]) -> list[tuple[str, str, np.ndarray]]:
-    """(node, shape, transform) of every mesh in the scene; raises InputError if there is no face or too many."""
+    """(node, shape, transform) of every mesh, in the file's order; raises InputError for no or too many faces."""
     placed = []
     for node in scene.graph.nodes_geometry:
         transform, shape = scene.graph[node]
         if shape in shapes and len(shapes[shape].faces):
             placed.append((node, shape, np.array(transform, np.float64)))
+    order = {name: i for i, name in enumerate(scene.geometry)}  # trimesh walks a glTF's nodes from the last
+    placed.sort(key=lambda place: order[place[1]])
     count = sum(len(shapes[shape].faces) for _, shape, _ in placed)
     if not count:
         raise InputError(f"{name} has no faces", "export it as a mesh with triangles, not as points or lines")
@@ -169,7 +171,7 @@ def _render_frame(
 
 
 def _parts(placed: list, shapes: dict[str, Shape], starts: np.ndarray, kept: list[np.ndarray]):
-    """The parts, in the order of the scene graph."""
+    """The parts, in the order of `placed`."""
     first = 0
     for (node, shape, transform), low, high, keep in zip(placed, starts[:-1], starts[1:], kept, strict=True):
         last = first + int(keep.sum())

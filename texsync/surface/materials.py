@@ -11,23 +11,24 @@ MAPS = ("metallicRoughnessTexture", "normalTexture", "occlusionTexture", "emissi
 METALLIC, ROUGHNESS = 0.0, 0.9  # where the file says nothing: a dull, non-metallic surface
 
 
-def painted(material: Any, image: Image | None) -> Any:
+def painted(material: Any, image: Image | None, name: str) -> Any:
     """A PBRMaterial with `image` as base colour and everything else of `material`.
 
-    Base colour factor is white and the surface opaque, since the texture has no alpha.  What had no PBR material gets
-    metallic 0, roughness 0.9 and both sides: OBJ, STL and the like know no culling.
+    name: for a material that has none.  Base colour factor is white and the surface opaque, since the texture has no
+    alpha.  What had no PBR material gets metallic 0, roughness 0.9 and both sides: OBJ, STL and the like know no culling.
     """
     from trimesh.visual.material import PBRMaterial
 
     if not isinstance(material, PBRMaterial):
         return PBRMaterial(
-            name=_name(material),
+            name=_name(material) or name,
             metallicFactor=METALLIC,
             roughnessFactor=ROUGHNESS,
             doubleSided=True,
             baseColorTexture=image,
         )
-    kept = {key: getattr(material, key) for key in (*MAPS, "emissiveFactor", "name", "doubleSided")}
+    kept = {key: getattr(material, key) for key in (*MAPS, "emissiveFactor", "doubleSided")}
+    kept["name"] = _name(material) or name
     factors = {key: getattr(material, key) for key in ("metallicFactor", "roughnessFactor")}
     factors = {key: None if value is None else float(value) for key, value in factors.items()}
     return PBRMaterial(**kept, **factors, baseColorTexture=image)
@@ -59,4 +60,5 @@ def mtl(material: Any, name: str, picture: str) -> str:
 
 def _name(material: Any) -> str | None:
     name = getattr(material, "name", None)
-    return name if isinstance(name, str) and name else None
+    unnamed = not isinstance(name, str) or name == "material_0"  # trimesh's word for one without a name
+    return None if unnamed else name

@@ -116,7 +116,7 @@ def _mesh(loaded: Loaded, surface: Surface, part: Part, kept: bool, image: Any) 
     else:
         corners = corner_uvs(loaded, surface, part)
         mesh = as_trimesh(shape, surface.uv, corners, keep_old=bool(maps(material)))
-    mesh.visual = TextureVisuals(uv=mesh.visual.uv, material=painted(material, image))
+    mesh.visual = TextureVisuals(uv=mesh.visual.uv, material=painted(material, image, loaded.stem))
     mesh.metadata.update(deepcopy(source.metadata))
     mesh.units = source.units
     return mesh

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import trimesh
 
 KNOWN = ("obj", "glb", "gltf", "ply", "stl", "off")
+GLTF = (".glb", ".gltf")
 EXPORT_AGAIN = "export it again from the program that made it"
 
 
@@ -70,6 +71,10 @@ def read_with_trimesh(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
         scene = trimesh.load_scene(
             file, file_type=path.suffix[1:].lower(), resolver=resolver, process=False, maintain_order=True
         )
+    if path.suffix.lower() not in GLTF and list(scene.geometry) == ["geometry_0"]:  # the file has no names
+        only = scene.geometry["geometry_0"]
+        scene = trimesh.Scene()
+        scene.add_geometry(only, node_name=path.stem, geom_name=path.stem)
     return scene, shapes_of(scene)
 
 
@@ -115,10 +120,13 @@ def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
         unique = trimesh.util.unique_name(name, set(shapes))
         shapes[unique] = obj_shape(file, k)
         mesh = as_trimesh(shapes[unique])
-        known = materials.get(file.materials[k] or "")
-        if known is not None:
+        material = file.materials[k]
+        if material is not None:
             mesh.visual = trimesh.visual.TextureVisuals(
-                uv=getattr(mesh.visual, "uv", None), material=trimesh.visual.material.SimpleMaterial(**known)
+                uv=getattr(mesh.visual, "uv", None),
+                material=trimesh.visual.material.SimpleMaterial(
+                    **materials.get(material, {"name": material})
+                ),
             )
         scene.add_geometry(mesh, node_name=unique, geom_name=unique)
     return scene, shapes
