@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from texsync.errors import InputError
+from texsync.errors import InputError, TexsyncWarning
 from texsync.surface import frame
 from texsync.surface.load import MOST_FACES, load
 
@@ -156,6 +156,46 @@ def test_gltf_with_its_buffer_in_a_file_beside_it(tmp_path):
     for name, data in trimesh.Scene(trimesh.creation.box()).export(file_type="gltf").items():
         written(tmp_path / name, data)
     assert len(load(tmp_path / "model.gltf").faces) == 12
+
+
+def edited(path, edit):
+    """A GLB of a box with UVs, after `edit` has changed its JSON."""
+    box = trimesh.creation.box()
+    box.visual = trimesh.visual.TextureVisuals(uv=box.vertices[:, :2] + 0.5)
+    return written(path, trimesh.Scene(box).export(file_type="glb", tree_postprocessor=edit))
+
+
+def test_a_glb_without_material_keeps_its_uvs(tmp_path):
+    def bare(tree):
+        del tree["materials"], tree["meshes"][0]["primitives"][0]["material"]
+
+    loaded = load(edited(tmp_path / "bare.glb", bare))
+    assert np.allclose(loaded.uv, loaded.shapes[loaded.parts[0].shape].vertices[:, :2] + 0.5)
+
+
+def test_uvs_in_whole_numbers_are_no_uvs(tmp_path):
+    def whole(tree):
+        uv = tree["accessors"][tree["meshes"][0]["primitives"][0]["attributes"]["TEXCOORD_0"]]
+        uv.update(componentType=5123, normalized=True)
+
+    assert load(edited(tmp_path / "whole.glb", whole)).uv is None
+
+
+@pytest.mark.parametrize("extension", ["KHR_draco_mesh_compression", "EXT_meshopt_compression"])
+def test_compressed_geometry_is_refused(tmp_path, extension):
+    said = refusal(edited(tmp_path / "small.glb", lambda tree: tree.update(extensionsRequired=[extension])))
+    assert extension in said and "without mesh compression" in said
+
+
+def test_what_a_result_cannot_have_is_said_at_once(tmp_path):
+    def rig(tree):
+        tree["animations"] = [{}]
+        tree["skins"] = [{"joints": [0]}]
+        tree["materials"][0]["extensions"] = {"KHR_materials_clearcoat": {}}
+
+    path = edited(tmp_path / "robot.glb", rig)
+    with pytest.warns(TexsyncWarning, match="robot.*no animation, no skeleton, .*KHR_materials_clearcoat"):
+        load(path)
 
 
 @pytest.mark.parametrize("uri", ["../secret.bin", "/etc/hostname", "http://localhost/x.bin"])

@@ -354,6 +354,10 @@ def test_losses_are_said(tmp_path):
         loaded = load(box)
         tree, _, _ = saved(tmp_path, loaded, new_uvs(loaded))
     assert "COLOR_0" not in tree["meshes"][0]["primitives"][0]["attributes"]
+    (tmp_path / "in.mtl").write_text("newmtl rough\nmap_Bump bump.png\n")
+    (tmp_path / "in.obj").write_text("mtllib in.mtl\nusemtl rough\n" + SQUARE + "f 1 2 3\n")
+    with pytest.warns(TexsyncWarning, match="MTL pictures"):
+        saved(tmp_path, load(tmp_path / "in.obj"), new_uvs(load(tmp_path / "in.obj")))
     leaf = trimesh.creation.box()
     leaf.visual = TextureVisuals(uv=np.zeros((8, 2)), material=PBRMaterial(alphaMode="MASK"))
     with pytest.warns(TexsyncWarning, match="cut-outs"):

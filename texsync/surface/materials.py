@@ -15,7 +15,7 @@ def painted(material: Any, image: Image | None, name: str) -> Any:
     """A PBRMaterial with `image` as base colour and everything else of `material`.
 
     name: for a material that has none.  Base colour factor is white and the surface opaque, since the texture has no
-    alpha.  What had no PBR material gets metallic 0, roughness 0.9 and both sides: OBJ, STL and the like know no culling.
+    alpha.  What had no PBR material gets metallic 0, roughness 0.9 and both sides: OBJ and STL know no culling.
     """
     from trimesh.visual.material import PBRMaterial
 
@@ -37,6 +37,12 @@ def painted(material: Any, image: Image | None, name: str) -> Any:
 def maps(material: Any) -> tuple[str, ...]:
     """Which of its channels, other than base colour, are pictures."""
     return tuple(key for key in MAPS if getattr(material, key, None) is not None)
+
+
+def mtl_maps(material: Any) -> tuple[str, ...]:
+    """Pictures, other than the colour, that an MTL file names; their files are not copied."""
+    kwargs = getattr(material, "kwargs", None) or {}
+    return tuple(key for key in kwargs if key in ("bump", "disp", "norm", "refl") or key.startswith("map_"))
 
 
 def see_through(material: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -35,17 +36,17 @@ def read_obj(path: Path) -> ObjFile:
     """Read an OBJ file; polygons become fans of triangles.  Raises ValueError, IndexError on malformed text."""
     text = path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ").replace("\t", " ")
     lines = Lines([line.strip() for line in text.splitlines()])
-    v_at, f_at = lines.at("v "), lines.at("f ")
-    objects, object_at = lines.named("o ", path.stem, f_at)
+    v_at, f_at = lines.at("v"), lines.at("f")
+    objects, object_at = lines.named("o", path.stem, f_at)
     faces, uv_faces, normal_faces, source = _faces(lines, f_at, v_at)
     owner = np.searchsorted(object_at, f_at[source], side="right") - 1
     home = _homes(faces, owner, np.searchsorted(object_at, v_at, side="right") - 1)
     if home is None:  # objects that share vertices cannot be told apart without renumbering
         objects, owner, home = (path.stem,), np.zeros_like(owner), np.zeros(len(v_at), np.int64)
     return ObjFile(
-        vertices=lines.numbers("v ", v_at, 3),
-        uv=lines.numbers("vt ", lines.at("vt "), 2),
-        normals=lines.numbers("vn ", lines.at("vn "), 3),
+        vertices=lines.numbers("v", v_at, 3),
+        uv=lines.numbers("vt", lines.at("vt"), 2),
+        normals=lines.numbers("vn", lines.at("vn"), 3),
         faces=faces,
         uv_faces=uv_faces,
         normal_faces=normal_faces,
@@ -53,7 +54,7 @@ def read_obj(path: Path) -> ObjFile:
         owner=owner,
         home=home,
         materials=tuple(_material(lines, f_at[source[owner == k]]) for k in range(len(objects))),
-        library=next((line[7:].strip() for line in lines.lines if line.startswith("mtllib ")), None),
+        library=next((lines.lines[i][7:].strip() for i in lines.at("mtllib")), None),
     )
 
 
@@ -62,17 +63,20 @@ class Lines:
 
     def __init__(self, lines: list[str]):
         self.lines = lines
+        self.where: defaultdict[str, list[int]] = defaultdict(list)
+        for i, line in enumerate(lines):
+            self.where[line.partition(" ")[0]].append(i)
 
     def at(self, keyword: str) -> np.ndarray:
         """Numbers of the lines that begin with keyword."""
-        return np.array([i for i, line in enumerate(self.lines) if line.startswith(keyword)], np.int64)
+        return np.array(self.where.get(keyword, []), np.int64)
 
     def numbers(self, keyword: str, at: np.ndarray, width: int) -> np.ndarray:
         """(len(at), width) float64, the first numbers of each line; what a line lacks is 0 (a lone u is legal)."""
-        rows = [self.lines[i][len(keyword) :].split()[:width] for i in at]
+        rows = [self.lines[i].split(None, width + 1)[1 : width + 1] for i in at]
         if any(len(row) < width for row in rows):
             if width == 3:
-                raise ValueError(f"a '{keyword.strip()}' line has fewer than 3 numbers")
+                raise ValueError(f"a '{keyword}' line has fewer than 3 numbers")
             rows = [row + ["0"] * (width - len(row)) for row in rows]
         flat = np.fromiter(map(float, chain.from_iterable(rows)), np.float64, len(rows) * width)
         return flat.reshape(-1, width)
@@ -95,7 +99,7 @@ def _faces(lines: Lines, f_at: np.ndarray, v_at: np.ndarray) -> tuple[np.ndarray
     parsed = np.array([_corner(token) for token in table] or np.zeros((0, 3)), np.int64)
     corner = parsed[np.fromiter(map(table.__getitem__, tokens), np.int64, len(tokens))]
     line_of = np.repeat(np.arange(len(f_at)), sizes)
-    for k, defined in enumerate((v_at, lines.at("vt "), lines.at("vn "))):
+    for k, defined in enumerate((v_at, lines.at("vt"), lines.at("vn"))):
         before = np.searchsorted(defined, f_at)[line_of]  # negative numbers count back from the face's line
         corner[:, k] = np.where(corner[:, k] < 0, before + corner[:, k], corner[:, k] - 1)
     if len(corner) and corner[:, 0].min() < 0:
@@ -135,7 +139,7 @@ def _homes(faces: np.ndarray, owner: np.ndarray, section: np.ndarray) -> np.ndar
 
 def _material(lines: Lines, face_lines: np.ndarray) -> str | None:
     """The material in force at the first of these lines."""
-    at = lines.at("usemtl ")
+    at = lines.at("usemtl")
     before = np.searchsorted(at, face_lines[0]) if len(face_lines) else 0
     return lines.lines[at[before - 1]][7:].strip() if before else None
 

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import TexsyncWarning
 from .folder import atomic_folder as atomic_folder
 from .glb import glb_bytes
-from .materials import maps, mtl, painted, see_through
+from .materials import maps, mtl, mtl_maps, painted, see_through
 from .shape import as_trimesh
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def _warn_of_losses(loaded: Loaded, kept: bool) -> None:
     materials = [getattr(visual, "material", None) for visual in visuals]
     lost = {
         "transparency and cut-outs; the new texture is opaque": any(map(see_through, materials)),
+        "other MTL pictures (bump and the like)": any(map(mtl_maps, materials)),
         "vertex colours; the texture has the colour now": any(v.kind in ("vertex", "face") for v in visuals),
     }
     for what, is_lost in lost.items():

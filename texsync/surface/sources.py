@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from .gltf import open_gltf
 from .obj import ObjFile, read_materials, read_obj
 from .shape import Shape, as_trimesh
 
@@ -67,7 +68,7 @@ def read_with_trimesh(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
     import trimesh
 
     resolver = trimesh.resolvers.FilePathResolver(str(path))  # refuses what lies outside the folder
-    with path.open("rb") as file:
+    with open_gltf(path) if path.suffix.lower() in GLTF else path.open("rb") as file:
         scene = trimesh.load_scene(
             file, file_type=path.suffix[1:].lower(), resolver=resolver, process=False, maintain_order=True
         )
@@ -104,7 +105,10 @@ def shape_of(mesh: trimesh.Trimesh) -> Shape:
 
 
 def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
-    """An OBJ file: one mesh per `o` line, all vertices in the file's order."""
+    """An OBJ file: one mesh per `o` line, all vertices in the file's order.
+
+    Each gets the first of its materials: they differ in colour above all, and the colour is going to be painted.
+    """
     import trimesh
 
     file = read_obj(path)
