@@ -118,7 +118,7 @@ WRONG = {
 def test_wrong_input_is_one_line_and_code_2(case, painter, capsys, tmp_path):
     """Nothing runs, nothing is written, and the line names what was wrong."""
     (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "work").touch()
+    (tmp_path / "old" / "run.json").touch()
     arguments, message = WRONG[case]
     assert cli.main(arguments) == 2
     told = capsys.readouterr()

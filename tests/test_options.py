@@ -80,13 +80,17 @@ def test_options_know_the_couplings():
 
 
 def test_an_output_is_not_overwritten(tmp_path):
-    """A folder with something in it, or a file in its place, needs another name; an empty one is fine."""
+    """Earlier results go only when asked, other people's folders and files never; an empty folder is fine."""
     (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "work.blend").write_text("precious")
+    (tmp_path / "full" / "run.json").write_text("precious")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "work.blend").write_text("precious")
     (tmp_path / "file").write_text("precious")
     with pytest.raises(InputError, match="full already exists; pass --overwrite"):
         check_output(tmp_path / "full")
     for overwrite in (False, True):
+        with pytest.raises(InputError, match="thesis already exists and is not a texsync result"):
+            check_output(tmp_path / "thesis", overwrite)
         with pytest.raises(InputError, match="file is a file"):
             check_output(tmp_path / "file", overwrite)
         with pytest.raises(InputError, match="file cannot be written to"):

@@ -24,6 +24,7 @@ VIEW_ORDERS = ("alternate", "paper")
 AXES = ("auto", "x", "y", "z", "-x", "-y", "-z")
 NOISES = ("shared", "independent")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+MARK = "run.json"  # every folder of results has one, and only such a folder may be overwritten
 LEAST_DISK = 64 * 2**20  # bytes; a 1024 texture with previews takes about a tenth of it
 
 
@@ -164,13 +165,10 @@ def check_device_name(device: Any) -> None:
 def check_output(folder: str | Path, overwrite: bool = False) -> Path:
     """The folder that results may be written to; nothing is created or removed here.
 
-    Raises InputError if it exists (unless `overwrite`), is a file, or its place is read-only or full.
+    Raises InputError if it is taken (see `check_free`), or its place is read-only or full.
     """
     folder = Path(folder).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file", "choose another output folder with --out")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise InputError(f"{folder} already exists", "pass --overwrite or choose another --out")
+    check_free(folder, overwrite)
     place = folder.absolute()
     while not place.exists():
         place = place.parent
@@ -181,3 +179,20 @@ def check_output(folder: str | Path, overwrite: bool = False) -> Path:
             f"less than {LEAST_DISK >> 20} MB are free in {place}", "free some space or choose another --out"
         )
     return folder
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Raises InputError unless results may be put at, or with `overwrite` may replace, `folder`."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file", "choose another output folder with --out")
+    if not any(folder.iterdir()):
+        return
+    if not (folder / MARK).is_file():
+        raise InputError(
+            f"{folder} already exists and is not a texsync result (it has no {MARK}), so it is not overwritten",
+            "choose another output folder with --out",
+        )
+    if not overwrite:
+        raise InputError(f"{folder} already exists", "pass --overwrite or choose another --out")

@@ -20,6 +20,8 @@ STAGES = {
     "texture": "baking the texture",
     "save": "writing files",
 }
+# until these are over, a log holds its lines back, so that wrong input is told in one line alone
+READING = ("mesh", "model")
 
 
 class Display:
@@ -32,6 +34,7 @@ class Display:
         self.stream = sys.stderr if stream is None else stream
         self.quiet, self.verbose = quiet, verbose
         self._stage, self._since = "", time.perf_counter()
+        self._held: list[str] = []
         self._bar: Any = None
         self._task: Any = None
         self._open = ExitStack()
@@ -45,8 +48,10 @@ class Display:
         warnings.showwarning = self._warned
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         self._finish_stage()
+        if kind is None:
+            self._release()
         self._open.close()
 
     def __call__(self, stage: str, step: int, total: int, preview: Callable[[], Any] | None = None) -> None:
@@ -64,8 +69,14 @@ class Display:
         if self._bar:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
-            self.stream.write(f"{text}\n")
-            self.stream.flush()
+            self._held.append(f"{text}\n")
+            if self.verbose or self._stage not in READING:
+                self._release()
+
+    def _release(self) -> None:
+        self.stream.write("".join(self._held))
+        self.stream.flush()
+        self._held.clear()
 
     def _begin_stage(self, stage: str) -> None:
         self._stage, self._since = stage, time.perf_counter()

@@ -117,7 +117,7 @@ class DiffusionBackbone(Backbone):
             negative=self.text(negatives),
             control=control,
             guidance=said.guidance if guidance is None else guidance,
-            control_scale=scale if isinstance(scale, tuple) else (scale, scale),
+            control_scale=(scale[0], scale[1]) if isinstance(scale, (tuple, list)) else (scale, scale),
             control_until=said.control_until if control_until is None else control_until,
             chunk=chunk,
         )

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import InputError
+from ..options import check_free
 
-MARK = "run.json"  # every folder of results has one, and only such a folder may be overwritten
 NOT_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO}
 
 
@@ -24,7 +24,7 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     Raises InputError if the place is taken, is not a folder of results, cannot be written to or is full.
     """
     path = Path(path).expanduser().resolve()
-    check_place(path, overwrite)
+    check_free(path, overwrite)
     made = [parent for parent in path.parents if not parent.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,23 +44,6 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         _remove_empty(made)
-
-
-def check_place(path: Path, overwrite: bool) -> None:
-    """Raises InputError unless a folder may be made at, or may replace, `path`."""
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise InputError(f"{path} is a file", "choose another output folder")
-    if not any(path.iterdir()):
-        return
-    if not overwrite:
-        raise InputError(f"{path} already exists", "pass --overwrite or choose another output folder")
-    if not (path / MARK).is_file():
-        raise InputError(
-            f"{path} is not a texsync result (it has no {MARK}), so it is not overwritten",
-            "choose another output folder",
-        )
 
 
 def unwritable(path: Path, error: OSError) -> InputError:

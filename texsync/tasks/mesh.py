@@ -106,7 +106,7 @@ class Job:
             backbone = self.backbone()
         with self.stage("geometry"):
             pixels, condition, views = self.geometry(surface, backbone)
-        with self.stage("denoise"):
+        with self.stage("denoise", self.steps(backbone)):
             latents = self.denoise(backbone, views, condition, pixels.cameras)
         with self.stage("decode"):
             pictures = backbone.decode(latents).float().cpu()
@@ -115,12 +115,12 @@ class Job:
         return TexturedMesh(loaded, surface, baked, pictures, condition.cpu(), pixels, self.report(backbone))
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Announce a stage and time it."""
+    def stage(self, name: str, total: int = 1) -> Iterator[None]:
+        """Announce a stage of `total` steps and time it."""
         start = time.perf_counter()
-        self.on_progress(name, 0, 1, None)
+        self.on_progress(name, 0, total, None)
         yield
-        self.on_progress(name, 1, 1, None)
+        self.on_progress(name, total, total, None)
         self.seconds[name] = round(time.perf_counter() - start, 3)
 
     def backbone(self) -> DiffusionBackbone:
@@ -130,12 +130,18 @@ class Job:
         backbone = load_diffusion(
             options.model, options.controlnet, device=options.device, dtype=options.dtype
         )
-        backbone.schedule.spans(self.steps(backbone))  # refuses step counts before the work starts
+        # wrong numbers of steps and pixels are refused before the work starts
+        backbone.schedule.spans(self.steps(backbone))
+        backbone.latent_shape(self.view_size(backbone))
         return backbone
 
     def steps(self, backbone: DiffusionBackbone) -> int:
         """The step count asked for, else the model's own."""
         return self.options.steps if self.options.steps is not None else backbone.recommended.steps
+
+    def view_size(self, backbone: DiffusionBackbone) -> int:
+        """Pixels a side of each view: as asked for, else the model's own."""
+        return self.options.view_size or backbone.native_size
 
     def geometry(self, surface: Surface, backbone: DiffusionBackbone) -> tuple[Pixels, Tensor, Views]:
         """Everything that depends on the mesh alone, compiled once: (pixels, depth condition, views)."""
@@ -144,7 +150,7 @@ class Job:
         from ..views import surface_views
 
         device = str(backbone.device)
-        size = self.options.view_size or backbone.native_size
+        size = self.view_size(backbone)
         _, cells, _ = backbone.latent_shape(size)
         cameras = ring(self.options.view_order)
         fine = look(surface, cameras, size, device)
@@ -205,12 +211,22 @@ class Job:
         return draw(views, channels, torch.Generator().manual_seed(self.options.seed))
 
     def report(self, backbone: DiffusionBackbone) -> dict[str, Any]:
-        """What `run.json` keeps."""
+        """What `run.json` keeps: every option as it was used, so that the same options paint the same texture."""
+        from ..backbones.memory import DTYPES
+
+        asked, said = self.options.arguments(), backbone.recommended
+        recommended = {
+            "guidance": said.guidance,
+            "control_scale": said.control_scale,
+            "negative": said.negative_prompt,
+        }
         return {
-            **self.options.arguments(),
+            **asked,
+            **{name: value for name, value in recommended.items() if asked[name] is None},
             "steps": self.steps(backbone),
-            "device": str(backbone.device),
-            "dtype": str(backbone.dtype).removeprefix("torch."),
+            "view_size": self.view_size(backbone),
+            "device": str(backbone.device).removesuffix(":0"),
+            "dtype": next(name for name, dtype in DTYPES.items() if dtype == backbone.dtype),
             "backbone_calls": self.steps(backbone),
             "seconds": self.seconds,
         }

@@ -8,10 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import __version__
+
 if TYPE_CHECKING:
     from .mesh import TexturedMesh
 
-PACKAGES = ("texsync", "torch", "easypytorch3d", "diffusers", "transformers", "trimesh", "xatlas", "numpy")
+PACKAGES = ("torch", "easypytorch3d", "diffusers", "transformers", "trimesh", "xatlas", "numpy")
 
 
 def save_result(
@@ -33,7 +35,7 @@ def save_result(
         turntable(result.surface, result.texture, place / "turntable.gif")
         if preview:
             viewer(result.mesh, place / "viewer.html")
-        (place / "run.json").write_text(json.dumps(record(result), indent=2, default=str) + "\n")
+        (place / "run.json").write_text(json.dumps(record(result), indent=2, default=_plain) + "\n")
     return folder
 
 
@@ -57,7 +59,11 @@ def record(result: TexturedMesh) -> dict[str, Any]:
         "peak_memory_mb": peak_memory_mb(),
         "mesh": {"name": result.loaded.stem, "faces": len(result.surface.faces)},
         "texture_seen": round(float(result.baked.seen.sum() / result.baked.covered.sum()), 4),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            "texsync": __version__,
+            **{name: _version(name) for name in PACKAGES},
+        },
     }
 
 
@@ -69,6 +75,11 @@ def peak_memory_mb() -> float | None:
         return None
     unit = 2**20 if platform.system() == "Darwin" else 2**10
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: numpy's numbers as numbers, paths as text."""
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def _version(name: str) -> str | None:
