@@ -163,7 +163,8 @@ def _fill(point: np.ndarray, normal: np.ndarray, seen: np.ndarray):
     filled, source = np.flatnonzero(~seen), np.flatnonzero(seen)
     if not len(source):
         raise InputError(
-            "no view sees any of the surface", "check the mesh's up and front axes and its scale"
+            "no view sees enough of the surface to paint it: it is too thin, or out of sight",
+            "raise --view-size, or check --up and --front",
         )
     place = np.concatenate([point, NORMAL_REACH / 2 * normal], axis=1)
     # a sample of the donors and a tolerance are as good to the eye and ten times faster

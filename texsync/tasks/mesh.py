@@ -95,7 +95,7 @@ class Job:
 
     def run(self, mesh: Any) -> TexturedMesh:
         from ..surface.load import load
-        from ..surface.texture import bake
+        from ..surface.texture import bake_tables
         from ..surface.uv import prepare
 
         options = self.options
@@ -106,12 +106,13 @@ class Job:
             backbone = self.backbone()
         with self.stage("geometry"):
             pixels, condition, views = self.geometry(surface, backbone)
+            tables = bake_tables(surface, pixels, options.texture_size)  # refuses what no view can see
         with self.stage("denoise", self.steps(backbone)):
             latents = self.denoise(backbone, views, condition, pixels.cameras)
         with self.stage("decode"):
             pictures = backbone.decode(latents).float().cpu()
         with self.stage("texture"):
-            baked = bake(surface, pixels, pictures, options.texture_size)
+            baked = tables.apply(pictures)
         return TexturedMesh(loaded, surface, baked, pictures, condition.cpu(), pixels, self.report(backbone))
 
     @contextmanager
