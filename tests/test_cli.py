@@ -142,6 +142,11 @@ ENDS = {
     ),
     "cancelled": (Cancelled("cancelled"), 130, "texsync: cancelled"),
     "memory": (MemoryError(), 2, "texsync: not enough memory; lower --texture-size"),
+    "torch's memory": (
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"),
+        2,
+        "texsync: not enough memory; lower --texture-size",
+    ),
     "full disk": (
         OSError(28, "No space left on device", "out"),
         2,

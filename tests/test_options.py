@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import math
+import os
 
 import numpy as np
 import pytest
@@ -103,10 +105,16 @@ def test_an_output_is_not_overwritten(tmp_path):
 
 
 def test_a_read_only_or_full_place_is_told(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
     with monkeypatch.context() as patch:
-        patch.setattr(options.os, "access", lambda *_: False)
-        with pytest.raises(InputError, match="cannot be written to; choose another"):
+        patch.setattr(options.tempfile, "TemporaryFile", refuse)
+        with pytest.raises(
+            InputError, match=r"cannot be written to \(Read-only file system\); choose another"
+        ):
             check_output(tmp_path / "out")
+    assert check_output(tmp_path / "out") and not list(tmp_path.iterdir())
     usage = options.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(options.shutil, "disk_usage", lambda _: usage._replace(free=2**20))
     with pytest.raises(InputError, match="less than 64 MB are free"):

@@ -23,6 +23,8 @@ from .progress import Display
 DEFAULTS = MeshOptions.defaults()
 WIDTH = 100  # columns of --help
 PLACE_IS_AT_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+NO_MEMORY = "not enough memory; lower --texture-size or --view-size, or use a smaller mesh"
+SIGNS_OF_NO_MEMORY = ("out of memory", "can't allocate memory")  # torch's, on a GPU and on a CPU
 DEBUG = "TEXSYNC_DEBUG"  # in the environment: show where an error comes from
 
 
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TexsyncError as error:
         return _fail(str(error), error.exit_code)
     except MemoryError:
-        return _fail("not enough memory; lower --texture-size or --view-size, or use a smaller mesh", 2)
+        return _fail(NO_MEMORY, 2)
     except OSError as error:
         if error.errno not in PLACE_IS_AT_FAULT:
             return _internal(error)
@@ -46,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{error.filename or 'the output'}: {error.strerror}; choose another place with --out", 2
         )
     except Exception as error:
+        if isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS_OF_NO_MEMORY):
+            return _fail(NO_MEMORY, 2)
         return _internal(error)
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import operator
-import os
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,7 @@ def check_device_name(device: Any) -> None:
 
 
 def check_output(folder: str | Path, overwrite: bool = False) -> Path:
-    """The folder that results may be written to; nothing is created or removed here.
+    """The folder that results may be written to; nothing of it is created or removed here.
 
     Raises InputError if it is taken (see `check_free`), or its place is read-only or full.
     """
@@ -172,8 +172,14 @@ def check_output(folder: str | Path, overwrite: bool = False) -> Path:
     place = folder.absolute()
     while not place.exists():
         place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"{place} cannot be written to", "choose another output folder with --out")
+    try:
+        with tempfile.TemporaryFile(dir=place):  # os.access knows neither Windows' rules nor odd file systems
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(
+            f"{place} cannot be written to ({reason})", "choose another output folder with --out"
+        ) from None
     if shutil.disk_usage(place).free < LEAST_DISK:
         raise InputError(
             f"less than {LEAST_DISK >> 20} MB are free in {place}", "free some space or choose another --out"

@@ -96,13 +96,18 @@ def decode_bytes(vae: Mapping[str, Any], height: int, width: int, dtype: torch.d
 
 def fitting(each: int, device: torch.device, wanted: int, what: str) -> int:
     """How many of `wanted` fit at once at `each` bytes; raises InputError when not even one does."""
-    free = free_bytes(device)
-    if each > free:
-        raise InputError(
-            f"{what} needs about {each / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}",
-            "lower --view-size, or close other programs",
-        )
+    free = require(each, device, what, "lower --view-size, or close other programs")
     return max(1, min(wanted, int(SHARE * free / each)))
+
+
+def require(needed: int, device: torch.device, what: str, remedy: str) -> int:
+    """How many bytes are free on a device; raises InputError if `what` needs more than that."""
+    free = free_bytes(device)
+    if needed > free:
+        raise InputError(
+            f"{what} needs about {needed / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}", remedy
+        )
+    return free
 
 
 @dataclass

@@ -29,6 +29,8 @@ Progress = Callable[[str, int, int, "Callable[[], Tensor] | None"], None]
 """(stage, step, total, preview) -> None; preview() decodes what the views show now, (N, 3, S, S) in [0, 1].
 Raise errors.Cancelled (or KeyboardInterrupt) from it to stop the run."""
 
+TEXEL_BYTES = 220  # peak memory of baking, per texel, as seen at 2048 texels a side
+PIXEL_BYTES = 130  # peak memory of looking, per pixel, as seen at 512 pixels a side
 LATENT_TEXELS = 16  # per latent pixel along a side: 1536 texels for 96 latent pixels, as the reference has it
 
 
@@ -100,6 +102,7 @@ class Job:
 
         options = self.options
         with self.stage("mesh"):
+            self.check_room()
             loaded = load(mesh, up=options.up, front=options.front)
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
         with self.stage("model"):
@@ -124,6 +127,16 @@ class Job:
         self.on_progress(name, total, total, None)
         self.seconds[name] = round(time.perf_counter() - start, 3)
 
+    def check_room(self) -> None:
+        """Raises InputError for a texture that this machine's memory cannot hold."""
+        import torch
+
+        from ..backbones.memory import require
+
+        size = self.options.texture_size
+        what = f"a texture of {size} texels a side"
+        require(TEXEL_BYTES * size**2, torch.device("cpu"), what, "lower --texture-size")
+
     def backbone(self) -> DiffusionBackbone:
         from ..backbones.diffusion import load_diffusion
 
@@ -131,10 +144,19 @@ class Job:
         backbone = load_diffusion(
             options.model, options.controlnet, device=options.device, dtype=options.dtype
         )
-        # wrong numbers of steps and pixels are refused before the work starts
-        backbone.schedule.spans(self.steps(backbone))
-        backbone.latent_shape(self.view_size(backbone))
+        self.check_model(backbone)
         return backbone
+
+    def check_model(self, backbone: DiffusionBackbone) -> None:
+        """Raises InputError for step counts and view sizes that this model, or the memory, cannot do."""
+        from ..backbones.memory import require
+        from ..surface.cameras import ring
+
+        backbone.schedule.spans(self.steps(backbone))
+        size, count = self.view_size(backbone), len(ring())
+        backbone.latent_shape(size)
+        what = f"looking at {count} views of {size} pixels"
+        require(count * PIXEL_BYTES * size**2, backbone.device, what, "lower --view-size")
 
     def steps(self, backbone: DiffusionBackbone) -> int:
         """The step count asked for, else the model's own."""
