@@ -18,6 +18,7 @@ COMPRESSED = (
     "KHR_mesh_quantization",
 )
 FLOAT = 5126
+RAW_UV = "_TEXSYNC_UV"  # the UVs as in the file; trimesh turns v over in 32 bits, which loses some
 PLAIN = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9}}
 
 
@@ -70,7 +71,9 @@ def _mend(tree: dict[str, Any]) -> None:
             continue
         if accessors[uv].get("componentType") != FLOAT:
             del primitive["attributes"]["TEXCOORD_0"]
-        elif "material" not in primitive:
+            continue
+        primitive["attributes"][RAW_UV] = uv
+        if "material" not in primitive:
             materials = tree.setdefault("materials", [])
             if not materials or materials[-1] != PLAIN:
                 materials.append(dict(PLAIN))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
-from .gltf import open_gltf
+from .gltf import RAW_UV, open_gltf
 from .obj import ObjFile, read_materials, read_obj
 from .shape import Shape, as_trimesh
 
@@ -91,6 +91,9 @@ def shape_of(mesh: trimesh.Trimesh) -> Shape:
     """A trimesh's arrays; UVs and normals only if they came with it."""
     faces = np.array(mesh.faces, np.int64).reshape(-1, 3)
     uv = getattr(mesh.visual, "uv", None)
+    raw = mesh.vertex_attributes.pop(RAW_UV, None)
+    if uv is not None and raw is not None:
+        uv = np.array(raw, np.float64) * [1, -1] + [0, 1]
     if uv is None or np.ndim(uv) != 2 or len(uv) != len(mesh.vertices) or np.shape(uv)[1] < 2:
         uv = None
     given = "vertex_normals" in mesh._cache.cache  # trimesh's exporters ask the same: else it computes them

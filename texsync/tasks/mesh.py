@@ -231,7 +231,7 @@ class Job:
         from ..views import noise, shared_noise
 
         draw = shared_noise if self.options.noise == "shared" else noise
-        return draw(views, channels, torch.Generator().manual_seed(self.options.seed))
+        return draw(views, channels, torch.Generator().manual_seed(int(self.options.seed)))
 
     def report(self, backbone: DiffusionBackbone) -> dict[str, Any]:
         """What `run.json` keeps: every option as it was used, so that the same options paint the same texture."""
