@@ -157,6 +157,10 @@ def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dt
         copy = type(part).from_config(part.config) if name != "text_encoder" else type(part)(part.config)
         copy.load_state_dict(part.state_dict())
         copy.to(dtype).save_pretrained(folder / name, safe_serialization=True, max_shard_size="14MB")
+    if "text_encoder" in parts:
+        # a pipeline that is told no number format takes this one, and 32 bits for all other parts
+        config = folder / "text_encoder" / "config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
     build_tokenizer().save_pretrained(folder / "tokenizer")
     build_scheduler().save_pretrained(folder / "scheduler")
     index = {

@@ -25,9 +25,9 @@ def rasterize(
     vertices: (V, 3) render frame.  faces: (F, 3).  cameras: PyTorch3D batch of N.  size: pixels.
     Returns Fragments with (N, size, size, 1) fields; `pix_to_face` counts faces within one view, -1 outside.
     """
-    mesh = Meshes(
-        verts=[torch.as_tensor(vertices, dtype=torch.float32)], faces=[torch.as_tensor(faces)]
-    ).to(device)
+    mesh = Meshes(verts=[torch.as_tensor(vertices, dtype=torch.float32)], faces=[torch.as_tensor(faces)]).to(
+        device
+    )
     settings = RasterizationSettings(image_size=size, cull_backfaces=False, perspective_correct=True)
     kind = MeshRasterizer if torch.device(device).type == "cuda" else EmbreeRasterizer
     rasterizer = kind(cameras=cameras, raster_settings=settings)
@@ -85,7 +85,9 @@ def embree_scene(meshes: Meshes):
 
     scene = EmbreeScene(robust=True)
     TriangleMesh(
-        scene, meshes.verts_packed().numpy().astype(np.float32), meshes.faces_packed().numpy().astype(np.int32)
+        scene,
+        meshes.verts_packed().numpy().astype(np.float32),
+        meshes.faces_packed().numpy().astype(np.int32),
     )
     return scene
 
