@@ -2,9 +2,9 @@
 
     python benchmarks/colours.py [--meshes FILE FILE] [--model NAME] [--steps N]
 
-A texture's colour is the mean over its covered texels weighted by surface area, taken to CIELAB; it counts when its
-own name's reference is the nearest of the twelve.  References: what people called those names in xkcd's colour survey of 2010
-(blog.xkcd.com/2010/05/03/color-survey-results, public domain).
+A texture's colour is the mean over its covered texels weighted by surface area, taken to CIELAB; it counts when
+its own name's reference is the nearest of the twelve.  References: what people called those names in xkcd's colour
+survey of 2010 (blog.xkcd.com/2010/05/03/color-survey-results, public domain).
 """
 
 from __future__ import annotations
