@@ -13,6 +13,7 @@ import argparse
 from itertools import combinations, product
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -39,7 +40,8 @@ def disagreement(pixels: Pixels, pictures: Tensor) -> float:
     inner = inside(pixels.mask, 4)
     for i, j in combinations(range(len(pictures)), 2):
         here = inner[i] & (pixels.facing[i] > 0.5)
-        seen, facing, where = visible(pixels, pixels.position[i][here], pixels.normal[i][here])
+        outward = torch.where(pixels.behind[i][here][:, None], -1, 1) * pixels.normal[i][here]
+        seen, facing, where = visible(pixels, pixels.position[i][here], outward)
         grid = where[j, :, :2] / pixels.size * 2 - 1
         sampled = functional.grid_sample(pictures[j][None], grid[None, None], align_corners=False)[0, :, 0].T
         safe = functional.grid_sample(inner[j].float()[None, None], grid[None, None], align_corners=False)[

@@ -134,3 +134,19 @@ def test_a_wall_hides_what_stands_behind_it():
     seen, _, _ = visible(pixels, points, torch.tensor(ball.vertex_normals, dtype=torch.float32))
     assert not seen[0].any()
     assert seen[7].float().mean() > 0.3  # from the back it is in the open
+
+
+def test_the_two_sides_of_a_thin_plate_are_seen_from_their_own_side_only():
+    plate = trimesh.creation.box(extents=[1.0, 1.0, 0.002])
+    pixels = look(surface_of(plate), [Camera(0), Camera(180)], 64)
+    front = torch.tensor([[0.1, 0.2, 0.001]])
+    seen, _, _ = visible(pixels, torch.cat([front, -front]), torch.tensor([[0.0, 0, 1], [0, 0, -1]]))
+    assert seen.tolist() == [[True, False], [False, True]]
+
+
+def test_an_open_sheet_is_seen_from_both_sides():
+    sheet = trimesh.Trimesh([[-0.9, -0.9, 0], [0.9, -0.9, 0], [0, 0.9, 0]], [[0, 1, 2]], process=False)
+    pixels = look(surface_of(sheet), [Camera(0), Camera(180)], 64)
+    assert pixels.behind.flatten(1).any(1).tolist() == [False, True]
+    seen, _, _ = visible(pixels, torch.zeros(1, 3), torch.tensor([[0.0, 0, 1]]))
+    assert seen.all()

@@ -53,7 +53,8 @@ class Slow:
             )
         here = self.first[texel]
         point, normal = self.p.position[here], self.p.normal[here]
-        seen, facing, where = visible(self.fine, point[None], normal[None])
+        outward = -normal if self.p.behind[here] else normal
+        seen, facing, where = visible(self.fine, point[None], outward[None])
         in_front = normal.numpy() @ (CAMERAS[j].position - point.numpy()) > 0
         if not (seen[j, 0] and in_front and facing[j, 0] >= CUTOFF):
             return None

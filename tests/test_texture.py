@@ -69,6 +69,20 @@ def test_the_backdrop_reaches_no_texel(name):
     assert (texture.image == [0, 255, 0]).all()
 
 
+def test_a_thin_plate_keeps_its_two_colours_apart():
+    plate = trimesh.creation.box(extents=[1.0, 1.0, 0.004])
+    surface = prepare(load(plate), texture_size=SIZE)
+    pixels = look(surface, ring(), 256)
+    red, blue = (torch.tensor(c).view(1, 3, 1, 1) for c in ([1.0, 0, 0], [0, 0, 1.0]))
+    ahead = torch.tensor([camera.position[2] > 0 for camera in pixels.cameras]).view(-1, 1, 1, 1)
+    texture = bake(surface, pixels, torch.where(ahead, red, blue).expand(-1, 3, 256, 256), SIZE)
+    face, bary = uv_texels(surface.uv, surface.uv_faces, SIZE)
+    side = surface.normals[surface.faces[face.clip(0)]].mean(2)[..., 2]
+    for sign, colour in ((1, [255, 0, 0]), (-1, [0, 0, 255])):
+        flat = (face >= 0) & (sign * side > 0.5)
+        assert flat.sum() > 1000 and (texture.image[flat] == colour).all()
+
+
 def test_thin_wires_and_silhouettes_take_nothing_from_a_white_backdrop():
     wires = [
         trimesh.creation.cylinder(0.01, 2, sections=8).apply_translation([x, 0, 0]) for x in (-0.4, 0, 0.4)

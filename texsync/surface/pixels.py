@@ -22,6 +22,7 @@ class Pixels:
     face: (N, S, S) int64, -1 on background.  bary: (N, S, S, 3).  position, normal: (N, S, S, 3) render frame;
     the normal is unit and turned to the camera's side of its triangle, so winding does not matter.
     uv: (N, S, S, 2).  depth: (N, S, S) view-space z in render-frame units, inf on background.
+    behind: (N, S, S) bool, True where the surface shows its inner side: a sheet seen from behind.
     facing: (N, S, S) in [0, 1], cosine between normal and line of sight, 0 on background.
     """
 
@@ -33,6 +34,7 @@ class Pixels:
     uv: Tensor
     depth: Tensor
     facing: Tensor
+    behind: Tensor
 
     @property
     def mask(self) -> Tensor:
@@ -60,7 +62,8 @@ def look(surface: Surface, cameras: Sequence[Camera], size: int, device: str = "
     position = interpolate(surface.vertices, surface.faces)
     to_camera = functional.normalize(camera_positions(cameras, position) - position, dim=-1)
     normal = functional.normalize(interpolate(surface.normals, surface.faces), dim=-1)
-    normal = torch.where(_seen_from_behind(surface, face, to_camera)[..., None], -normal, normal)
+    behind = hit & _seen_from_behind(surface, face, to_camera)
+    normal = torch.where(behind[..., None], -normal, normal)
     return Pixels(
         cameras=tuple(cameras),
         face=face,
@@ -70,6 +73,7 @@ def look(surface: Surface, cameras: Sequence[Camera], size: int, device: str = "
         uv=interpolate(surface.uv, surface.uv_faces),
         depth=torch.where(hit, fragments.zbuf[..., 0], torch.inf),
         facing=torch.where(hit, (normal * to_camera).sum(-1).clamp(0, 1), 0.0),
+        behind=behind,
     )
 
 
@@ -128,20 +132,25 @@ def project(cameras: Sequence[Camera], points: Tensor, size: int) -> Tensor:
 def visible(pixels: Pixels, points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Which surface points each view sees, by a depth test.
 
-    points, normals: (M, 3); the normals' sign does not matter.
+    points: (M, 3).  normals: (M, 3), the surface's own, outward: where a view looks at the outer side of the
+    surface it does not see a point whose normal points away, however near it lies behind, and the other way round.
     Returns seen (N, M) bool, facing (N, M) in [0, 1] and where (N, M, 3) as `project` gives it.
     The tolerance is what depth can change within one pixel on a surface of that slope.
     """
     where = project(pixels.cameras, points, pixels.size)
     to_camera = functional.normalize(camera_positions(pixels.cameras, points[None]) - points[None], dim=-1)
-    facing = (normals[None] * to_camera).sum(-1).abs().clamp(0, 1)
+    towards = (normals[None] * to_camera).sum(-1)
+    facing = towards.abs().clamp(0, 1)
     column, row = (where[..., k].floor().long() for k in (0, 1))
     inside = (column >= 0) & (column < pixels.size) & (row >= 0) & (row < pixels.size)
-    view = torch.arange(len(pixels.cameras), device=points.device)[:, None]
     limit = pixels.size - 1
-    nearest = pixels.depth[view, row.clamp(0, limit), column.clamp(0, limit)]
+    view = torch.arange(len(pixels.cameras), device=points.device)[:, None]
+    hit = view, row.clamp(0, limit), column.clamp(0, limit)
+    nearest = pixels.depth[hit]
+    same_side = (towards < 0) == pixels.behind[hit]
     slope = (1 - facing**2).sqrt() / facing.clamp(min=0.1)
     fov = torch.tensor([np.radians(c.fov_deg) for c in pixels.cameras], device=points.device)[:, None]
     footprint = where[..., 2] * 2 * torch.tan(fov / 2) / pixels.size
-    seen = inside & torch.isfinite(nearest) & (where[..., 2] <= nearest + footprint * (0.5 + slope))
+    near = where[..., 2] <= nearest + footprint * (0.5 + slope)
+    seen = inside & same_side & torch.isfinite(nearest) & near
     return seen, facing, where

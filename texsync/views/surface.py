@@ -151,7 +151,8 @@ def _sights(pixels: Pixels, fine: Pixels, first: np.ndarray, limit: float, expon
 
     at = torch.as_tensor(first, device=pixels.position.device)
     point, normal = (part.reshape(-1, 3)[at] for part in (pixels.position, pixels.normal))
-    seen, facing, where = visible(fine, point, normal)
+    outward = torch.where(pixels.behind.reshape(-1, 1)[at], -normal, normal)
+    seen, facing, where = visible(fine, point, outward)
     # normals are turned to the camera that hit the texel: a sheet's other side is not what this view sees
     front = (normal * (camera_positions(fine.cameras, point[None]) - point)).sum(-1) > 0
     seen, facing, where = (part.cpu().numpy() for part in (seen & front, facing.double(), where))
