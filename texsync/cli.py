@@ -17,7 +17,7 @@ import click
 
 from . import __version__
 from .errors import InputError, TexsyncError
-from .options import COUPLINGS, DTYPES, INTEGRATORS, NOISES, VIEW_ORDERS, MeshOptions, check_output
+from .options import COUPLINGS, DTYPES, INTEGRATORS, NOISES, PICKS, VIEW_ORDERS, MeshOptions, check_output
 from .progress import Display
 
 DEFAULTS = MeshOptions.defaults()
@@ -120,6 +120,11 @@ MESH_OPTIONS = (
     _option("coupling", "How views listen to each other.", type=click.Choice(COUPLINGS)),
     _option(
         "integrator", "SyncSDE's update; exact is stable with few steps.", type=click.Choice(INTEGRATORS)
+    ),
+    _option(
+        "pick",
+        "Where several earlier views show a point, SyncSDE hears their mean, or the best.",
+        type=click.Choice(PICKS),
     ),
     _option("model", "mini, the path of a diffusers folder, or a hub id.", metavar="NAME|PATH|HUB_ID"),
     _option("controlnet", "Depth ControlNet.  [default: the model's own]", metavar="PATH|HUB_ID"),

@@ -18,6 +18,7 @@ from .errors import InputError
 
 COUPLINGS = ("syncsde", "synctweedies", "none")
 INTEGRATORS = ("paper", "exact")
+PICKS = ("mean", "best")
 UVS = ("auto", "keep", "unwrap")
 DTYPES = ("auto", "fp32", "fp16", "bf16")
 VIEW_ORDERS = ("alternate", "paper")
@@ -46,6 +47,7 @@ class MeshOptions:
     strength: float = 5.0
     coupling: str = "syncsde"
     integrator: str = "paper"
+    pick: str = "mean"
     model: str = "mini"
     controlnet: str | None = None
     texture_size: int = 1024
@@ -85,6 +87,7 @@ class MeshOptions:
     def _check_choices(self) -> None:
         choice("coupling", self.coupling, COUPLINGS)
         choice("integrator", self.integrator, INTEGRATORS)
+        choice("pick", self.pick, PICKS)
         choice("uvs", self.uvs, UVS)
         choice("dtype", self.dtype, DTYPES)
         choice("view order", self.view_order, VIEW_ORDERS)

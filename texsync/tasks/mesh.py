@@ -78,7 +78,7 @@ def texture_mesh(
 
     mesh: path of an OBJ, GLB, glTF, PLY, STL or OFF file, or a trimesh Trimesh or Scene.
     prompt: what the surface should look like.  on_progress: see `Progress`.
-    options: seed, steps, strength, coupling, integrator, model, controlnet, texture_size, view_size, uvs, device,
+    options: seed, steps, strength, coupling, integrator, pick, model, controlnet, texture_size, view_size, uvs, device,
     dtype, chunk, negative, guidance, control_scale, view_order, up, front, noise; see `options.MeshOptions`, which has
     their defaults, units and ranges.
     Raises InputError on anything that the caller can put right, before any weights load where possible.
@@ -185,7 +185,7 @@ class Job:
         from ..couplings import make
 
         options = self.options
-        mine = {"strength": options.strength, "integrator": options.integrator}
+        mine = {"strength": options.strength, "integrator": options.integrator, "pick": options.pick}
         return make(options.coupling, **(mine if options.coupling == "syncsde" else {}))
 
     def denoise(
