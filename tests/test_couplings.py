@@ -186,7 +186,11 @@ def test_the_last_levels_are_left_alone():
     """Once frac <= until, every coupling is plain DDIM."""
     views = ALL_VIEWS["windows"]
     late = [span for span in SPANS if span.frac <= 0.45]
-    for coupling in (SyncSDE(until=0.45), SyncSDE(until=0.45, integrator="exact"), SyncTweedies(until=0.45)):
+    for coupling in (
+        SyncSDE(until=0.45, integrator="paper"),
+        SyncSDE(until=0.45, integrator="exact"),
+        SyncTweedies(until=0.45),
+    ):
         assert torch.equal(run(views, coupling, spans=late), run(views, Independent(), spans=late))
         assert not torch.allclose(run(views, coupling), run(views, Independent()))
     assert SyncSDE(until=1.0).pull(SPANS[0]) == 0

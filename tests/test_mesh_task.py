@@ -85,6 +85,15 @@ def test_the_result_has_what_it_promises(crate):
     assert set(crate.report["seconds"]) == set(STAGES) - {"save"}
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"model": "nonesuch"}, {"device": "cuda:99"}, {"controlnet": "no/such/folder"}]
+)
+def test_a_model_or_device_that_is_not_there_is_told_before_long_work_on_the_mesh(paint, monkeypatch, wrong):
+    monkeypatch.setattr("texsync.surface.load.load", lambda *_, **__: pytest.fail("the mesh was read first"))
+    with pytest.raises(InputError, match="nonesuch|cuda|no/such/folder"):
+        paint(CRATE, **wrong)
+
+
 def test_every_texel_has_a_colour_of_the_views_or_of_the_fill(paint, monkeypatch):
     """Views that are green on the object and magenta beside it leave no magenta anywhere in the texture."""
     seen = {}
@@ -334,7 +343,8 @@ def test_every_format_goes_the_whole_way(paint, name):
 
 WAYS = {
     "syncsde": {},
-    "exact": {"integrator": "exact"},
+    "paper's integrator": {"integrator": "paper"},
+    "best": {"pick": "best"},
     "synctweedies": {"coupling": "synctweedies"},
     "none": {"coupling": "none"},
     "weak": {"strength": 0.5},

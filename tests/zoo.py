@@ -82,10 +82,10 @@ ALL_VIEWS = {
     "surface-coarse": blob_views(texels=12, exponent=3.0, facing_cutoff_deg=70.0, inside=0.0),
 }
 SYNC_SDES = {
-    "syncsde": SyncSDE(until=0.0),
+    "syncsde": SyncSDE(integrator="paper", until=0.0),
     "syncsde-exact": SyncSDE(until=0.0, integrator="exact"),
-    "syncsde-best": SyncSDE(until=0.2, pick="best"),
-    "syncsde-neighbour": SyncSDE(until=0.0, memory=1, strength=3.0),
+    "syncsde-best": SyncSDE(integrator="paper", until=0.2, pick="best"),
+    "syncsde-neighbour": SyncSDE(integrator="paper", until=0.0, memory=1, strength=3.0),
     "syncsde-exact-best": SyncSDE(integrator="exact", pick="best", memory=2),
 }
 ALL_COUPLINGS = {"none": Independent(), "synctweedies": SyncTweedies(until=0.0), **SYNC_SDES}

@@ -119,7 +119,9 @@ MESH_OPTIONS = (
     _option("strength", "How hard later views are drawn to earlier ones (SyncSDE).", type=float),
     _option("coupling", "How views listen to each other.", type=click.Choice(COUPLINGS)),
     _option(
-        "integrator", "SyncSDE's update; exact is stable with few steps.", type=click.Choice(INTEGRATORS)
+        "integrator",
+        "SyncSDE's update; the paper's overshoots with fewer than 30 steps.",
+        type=click.Choice(INTEGRATORS),
     ),
     _option(
         "pick",

@@ -46,7 +46,7 @@ class MeshOptions:
     steps: int | None = None
     strength: float = 5.0
     coupling: str = "syncsde"
-    integrator: str = "paper"
+    integrator: str = "exact"
     pick: str = "mean"
     model: str = "mini"
     controlnet: str | None = None

@@ -16,7 +16,7 @@ from ..schedule import Span
 from .base import Backbone
 from .folder import ModelFolder, Recommended, pixels_per_latent, read_model
 from .loading import Parts, load_parts
-from .locate import find_control, find_model
+from .locate import find_control, find_model, on_hub
 from .memory import Chunks, choose_device, choose_dtype, decode_bytes, denoise_bytes, fitting
 from .prediction import prediction_type, schedule_from, to_eps
 from .prompts import TextEncoder
@@ -45,6 +45,20 @@ def load_diffusion(
     folder = read_model(find_model(model, half=half))
     control = find_control(folder, model, controlnet, half=half)
     return DiffusionBackbone(folder, load_parts(folder, control, place, number))
+
+
+def check_source(
+    model: str | Path, controlnet: str | Path | None = None, *, device: str = "auto", dtype: str = "auto"
+) -> None:
+    """What `load_diffusion` would refuse of names, folders on this machine and devices, at no cost.
+
+    Reads no weights and fetches nothing, so it can come before long work on a mesh.  Raises InputError.
+    """
+    choose_dtype(dtype, choose_device(device))
+    if not on_hub(model):
+        folder = read_model(find_model(model))
+        if controlnet is None or not on_hub(controlnet):
+            find_control(folder, model, controlnet, half=False)
 
 
 class DiffusionBackbone(Backbone):

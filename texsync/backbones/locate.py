@@ -15,6 +15,12 @@ SD15_WIDTH = 768  # of its text vectors
 NO_CONTROL = "none"
 
 
+def on_hub(name: str | Path) -> bool:
+    """Whether a model's name stands for a hub repository."""
+    text = os.fspath(name)
+    return text not in EMBEDDED and not Path(text).expanduser().exists() and bool(hub.HUB_ID.fullmatch(text))
+
+
 def find_model(model: str | Path, *, half: bool = False) -> Path:
     """The folder that a model's name stands for; raises InputError if there is none."""
     name = os.fspath(model)
@@ -26,7 +32,7 @@ def find_model(model: str | Path, *, half: bool = False) -> Path:
     if path.is_file():
         remedy = "load it with StableDiffusionPipeline.from_single_file and save_pretrained it to a folder"
         raise InputError(f"{path} is a file, a model is a folder in the diffusers layout", remedy)
-    if hub.HUB_ID.fullmatch(name):
+    if on_hub(name):
         return hub.fetch(name, half=half)
     known = ", ".join(EMBEDDED)
     raise InputError(
@@ -48,12 +54,12 @@ def find_control(
         if own.is_dir():
             return read_control(own, folder)
         like_sd15 = folder.configs["unet"].get("cross_attention_dim") == SD15_WIDTH
-        if not (like_sd15 and hub.HUB_ID.fullmatch(os.fspath(model))):
+        if not (like_sd15 and on_hub(model)):
             raise InputError(
                 f"{folder.path} has no controlnet folder", "name a depth ControlNet with --controlnet"
             )
         controlnet = SD15_DEPTH
     name = os.fspath(controlnet)
-    if not Path(name).expanduser().is_dir() and hub.HUB_ID.fullmatch(name):
+    if on_hub(name):
         return read_control(hub.fetch(name, half=half, parts=("",)), folder)
     return read_control(Path(name).expanduser(), folder)

@@ -21,9 +21,9 @@ class SyncSDE(Coupling):
     """Each picture is drawn towards what earlier pictures already show (SyncSDE, CVPR 2025, Eq. 7).
 
     strength: pull at the noisiest level (the paper's 1/lambda), unitless, >= 0; it fades as span.frac = t / T.
-    integrator: "paper" adds the pull to the DDIM step, which overshoots once `pull(span)` exceeds about 1, that is
-    with few steps; "exact" solves the same equation with x0 held still, stays bounded at any step count and
-    agrees with the paper's to first order.
+    integrator: "exact" solves the equation of one step with x0 held still and stays bounded at any step count; "paper"
+    adds the pull to the DDIM step, equal to first order, but overshoots once `pull(span)` exceeds about 1, that is
+    with few steps.
     memory: how many earlier pictures are heard; None hears all (meshes), 1 hears the neighbour (wide images).
     pick: where several are heard, their weighted "mean" or the "best" one alone, which keeps the noise's variance.
     until: no coupling once span.frac <= until, in [0, 1].
@@ -34,7 +34,7 @@ class SyncSDE(Coupling):
     """
 
     strength: float = 5.0
-    integrator: str = "paper"
+    integrator: str = "exact"
     memory: int | None = None
     pick: str = "mean"
     until: float = 0.2

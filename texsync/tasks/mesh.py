@@ -102,7 +102,7 @@ class Job:
 
         options = self.options
         with self.stage("mesh"):
-            self.check_room()
+            self.check_early()
             loaded = load(mesh, up=options.up, front=options.front)
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
         with self.stage("model"):
@@ -127,13 +127,16 @@ class Job:
         self.on_progress(name, total, total, None)
         self.seconds[name] = round(time.perf_counter() - start, 3)
 
-    def check_room(self) -> None:
-        """Raises InputError for a texture that this machine's memory cannot hold."""
+    def check_early(self) -> None:
+        """Raises InputError for a model or device that is not there, and a texture too large for the memory."""
         import torch
 
+        from ..backbones.diffusion import check_source
         from ..backbones.memory import require
 
-        size = self.options.texture_size
+        options = self.options
+        check_source(options.model, options.controlnet, device=options.device, dtype=options.dtype)
+        size = options.texture_size
         what = f"a texture of {size} texels a side"
         require(TEXEL_BYTES * size**2, torch.device("cpu"), what, "lower --texture-size")
 
