@@ -226,6 +226,17 @@ def test_view_prompts_follow_the_paper():
     assert view_prompts("x", ["back"])[1] == ["front view."]
 
 
+def test_a_long_prompt_does_not_cost_a_view_its_name(backbone):
+    """The prompt gives way, and its end is named; the view's name is read."""
+    text = backbone.text
+    with pytest.warns(TexsyncWarning, match="not read: '.*copper'") as told:
+        positive, _ = view_prompts("a " * 30 + "copper", ["front", "side"], shorten=text.shorten)
+    assert len(told) == 1
+    assert [prompt.split()[-2:] for prompt in positive] == [["front", "view."], ["side", "view."]]
+    assert not any(text.cut_words(prompt) for prompt in positive)
+    assert view_prompts("a red box", ["front"], shorten=text.shorten)[0] == ["a red box, front view."]
+
+
 def test_words_that_are_not_read_are_named(backbone):
     """What is cut and what is unknown, each once, and nothing for a prompt that is understood."""
     with pytest.warns(TexsyncWarning, match="not read: 'red copper'"):

@@ -126,7 +126,7 @@ def test_the_views_carry_the_prompt_the_depth_and_the_camera(paint, monkeypatch)
     monkeypatch.setattr(DiffusionBackbone, "predictor", listen)
     first = paint(ball(), "copper", view_order="paper")
     sides = ["back", "back", "side", "side", "front", "side", "side", "back", "front", "back"]
-    assert [prompt.rpartition("copper, ")[2] for prompt in told["prompts"]] == [f"{s} view." for s in sides]
+    assert [prompt.rpartition(", ")[2] for prompt in told["prompts"]] == [f"{s} view." for s in sides]
     assert torch.equal(told["control"], first.condition) and first.condition[:, :, 32, 32].min() > 0.9
     for change in ({"negative": "copper"}, {"control_scale": (0.0, 0.0)}, {"guidance": 1.0}):
         assert apart(first, paint(ball(), "copper", view_order="paper", **change)).max() > 1, change

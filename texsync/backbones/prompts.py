@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,16 +17,24 @@ ENOUGH = 512  # tokens, for encoders that have no limit of their own
 
 
 def view_prompts(
-    prompt: str, names: Sequence[str], *, prefix: str = "", negative: str = ""
+    prompt: str,
+    names: Sequence[str],
+    *,
+    prefix: str = "",
+    negative: str = "",
+    shorten: Callable[[str, Sequence[str]], str] = lambda text, endings: text,
 ) -> tuple[list[str], list[str]]:
     """(prompts, negatives), one each per view: "{prefix}{prompt}, front view."
 
     names: N words such as "front", "side", "back"; an empty name adds nothing.
+    shorten: (text, endings) -> the start of the text that leaves room for each ending, see `TextEncoder.shorten`:
+    a long prompt must not cost a view its name.
     Views other than the front are told away from it, which keeps faces off the back.
     Source: the authors' mesh code, which follows SyncMVD.
     """
+    text = shorten(f"{prefix}{prompt}", [f", {_with_view('', name)}" for name in names])
     return (
-        [f"{prefix}{_with_view(prompt, name)}" for name in names],
+        [_with_view(text, name) for name in names],
         [_with_view(negative, "" if name == "front" else "front") for name in names],
     )
 
@@ -65,16 +73,31 @@ class TextEncoder:
         states = self.network(tokens.input_ids.to(device), attention_mask=mask)[0]
         return states[[unique.index(text) for text in texts]]
 
+    def shorten(self, text: str, endings: Sequence[str]) -> str:
+        """The first words of `text` that leave room for any of the endings; warns (TexsyncWarning) of the rest."""
+        spans = self._spans(text)
+        taken = max(len(self._spans(ending)) for ending in endings)
+        room = max(self.length - self.tokenizer.num_special_tokens_to_add() - taken, 1)
+        if len(spans) <= room:
+            return text
+        words = [word for word in re.finditer(r"\S+", text) if word.end() <= spans[room - 1][2]]
+        end = words[-1].end() if words else spans[room - 1][2]
+        self._warn_of_cut(text[end:].strip())
+        return text[:end]
+
     def warn(self, texts: Sequence[str]) -> None:
         """Warn about words that the model will not read: those past its length and those it does not know."""
         cut = max((self.cut_words(text) for text in dict.fromkeys(texts)), key=len, default="")
         if cut:
-            message = f"the prompt is longer than the {self.length} tokens the model reads; not read: {cut!r}"
-            warnings.warn(message, TexsyncWarning, stacklevel=2)
+            self._warn_of_cut(cut)
         unknown = dict.fromkeys(word for text in texts for word in self.unknown_words(text))
         if unknown:
             message = f"words the model does not know: {', '.join(unknown)}; use others"
             warnings.warn(message, TexsyncWarning, stacklevel=2)
+
+    def _warn_of_cut(self, cut: str) -> None:
+        message = f"the prompt is longer than the {self.length} tokens the model reads; not read: {cut!r}"
+        warnings.warn(message, TexsyncWarning, stacklevel=3)
 
     def cut_words(self, text: str) -> str:
         """The end of the text that does not fit."""

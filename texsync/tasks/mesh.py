@@ -217,6 +217,7 @@ class Job:
             [view_name(camera) for camera in cameras],
             prefix=said.prompt_prefix,
             negative=said.negative_prompt if options.negative is None else options.negative,
+            shorten=backbone.text.shorten,
         )
         return backbone.predictor(
             prompts,
