@@ -4,7 +4,9 @@ from .base import PICKS as PICKS
 from .base import Prefix as Prefix
 from .base import Views as Views
 from .base import lookup as lookup
+from .masks import attended as attended
 from .masks import masks as masks
+from .motion import segments as segments
 from .noise import noise as noise
 from .noise import shared_noise as shared_noise
 from .plane import feathered as feathered
