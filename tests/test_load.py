@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from texsync.errors import InputError, TexsyncWarning
+from texsync.errors import InputError
 from texsync.surface import frame
 from texsync.surface.load import MOST_FACES, load
 
@@ -173,29 +173,10 @@ def test_a_glb_without_material_keeps_its_uvs(tmp_path):
     assert np.allclose(loaded.uv, loaded.shapes[loaded.parts[0].shape].vertices[:, :2] + 0.5)
 
 
-def test_uvs_in_whole_numbers_are_no_uvs(tmp_path):
-    def whole(tree):
-        uv = tree["accessors"][tree["meshes"][0]["primitives"][0]["attributes"]["TEXCOORD_0"]]
-        uv.update(componentType=5123, normalized=True)
-
-    assert load(edited(tmp_path / "whole.glb", whole)).uv is None
-
-
 @pytest.mark.parametrize("extension", ["KHR_draco_mesh_compression", "EXT_meshopt_compression"])
 def test_compressed_geometry_is_refused(tmp_path, extension):
     said = refusal(edited(tmp_path / "small.glb", lambda tree: tree.update(extensionsRequired=[extension])))
     assert extension in said and "without mesh compression" in said
-
-
-def test_what_a_result_cannot_have_is_said_at_once(tmp_path):
-    def rig(tree):
-        tree["animations"] = [{}]
-        tree["skins"] = [{"joints": [0]}]
-        tree["materials"][0]["extensions"] = {"KHR_materials_clearcoat": {}}
-
-    path = edited(tmp_path / "robot.glb", rig)
-    with pytest.warns(TexsyncWarning, match="robot.*no animation, no skeleton, .*KHR_materials_clearcoat"):
-        load(path)
 
 
 @pytest.mark.parametrize("uri", ["../secret.bin", "/etc/hostname", "http://localhost/x.bin"])

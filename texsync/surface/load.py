@@ -21,6 +21,8 @@ from .sources import read_scene
 if TYPE_CHECKING:
     import trimesh
 
+    from .gltf_scene import GltfSource
+
 MOST_FACES = 5_000_000
 LARGEST, SMALLEST = 1e30, 1e-30  # of a mesh's extent: GLB stores 32-bit floats, which end at 3e38
 
@@ -52,6 +54,7 @@ class Loaded:
     radius 1.  faces: (F, 3) int64, none without an area.  normals: (V, 3) unit, smooth over UV seams, outward.
     part: (F,) int64 into `parts`.  uv: (U, 2) float64, v up, and uv_faces: (F, 3) int64: the file's own UVs; both None
     if any part has none.  shapes: the meshes as in the file.  to_world: (4, 4), from the render frame to the file's.
+    gltf: where the shapes are in a GLB or glTF file.
     """
 
     scene: trimesh.Scene
@@ -66,6 +69,7 @@ class Loaded:
     parts: tuple[Part, ...]
     shapes: dict[str, Shape]
     to_world: np.ndarray
+    gltf: GltfSource | None = None
 
 
 def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
@@ -75,8 +79,9 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
     up, front: axes of the file, "x" to "-z"; "auto" is +y and +z, but +z and -y for STL, PLY and OFF.
     Raises InputError, in one line, for whatever cannot be read or holds nothing that could be painted.
     """
-    name, format, scene, shapes = read_scene(mesh)
-    turn = frame.rotation(*frame.axes(up, front, format))
+    source = read_scene(mesh)
+    name, scene, shapes = source.name, source.scene, source.shapes
+    turn = frame.rotation(*frame.axes(up, front, source.format))
     placed = _placed(name, scene, shapes)
     vertices = np.concatenate([_moved(shapes[shape].vertices, where) for _, shape, where in placed])
     starts = np.cumsum([0] + [len(shapes[shape].vertices) for _, shape, _ in placed])
@@ -91,7 +96,7 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
     return Loaded(
         scene=scene,
         stem=Path(name).stem,
-        format=format,
+        format=source.format,
         vertices=local,
         faces=solid,
         normals=frame.smooth_normals(local, solid, group),
@@ -101,6 +106,7 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
         parts=parts,
         shapes=shapes,
         to_world=to_world,
+        gltf=source.gltf,
     )
 
 

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import TexsyncWarning
+from .corners import corner_uvs as corner_uvs
+from .corners import keeps_uvs as keeps_uvs
 from .folder import atomic_folder as atomic_folder
 from .glb import glb_bytes
+from .gltf_patch import patched
 from .materials import maps, mtl, mtl_maps, painted, see_through
 from .shape import as_trimesh
 
@@ -53,32 +56,23 @@ def save_model(
     names = [f"{stem}.glb", f"{stem}.obj", f"{stem}.mtl", f"{stem}_texture.png"]
     glb, obj, library, picture = paths = [folder / name for name in names]
     Image.fromarray(texture.image).save(picture)
-    glb.write_bytes(glb_bytes(_scene(loaded, surface, None), picture.read_bytes(), stem))
+    glb.write_bytes(_glb(loaded, surface, picture.read_bytes(), stem))
     material = f"{stem}_material".replace(" ", "_")
     library.write_text(mtl(_first_material(loaded), material, picture.name), encoding="utf-8")
     obj.write_text(obj_text(loaded, surface, library.name, material), encoding="utf-8")
     return paths
 
 
-def keeps_uvs(loaded: Loaded, surface: Surface) -> bool:
-    """Whether the surface is painted on the file's own UVs, perhaps moved by whole tiles, which changes nothing."""
-    if loaded.uv is None or loaded.uv_faces is None:
-        return False
-    if len(surface.uv) != len(loaded.uv) or not np.array_equal(surface.uv_faces, loaded.uv_faces):
-        return False
-    moved = surface.uv - loaded.uv
-    return bool(len(moved) == 0 or (np.ptp(moved, axis=0) < 1e-9).all() and np.allclose(moved, moved.round()))
-
-
-def corner_uvs(loaded: Loaded, surface: Surface, part: Part) -> np.ndarray:
-    """(n, 3) into `surface.uv`: the UVs of all faces of a part's shape, also of those without an area."""
-    faces = loaded.shapes[part.shape].faces
-    corners = np.zeros_like(faces)
-    corners[part.kept] = surface.uv_faces[part.faces]
-    any_of_vertex = np.zeros(faces.max() + 1, np.int64)
-    any_of_vertex[faces[part.kept]] = corners[part.kept]
-    corners[~part.kept] = any_of_vertex[faces[~part.kept]]
-    return corners
+def _glb(loaded: Loaded, surface: Surface, png: bytes, stem: str) -> bytes:
+    """A file of its own format with the picture in it; other formats as trimesh writes their scene."""
+    if loaded.gltf is None:
+        return glb_bytes(_scene(loaded, surface, None), png, stem)
+    _warn_of_losses(loaded)
+    for image, said in enumerate(loaded.gltf.document.tree.get("images", [])):
+        if loaded.gltf.document.picture(image) is None:
+            message = f"{loaded.stem} loses its picture {said.get('uri', image)}, which is not there"
+            warnings.warn(message, TexsyncWarning, stacklevel=3)
+    return patched(loaded, loaded.gltf, surface, png, stem)
 
 
 def _scene(loaded: Loaded, surface: Surface, image: Any) -> trimesh.Scene:
@@ -86,7 +80,7 @@ def _scene(loaded: Loaded, surface: Surface, image: Any) -> trimesh.Scene:
     import trimesh
 
     kept = keeps_uvs(loaded, surface)
-    _warn_of_losses(loaded, kept)
+    _warn_of_losses(loaded)
     old = loaded.scene
     scene = trimesh.Scene(
         graph=old.graph.copy(),
@@ -122,7 +116,7 @@ def _mesh(loaded: Loaded, surface: Surface, part: Part, kept: bool, image: Any) 
     return mesh
 
 
-def _warn_of_losses(loaded: Loaded, kept: bool) -> None:
+def _warn_of_losses(loaded: Loaded) -> None:
     """One warning for each thing that the result cannot have."""
     used = {part.shape for part in loaded.parts}
     visuals = [g.visual for name, g in loaded.scene.geometry.items() if name in used]
@@ -130,11 +124,16 @@ def _warn_of_losses(loaded: Loaded, kept: bool) -> None:
     lost = {
         "transparency and cut-outs; the new texture is opaque": any(map(see_through, materials)),
         "other MTL pictures (bump and the like)": any(map(mtl_maps, materials)),
-        "vertex colours; the texture has the colour now": any(v.kind in ("vertex", "face") for v in visuals),
+        "vertex colours; the texture has the colour now": any(map(has_colours, visuals)),
     }
     for what, is_lost in lost.items():
         if is_lost:
             warnings.warn(f"{loaded.stem} loses its {what}", TexsyncWarning, stacklevel=4)
+
+
+def has_colours(visual: Any) -> bool:
+    """Whether a trimesh visual has a colour for each vertex or face."""
+    return visual.kind in ("vertex", "face") or "color" in getattr(visual, "vertex_attributes", {})
 
 
 def _first_material(loaded: Loaded) -> Any:
