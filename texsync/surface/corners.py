@@ -23,7 +23,11 @@ def keeps_uvs(loaded: Loaded, surface: Surface) -> bool:
 
 def corner_uvs(loaded: Loaded, surface: Surface, part: Part) -> np.ndarray:
     """(n, 3) into `surface.uv`: the UVs of all faces of a part's shape, also of those without an area."""
-    faces = loaded.shapes[part.shape].faces
+    shape = loaded.shapes[part.shape]
+    faces = shape.faces
+    if keeps_uvs(loaded, surface) and shape.uv_faces is not None and part.kept.any():
+        start = surface.uv_faces[part.faces.start, 0] - shape.uv_faces[part.kept.argmax(), 0]
+        return shape.uv_faces + start
     corners = np.zeros_like(faces)
     corners[part.kept] = surface.uv_faces[part.faces]
     any_of_vertex = np.zeros(faces.max() + 1, np.int64)

@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import InputError
 from .gltf import read_gltf
 from .gltf_scene import GltfSource, gltf_scene
-from .obj import ObjFile, read_materials, read_obj
+from .mtl import Mtl, read_mtl
+from .obj import ObjFile, read_obj
 from .shape import Shape, as_trimesh
 
 if TYPE_CHECKING:
@@ -23,11 +24,19 @@ EXPORT_AGAIN = "export it again from the program that made it"
 
 
 @dataclass(frozen=True)
+class ObjSource:
+    """What else stands in an OBJ file.  materials: by name.  lost: what a result cannot have."""
+
+    materials: dict[str, Mtl]
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Source:
     """What was read.
 
     name: to call it by.  format: "obj", "glb", ... or "trimesh".  scene: as trimesh has it.  shapes: its meshes as the
-    file has them, by geometry name.  gltf: where they are in a GLB or glTF file, None for others.
+    file has them, by geometry name.  gltf: where they are in a GLB or glTF file.  obj: the rest of an OBJ file.
     """
 
     name: str
@@ -35,6 +44,7 @@ class Source:
     scene: trimesh.Scene
     shapes: dict[str, Shape]
     gltf: GltfSource | None = None
+    obj: ObjSource | None = None
 
 
 def read_scene(mesh: Any) -> Source:
@@ -57,7 +67,10 @@ def read_scene(mesh: Any) -> Source:
     try:
         if format in GLTF:
             return Source(path.name, format, *gltf_scene(read_gltf(path)))
-        return Source(path.name, format, *(read_obj_scene if format == "obj" else read_with_trimesh)(path))
+        if format == "obj":
+            scene, shapes, rest = read_obj_scene(path)
+            return Source(path.name, format, scene, shapes, obj=rest)
+        return Source(path.name, format, *read_with_trimesh(path))
     except (OSError, PermissionError) as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
     except InputError:
@@ -122,11 +135,8 @@ def shape_of(mesh: trimesh.Trimesh) -> Shape:
     )
 
 
-def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
-    """An OBJ file: one mesh per `o` line, all vertices in the file's order.
-
-    Each gets the first of its materials: they differ in colour above all, and the colour is going to be painted.
-    """
+def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape], ObjSource]:
+    """An OBJ file: one mesh per `o` line, all vertices in the file's order; the shapes know of the materials."""
     import trimesh
 
     file = read_obj(path)
@@ -135,23 +145,14 @@ def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
             f"{path.name}: a face refers to vertex {file.faces.max() + 1} of {len(file.vertices)}",
             EXPORT_AGAIN,
         )
-    materials = read_materials(path, file.library) if file.library else {}
     scene = trimesh.Scene()
     shapes: dict[str, Shape] = {}
     for k, name in enumerate(file.objects):
         unique = trimesh.util.unique_name(name, set(shapes))
         shapes[unique] = obj_shape(file, k)
         mesh = as_trimesh(shapes[unique])
-        material = file.materials[k]
-        if material is not None:
-            mesh.visual = trimesh.visual.TextureVisuals(
-                uv=getattr(mesh.visual, "uv", None),
-                material=trimesh.visual.material.SimpleMaterial(
-                    **materials.get(material, {"name": material})
-                ),
-            )
         scene.add_geometry(mesh, node_name=unique, geom_name=unique)
-    return scene, shapes
+    return scene, shapes, ObjSource(read_mtl(path, file.libraries), file.lost)
 
 
 def obj_shape(file: ObjFile, k: int) -> Shape:
@@ -166,6 +167,9 @@ def obj_shape(file: ObjFile, k: int) -> Shape:
         uv_faces=file.uv_faces[mine] if len(file.uv) else None,
         normals=file.normals if _all_there(file.normal_faces[mine], file.normals) else None,
         normal_faces=file.normal_faces[mine] if _all_there(file.normal_faces[mine], file.normals) else None,
+        polygon=file.polygon[mine],
+        run=file.run[mine],
+        runs=file.runs,
     )
 
 
