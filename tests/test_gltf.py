@@ -8,7 +8,8 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import trimesh
-from gltf_jobs import (
+from gltf_zoo import column, worm
+from jobs import (
     KINDS,
     TEXTURE,
     moving,
@@ -22,7 +23,6 @@ from gltf_jobs import (
     whole_uvs,
     without,
 )
-from gltf_zoo import column, worm
 
 from texsync.errors import TexsyncWarning
 from texsync.surface.load import load

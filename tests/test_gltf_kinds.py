@@ -7,8 +7,8 @@ from base64 import b64encode
 
 import numpy as np
 import pytest
-from gltf_jobs import new_uvs, own_uvs, plain, saved, triangles, values
 from gltf_zoo import column, worm
+from jobs import new_uvs, own_uvs, plain, saved, triangles, values
 
 from texsync.errors import InputError
 from texsync.surface.gltf import read_gltf
@@ -168,3 +168,23 @@ def test_a_node_in_two_places_and_a_missing_attribute_are_refused(tmp_path):
     made.tree["meshes"][0]["primitives"][0]["attributes"]["NORMAL"] = made.accessor(np.eye(3))
     with pytest.raises(InputError, match="NORMAL is there for 3 of 15 vertices"):
         load(made.write(tmp_path / "post.glb"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda tree: tree["accessors"][2].update(count=3000), "accessor reaches over the end"),
+        (lambda tree: tree["bufferViews"][-1].update(byteOffset=99999), "buffer view 18 reaches over"),
+        (lambda tree: tree["bufferViews"][-1].update(buffer=7), "IndexError"),
+        (lambda tree: tree["meshes"][0]["primitives"][0].update(material=9), "no material 9"),
+        (lambda tree: tree["meshes"][0]["primitives"][0]["targets"][0].update(NORMAL=77), "IndexError"),
+        (lambda tree: tree["nodes"][1].update(skin=3), "IndexError"),
+        (lambda tree: tree["asset"].update(version="1.0"), "version 1.0, not 2"),
+        (lambda tree: tree["bufferViews"].append({"buffer": 1, "byteLength": 4}), "IndexError"),
+    ],
+)
+def test_damage_is_found_before_the_work_not_after_it(tmp_path, damage, said):
+    made = worm()
+    damage(made.tree)
+    with pytest.raises(InputError, match=said):
+        load(made.write(tmp_path / "worm.glb"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from gltf_jobs import TEXTURE, new_uvs, own_uvs, whole_uvs
+from jobs import TEXTURE, new_uvs, own_uvs, whole_uvs
 from PIL import Image
 
 from texsync.errors import TexsyncWarning
@@ -190,13 +190,14 @@ def test_materials_without_a_name_or_a_library(tmp_path):
     assert set(mtl) == {"thing_material", "my_red_one"}
 
 
-def test_lines_and_vertex_colours_are_missed_aloud(tmp_path):
-    (tmp_path / "in.obj").write_text(SQUARE.replace("v 0 0 0", "v 0 0 0 1 0 0") + "f 1 2 3\nl 1 3\n")
+def test_what_cannot_come_along_is_missed_aloud(tmp_path):
+    text = SQUARE.replace("v 0 0 0", "v 0 0 0 1 0 0") + "vn 0 0 1\nf 1//1 2//1 3\nl 1 3\n"
+    (tmp_path / "in.obj").write_text(text)
     loaded = load(tmp_path / "in.obj")
     with pytest.warns(TexsyncWarning) as caught:
         saved(tmp_path, loaded, new_uvs(loaded))
     said = " ".join(str(warning.message) for warning in caught)
-    assert "lines and points" in said and "vertex colours" in said
+    assert all(word in said for word in ("lines and points", "vertex colours", "normals, which some"))
 
 
 def test_glass_becomes_opaque_aloud(tmp_path):
@@ -240,3 +241,28 @@ def test_a_material_that_names_no_picture_has_none(tmp_path):
     (tmp_path / "no.png").write_text("not a picture")
     material = Mtl((("norm", "no.png"), ("map_Ke", "lost.png")), tmp_path / "mesh.obj")
     assert material.picture("norm") is None and material.picture("map_ke") is None
+
+
+def test_vertices_come_back_in_order_and_to_the_last_digit(tmp_path):
+    text = "o a\n" + SQUARE + "v 0.1234567890123 1e-7 3\nf 1 2 3 4\no b\nv 7 7 7\nv 8 7 7\nv 7 8 7\nf 6 7 8\n"
+    (tmp_path / "in.obj").write_text(text)
+    loaded = load(tmp_path / "in.obj")
+    _, obj, mtl = saved(tmp_path, loaded, new_uvs(loaded))
+    numbers = [[float(x) for x in line.split()[1:]] for line in words(obj, "v")]
+    assert numbers == [[float(x) for x in line.split()[1:]] for line in words(text.splitlines(), "v")]
+    assert words(obj, "o", "usemtl") == ["o a", "usemtl thing_material", "o b"]
+    assert len(words(obj, "vt")) == 9 and "map_Kd thing_texture.png" in mtl["thing_material"]
+
+
+def test_own_uvs_and_normals_go_back_unchanged(tmp_path):
+    tables = "vt 0.125 0.5\nvt 1 0\nvt 1 1\nvt 0.3 0.7\nvn 0 0 1\nvn 0 0.6 0.8\n"
+    faces = "f 1/1/1 2/2/1 3/3/2\nf 1/4/1 3/3/2 4/1/2\n"
+    (tmp_path / "in.obj").write_text(SQUARE + tables + faces)
+    loaded = load(tmp_path / "in.obj")
+    glb, obj, _ = saved(tmp_path, loaded, own_uvs(loaded))
+    assert words(obj, "vt", "vn", "f") == (tables + faces).splitlines()
+    (primitive,) = glb.tree["meshes"][0]["primitives"]
+    places = glb.numbers(primitive["attributes"]["POSITION"])
+    assert len(places) == 5 and np.array_equal(places[:4], loaded.shapes["in"].vertices)
+    assert np.array_equal(places[4], [0, 0, 0])  # the copy for the seam comes last
+    assert np.allclose(glb.numbers(primitive["attributes"]["NORMAL"])[2], [0, 0.6, 0.8])

@@ -23,6 +23,8 @@ NUMBERS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126
 COLUMNS = {"SCALAR": 1, "VEC2": 1, "VEC3": 1, "VEC4": 1, "MAT2": 2, "MAT3": 3, "MAT4": 4}
 ROWS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 2, "MAT3": 3, "MAT4": 4}
 TRIANGLES, STRIP, FAN = 4, 5, 6
+PLAIN = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9}}  # where a file says nothing
+MAGIC = ((b"\x89PNG", "image/png"), (b"RIFF", "image/webp"), (b"\xabKTX", "image/ktx2"), (b"", "image/jpeg"))
 JSON_CHUNK, BIN_CHUNK = 0x4E4F534A, 0x004E4942
 
 
@@ -39,12 +41,10 @@ class Document:
     pictures: dict[int, bytes] = field(repr=False)
 
     def view(self, index: int) -> bytes:
-        """The bytes of a buffer view.  Raises ValueError if its buffer ends before it does."""
+        """The bytes of a buffer view."""
         view = self.tree["bufferViews"][index]
-        start, size = view.get("byteOffset", 0), view["byteLength"]
-        if start < 0 or start + size > len(self.buffers[view["buffer"]]):
-            raise ValueError(f"buffer view {index} reaches over the end of its buffer")
-        return self.buffers[view["buffer"]][start : start + size]
+        start = view.get("byteOffset", 0)
+        return self.buffers[view["buffer"]][start : start + view["byteLength"]]
 
     def elements(self, index: int) -> np.ndarray:
         """(count, bytes) uint8: an accessor's elements one after the other, without gaps, sparse ones filled in."""
@@ -109,7 +109,7 @@ class Document:
             data = from_data_uri(said["uri"])
         else:
             return None
-        return data, said.get("mimeType") or ("image/png" if data[:4] == b"\x89PNG" else "image/jpeg")
+        return data, said.get("mimeType") or next(kind for start, kind in MAGIC if data.startswith(start))
 
 
 def element_bytes(accessor: dict[str, Any]) -> int:
@@ -130,11 +130,20 @@ def read_gltf(path: Path) -> Document:
     binary = path.suffix.lower() == ".glb" or data[:4] == b"glTF"
     text, body = _chunks(data) if binary else (data, b"")
     tree = json.loads(text)
+    version = str(tree.get("asset", {}).get("version", "2.0"))
+    if version.split(".")[0] != "2":
+        raise ValueError(f"version {version}, not 2")
     refused = [name for name in tree.get("extensionsRequired", []) if name in COMPRESSED]
     if refused:
         raise InputError(f"{path.name} needs {', '.join(refused)}", "export it without mesh compression")
     fetch = FilePathResolver(str(path)).get  # refuses what lies outside the folder
-    buffers = tuple(_buffer(said, body, fetch) for said in tree.get("buffers", []))
+    buffers = tuple(
+        _buffer(said, b"" if i else body, fetch) for i, said in enumerate(tree.get("buffers", []))
+    )
+    for i, view in enumerate(tree.get("bufferViews", [])):
+        start = view.get("byteOffset", 0)
+        if start < 0 or start + view["byteLength"] > len(buffers[view["buffer"]]):
+            raise ValueError(f"buffer view {i} reaches over the end of its buffer")
     return Document(tree, buffers, _pictures(tree, fetch))
 
 
@@ -187,7 +196,7 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
 
 def glb(tree: dict[str, Any], body: bytes | bytearray) -> bytes:
     """A GLB of a JSON tree and its one buffer."""
-    text = json.dumps(tree, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(tree, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     chunks = struct.pack("<2I", len(text), JSON_CHUNK) + text
     if body:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from .gltf_scene import PLAIN
+from .gltf import PLAIN
 
 SPECULAR = "KHR_materials_pbrSpecularGlossiness"
 MOVE = "KHR_texture_transform"

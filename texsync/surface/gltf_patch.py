@@ -134,7 +134,7 @@ class Draft:
 
     def done(self) -> tuple[dict[str, Any], bytearray]:
         """The JSON and the buffer that it describes."""
-        first = {k: v for k, v in self.tree.get("buffers", [{}])[0].items() if k != "uri"}
+        first = {k: v for k, v in (self.tree.get("buffers") or [{}])[0].items() if k != "uri"}
         self.tree["buffers"] = [{**first, "byteLength": len(self.body)}]
         return self.tree, self.body
 

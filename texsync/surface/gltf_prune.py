@@ -51,7 +51,7 @@ def references(tree: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
     yield from _geometry(tree)
     for skin in tree.get("skins", []):
         yield skin, "inverseBindMatrices", "accessors"
-    for sampler in (s for animation in tree.get("animations", []) for s in animation["samplers"]):
+    for sampler in (s for animation in tree.get("animations", []) for s in animation.get("samplers", [])):
         yield sampler, "input", "accessors"
         yield sampler, "output", "accessors"
     for accessor in tree.get("accessors", []):

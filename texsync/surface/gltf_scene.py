@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .gltf import Document
+from .gltf import PLAIN, Document
+from .gltf_materials import shown
 from .shape import Shape
 
 if TYPE_CHECKING:
     import trimesh
 
-PLAIN = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9}}
 CHANNELS = (
     *("normalTexture", "occlusionTexture", "emissiveTexture"),
     *("baseColorTexture", "metallicRoughnessTexture"),
@@ -58,8 +58,10 @@ def gltf_scene(document: Document) -> tuple[trimesh.Scene, dict[str, Shape], Glt
     for m, mesh in enumerate(document.tree.get("meshes", [])):
         of_mesh[m] = []
         for p, primitive in enumerate(mesh["primitives"]):
+            if "POSITION" not in primitive["attributes"]:  # an extension may know where it is
+                continue
             faces = document.faces(primitive)
-            if len(faces) == 0 or "POSITION" not in primitive["attributes"]:
+            if len(faces) == 0:
                 continue
             name = trimesh.util.unique_name(mesh.get("name") or f"mesh_{m}", shapes, counts)
             shapes[name] = _shape(document, primitive, faces)
@@ -74,10 +76,14 @@ def gltf_scene(document: Document) -> tuple[trimesh.Scene, dict[str, Shape], Glt
 def _shape(document: Document, primitive: dict[str, Any], faces: np.ndarray) -> Shape:
     attributes = primitive["attributes"]
     vertices = document.numbers(attributes["POSITION"])
-    for name, accessor in attributes.items():
-        count = document.tree["accessors"][accessor]["count"]
+    for name, accessor in (x for table in (attributes, *primitive.get("targets", [])) for x in table.items()):
+        count = len(
+            document.elements(accessor)
+        )  # a result needs all of them: what is damaged is refused at once
         if count != len(vertices):
             raise ValueError(f"{name} is there for {count} of {len(vertices)} vertices")
+    if max(shown(primitive), default=-1) >= len(document.tree.get("materials", [])):
+        raise ValueError(f"there is no material {max(shown(primitive))}")
     uv = document.numbers(attributes["TEXCOORD_0"]) if "TEXCOORD_0" in attributes else None
     normals = document.numbers(attributes["NORMAL"]) if "NORMAL" in attributes else None
     return Shape(

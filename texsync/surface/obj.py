@@ -64,7 +64,7 @@ def read_obj(path: Path) -> ObjFile:
         run=run[source],
         runs=runs,
         libraries=tuple(lines.lines[i][7:].strip() for i in lines.at("mtllib")),
-        lost=_lost(lines, v_at),
+        lost=_lost(lines, v_at, owner, normal_faces),
     )
 
 
@@ -163,11 +163,13 @@ def _runs(lines: Lines, f_at: np.ndarray) -> tuple[np.ndarray, tuple[Run, ...]]:
     return np.array(number, np.int64)[inverse.reshape(-1)], tuple(table)
 
 
-def _lost(lines: Lines, v_at: np.ndarray) -> tuple[str, ...]:
+def _lost(lines: Lines, v_at: np.ndarray, owner: np.ndarray, normal_faces: np.ndarray) -> tuple[str, ...]:
     """What the file has and a result cannot have."""
     coloured = len(v_at) and len(lines.lines[v_at[0]].split()) >= 7
     curves = any(len(lines.at(word)) for word in ("curv", "curv2", "surf"))
+    some, all_of = (normal_faces >= 0).any(axis=1), (normal_faces >= 0).all(axis=1)
     found = {
+        "normals, which some corners lack": bool(np.isin(owner[some], owner[~all_of]).any()),
         "lines and points": bool(len(lines.at("l")) or len(lines.at("p"))),
         "vertex colours; the texture has the colour now": bool(coloured),
         "free-form curves and surfaces": curves,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from copy import deepcopy
 from io import BytesIO
 from types import SimpleNamespace
@@ -112,3 +114,21 @@ def triangles(document, mesh=0) -> np.ndarray:
     """(F, 3, 3) the corners of the first primitive's triangles."""
     primitive = document.tree["meshes"][mesh]["primitives"][0]
     return document.numbers(primitive["attributes"]["POSITION"])[document.faces(primitive)]
+
+
+def written(tmp_path, loaded, surface, stem="thing"):
+    """What the GLB and the OBJ say: (JSON of the GLB, its path, the OBJ's path)."""
+    glb, obj, library, picture = save_model(loaded, surface, TEXTURE, tmp_path, stem)
+    assert all(path.is_file() for path in (glb, obj, library, picture))
+    return tree_of(glb), glb, obj
+
+
+def tree_of(glb) -> dict:
+    data = glb.read_bytes()
+    return json.loads(data[20 : 20 + struct.unpack("<I", data[12:16])[0]])
+
+
+def lines(path, keyword) -> list[list[float]]:
+    """The numbers of all lines that begin with keyword."""
+    rows = [line.split() for line in path.read_text().splitlines()]
+    return [[float(x) for x in row[1:]] for row in rows if row and row[0] == keyword]
