@@ -356,7 +356,7 @@ def test_ctrl_c_while_files_are_written(out, place, tiny_model, monkeypatch, cap
 
 def test_a_bug_leaves_nothing_either(place, tiny_model, monkeypatch, capsys):
     before = tree(place)
-    monkeypatch.setattr(saving, "mtl", lambda *_: 1 / 0)
+    monkeypatch.setattr(saving, "obj_text", lambda *_: 1 / 0)
     assert cli.main(small(tiny_model, "--quiet")) == 1
     assert capsys.readouterr().err.startswith("texsync: internal error: ZeroDivisionError")
     assert tree(place) == before

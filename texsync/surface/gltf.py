@@ -1,98 +1,205 @@
-"""What trimesh's glTF reader gets wrong or drops without a word, found in the file's own JSON."""
+"""A glTF or GLB file as it stands: its JSON, its bytes, and what accessors and primitives say.
+
+Source: the glTF 2.0 specification of the Khronos Group, section 3 (accessors 3.6.2, primitives 3.7.2.1).
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
-import warnings
-from io import BytesIO
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, unquote_to_bytes
 
-from ..errors import InputError, TexsyncWarning
+import numpy as np
 
-COMPRESSED = (
-    "KHR_draco_mesh_compression",
-    "EXT_meshopt_compression",
-    "KHR_meshopt_compression",
-    "KHR_mesh_quantization",
-)
-FLOAT = 5126
-RAW_UV = "_TEXSYNC_UV"  # the UVs as in the file; trimesh turns v over in 32 bits, which loses some
-PLAIN = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9}}
+from ..errors import InputError
+
+COMPRESSED = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression")
+NUMBERS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+COLUMNS = {"SCALAR": 1, "VEC2": 1, "VEC3": 1, "VEC4": 1, "MAT2": 2, "MAT3": 3, "MAT4": 4}
+ROWS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 2, "MAT3": 3, "MAT4": 4}
+TRIANGLES, STRIP, FAN = 4, 5, 6
+PLAIN = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9}}  # where a file says nothing
+MAGIC = ((b"\x89PNG", "image/png"), (b"RIFF", "image/webp"), (b"\xabKTX", "image/ktx2"), (b"", "image/jpeg"))
+JSON_CHUNK, BIN_CHUNK = 0x4E4F534A, 0x004E4942
 
 
-def open_gltf(path: Path) -> BytesIO:
-    """A .glb or .gltf file as trimesh should see it.
+@dataclass(frozen=True)
+class Document:
+    """A file, never modified.
 
-    Warns (TexsyncWarning) of what will not be in the result.  Raises InputError for compressed geometry, ValueError and
-    the like for a damaged file.
+    tree: its JSON.  buffers: the bytes of each of its buffers.  pictures: of images in files beside it, by number;
+    those that are not there are missing here too.
     """
+
+    tree: dict[str, Any]
+    buffers: tuple[bytes, ...] = field(repr=False)
+    pictures: dict[int, bytes] = field(repr=False)
+
+    def view(self, index: int) -> bytes:
+        """The bytes of a buffer view."""
+        view = self.tree["bufferViews"][index]
+        start = view.get("byteOffset", 0)
+        return self.buffers[view["buffer"]][start : start + view["byteLength"]]
+
+    def elements(self, index: int) -> np.ndarray:
+        """(count, bytes) uint8: an accessor's elements one after the other, without gaps, sparse ones filled in."""
+        accessor = self.tree["accessors"][index]
+        count, size = accessor["count"], element_bytes(accessor)
+        if "bufferView" in accessor:
+            table = self._table(accessor["bufferView"], accessor.get("byteOffset", 0), count, size)
+        else:
+            table = np.zeros((count, size), np.uint8)
+        sparse = accessor.get("sparse")
+        if sparse is None:
+            return table
+        where, what = sparse["indices"], sparse["values"]
+        number = np.dtype(NUMBERS[where["componentType"]])
+        at = self._table(where["bufferView"], where.get("byteOffset", 0), sparse["count"], number.itemsize)
+        table = table.copy()
+        table[np.ascontiguousarray(at).view(number)[:, 0]] = self._table(
+            what["bufferView"], what.get("byteOffset", 0), sparse["count"], size
+        )
+        return table
+
+    def _table(self, view: int, start: int, count: int, size: int) -> np.ndarray:
+        stride = self.tree["bufferViews"][view].get("byteStride", size)
+        data = np.frombuffer(self.view(view), np.uint8)
+        if start < 0 or stride < size or (count and start + (count - 1) * stride + size > len(data)):
+            raise ValueError(f"an accessor reaches over the end of buffer view {view}")
+        return np.lib.stride_tricks.as_strided(data[start:], (count, size), (stride, 1), writeable=False)
+
+    def numbers(self, index: int) -> np.ndarray:
+        """(count, components) float64; whole numbers that stand for fractions are turned into them."""
+        accessor = self.tree["accessors"][index]
+        number = np.dtype(NUMBERS[accessor["componentType"]])
+        table = np.ascontiguousarray(self.elements(index)).view(number).astype(np.float64)
+        if accessor.get("normalized"):
+            table = np.maximum(table / np.iinfo(number).max, -1.0)
+        return table
+
+    def faces(self, primitive: dict[str, Any]) -> np.ndarray:
+        """(F, 3) int64 triangles of a primitive, none if it is of points or lines; strips and fans are taken apart."""
+        mode = primitive.get("mode", TRIANGLES)
+        if "indices" in primitive:
+            flat = self.numbers(primitive["indices"])[:, 0].astype(np.int64)
+        else:
+            flat = np.arange(self.tree["accessors"][primitive["attributes"]["POSITION"]]["count"])
+        k = np.arange(max(len(flat) - 2, 0))
+        if mode == TRIANGLES:
+            return flat.reshape(-1, 3)
+        if mode == STRIP:  # every other triangle is turned round
+            return flat[np.stack([k, k + 1 + k % 2, k + 2 - k % 2], axis=1)]
+        if mode == FAN:
+            return flat[np.stack([k + 1, k + 2, 0 * k], axis=1)]
+        return np.zeros((0, 3), np.int64)
+
+    def picture(self, image: int) -> tuple[bytes, str] | None:
+        """The bytes of an image and its media type, or None if its file is missing."""
+        said = self.tree["images"][image]
+        if "bufferView" in said:
+            data = self.view(said["bufferView"])
+        elif image in self.pictures:
+            data = self.pictures[image]
+        elif said.get("uri", "").startswith("data:"):
+            data = from_data_uri(said["uri"])
+        else:
+            return None
+        return data, said.get("mimeType") or next(kind for start, kind in MAGIC if data.startswith(start))
+
+
+def element_bytes(accessor: dict[str, Any]) -> int:
+    """Bytes of one element; columns of matrices begin at multiples of four."""
+    column = ROWS[accessor["type"]] * np.dtype(NUMBERS[accessor["componentType"]]).itemsize
+    columns = COLUMNS[accessor["type"]]
+    return int(column if columns == 1 else columns * (column + -column % 4))
+
+
+def read_gltf(path: Path) -> Document:
+    """Read a .glb or .gltf file and whatever it names, all of it inside the file's folder.
+
+    Raises InputError for compressed geometry, OSError, ValueError and the like for what is missing or damaged.
+    """
+    from trimesh.resolvers import FilePathResolver
+
     data = path.read_bytes()
-    binary = path.suffix.lower() == ".glb"
-    text, rest = _chunks(data) if binary else (data, b"")
+    binary = path.suffix.lower() == ".glb" or data[:4] == b"glTF"
+    text, body = _chunks(data) if binary else (data, b"")
     tree = json.loads(text)
+    version = str(tree.get("asset", {}).get("version", "2.0"))
+    if version.split(".")[0] != "2":
+        raise ValueError(f"version {version}, not 2")
     refused = [name for name in tree.get("extensionsRequired", []) if name in COMPRESSED]
     if refused:
         raise InputError(f"{path.name} needs {', '.join(refused)}", "export it without mesh compression")
-    lost = losses(tree)
-    if lost:
-        message = f"{path.stem}: the result will have no {', no '.join(lost)}"
-        warnings.warn(message, TexsyncWarning, stacklevel=5)
-    _mend(tree)
-    text = json.dumps(tree).encode()
-    return BytesIO(_joined(text, rest) if binary else text)
+    fetch = FilePathResolver(str(path)).get  # refuses what lies outside the folder
+    buffers = tuple(
+        _buffer(said, b"" if i else body, fetch) for i, said in enumerate(tree.get("buffers", []))
+    )
+    for i, view in enumerate(tree.get("bufferViews", [])):
+        start = view.get("byteOffset", 0)
+        if start < 0 or start + view["byteLength"] > len(buffers[view["buffer"]]):
+            raise ValueError(f"buffer view {i} reaches over the end of its buffer")
+    return Document(tree, buffers, _pictures(tree, fetch))
 
 
-def losses(tree: dict[str, Any]) -> list[str]:
-    """What the file has and a trimesh scene cannot hold."""
-    primitives = [p for mesh in tree.get("meshes", []) for p in mesh.get("primitives", [])]
-    extensions = {name for material in tree.get("materials", []) for name in material.get("extensions", {})}
-    found = {
-        "animation": bool(tree.get("animations")),
-        "skeleton": bool(tree.get("skins")),
-        "shape keys": any(p.get("targets") for p in primitives),
-        "second UV map": any("TEXCOORD_1" in p.get("attributes", {}) for p in primitives),
-        "camera but the first": len(tree.get("cameras", [])) > 1,
-        f"material extras ({', '.join(sorted(extensions))})": bool(extensions),
-    }
-    return [what for what, is_there in found.items() if is_there]
+def _buffer(said: dict[str, Any], body: bytes, fetch: Callable[[str], bytes]) -> bytes:
+    data = _from_uri(said["uri"], fetch) if "uri" in said else body
+    if len(data) < said["byteLength"]:
+        raise ValueError(f"a buffer has {len(data)} of {said['byteLength']} bytes")
+    return data[: said["byteLength"]]
 
 
-def _mend(tree: dict[str, Any]) -> None:
-    """Let trimesh see UVs that it would pass over or misread.
+def _from_uri(uri: str, fetch: Callable[[str], bytes]) -> bytes:
+    return from_data_uri(uri) if uri.startswith("data:") else fetch(unquote(uri))
 
-    It reads none where a primitive has no material, and takes whole-number UVs for coordinates.
-    """
-    accessors = tree.get("accessors", [])
-    for primitive in (p for mesh in tree.get("meshes", []) for p in mesh.get("primitives", [])):
-        uv = primitive.get("attributes", {}).get("TEXCOORD_0")
-        if uv is None:
-            continue
-        if accessors[uv].get("componentType") != FLOAT:
-            del primitive["attributes"]["TEXCOORD_0"]
-            continue
-        primitive["attributes"][RAW_UV] = uv
-        if "material" not in primitive:
-            materials = tree.setdefault("materials", [])
-            if not materials or materials[-1] != PLAIN:
-                materials.append(dict(PLAIN))
-            primitive["material"] = len(materials) - 1
+
+def _pictures(tree: dict[str, Any], fetch: Callable[[str], bytes]) -> dict[int, bytes]:
+    found = {}
+    for i, image in enumerate(tree.get("images", [])):
+        uri = image.get("uri")
+        if uri is not None and not uri.startswith("data:"):
+            try:
+                found[i] = fetch(unquote(uri))
+            except (OSError, ValueError):  # a mesh can be painted without its pictures
+                continue
+    return found
+
+
+def from_data_uri(uri: str) -> bytes:
+    """The bytes that a data URI spells out (RFC 2397)."""
+    head, _, body = uri.partition(",")
+    return base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes]:
-    """The JSON of a GLB, and all that follows it."""
+    """The JSON of a GLB and its binary chunk, empty if there is none."""
     magic, version, length, size, kind = struct.unpack_from("<4s2I2I", data)
-    if magic != b"glTF" or kind != 0x4E4F534A:
+    if magic != b"glTF" or kind != JSON_CHUNK:
         raise ValueError("no GLB header")
     if version != 2:
         raise ValueError(f"version {version}, not 2")
     if length > len(data):
         raise ValueError(f"truncated: {len(data)} of {length} bytes")
-    return data[20 : 20 + size], data[20 + size :]
+    at = 20 + size
+    while at + 8 <= length:
+        count, kind = struct.unpack_from("<2I", data, at)
+        if kind == BIN_CHUNK:
+            return data[20 : 20 + size], data[at + 8 : at + 8 + count]
+        at += 8 + count
+    return data[20 : 20 + size], b""
 
 
-def _joined(text: bytes, rest: bytes) -> bytes:
+def glb(tree: dict[str, Any], body: bytes | bytearray) -> bytes:
+    """A GLB of a JSON tree and its one buffer."""
+    text = json.dumps(tree, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
-    size = 20 + len(text) + len(rest)
-    return struct.pack("<4s2I2I", b"glTF", 2, size, len(text), 0x4E4F534A) + text + rest
+    chunks = struct.pack("<2I", len(text), JSON_CHUNK) + text
+    if body:
+        body = bytes(body) + bytes(-len(body) % 4)
+        chunks += struct.pack("<2I", len(body), BIN_CHUNK) + body
+    return struct.pack("<4s2I", b"glTF", 2, 12 + len(chunks)) + chunks

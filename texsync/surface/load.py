@@ -21,6 +21,9 @@ from .sources import read_scene
 if TYPE_CHECKING:
     import trimesh
 
+    from .gltf_scene import GltfSource
+    from .sources import ObjSource
+
 MOST_FACES = 5_000_000
 LARGEST, SMALLEST = 1e30, 1e-30  # of a mesh's extent: GLB stores 32-bit floats, which end at 3e38
 
@@ -50,8 +53,10 @@ class Loaded:
     scene: as read, never modified.  stem: the file's name without its ending.  format: "obj", "glb", ... or "trimesh".
     vertices: (V, 3) float64, render frame: +y up, +z front, bounding box centred on the origin, farthest vertex at
     radius 1.  faces: (F, 3) int64, none without an area.  normals: (V, 3) unit, smooth over UV seams, outward.
-    part: (F,) int64 into `parts`.  uv: (U, 2) float64, v up, and uv_faces: (F, 3) int64: the file's own UVs; both None
-    if any part has none.  shapes: the meshes as in the file.  to_world: (4, 4), from the render frame to the file's.
+    part: (F,) int64, which faces may have shared a texture: a number for each of `parts`, or for each material of one.
+    uv: (U, 2) float64, v up, and uv_faces: (F, 3) int64: the file's own UVs; both None if any part has none.
+    shapes: the meshes as in the file.  to_world: (4, 4), from the render frame to the file's.
+    gltf: where the shapes are in a GLB or glTF file.  obj: what else stands in an OBJ file.
     """
 
     scene: trimesh.Scene
@@ -66,6 +71,8 @@ class Loaded:
     parts: tuple[Part, ...]
     shapes: dict[str, Shape]
     to_world: np.ndarray
+    gltf: GltfSource | None = None
+    obj: ObjSource | None = None
 
 
 def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
@@ -75,8 +82,9 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
     up, front: axes of the file, "x" to "-z"; "auto" is +y and +z, but +z and -y for STL, PLY and OFF.
     Raises InputError, in one line, for whatever cannot be read or holds nothing that could be painted.
     """
-    name, format, scene, shapes = read_scene(mesh)
-    turn = frame.rotation(*frame.axes(up, front, format))
+    source = read_scene(mesh)
+    name, scene, shapes = source.name, source.scene, source.shapes
+    turn = frame.rotation(*frame.axes(up, front, source.format))
     placed = _placed(name, scene, shapes)
     vertices = np.concatenate([_moved(shapes[shape].vertices, where) for _, shape, where in placed])
     starts = np.cumsum([0] + [len(shapes[shape].vertices) for _, shape, _ in placed])
@@ -85,22 +93,23 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
     local, to_world, kept = _render_frame(name, vertices, faces, turn)
     parts = tuple(_parts(placed, shapes, starts, kept))
     solid = np.concatenate([f[k] for f, k in zip(faces, kept, strict=True)])
-    part = np.repeat(np.arange(len(parts)), [p.faces.stop - p.faces.start for p in parts])
     group = np.repeat(np.arange(len(parts)), np.diff(starts))
     uv, uv_faces = _own_uvs(parts, shapes)
     return Loaded(
         scene=scene,
         stem=Path(name).stem,
-        format=format,
+        format=source.format,
         vertices=local,
         faces=solid,
         normals=frame.smooth_normals(local, solid, group),
-        part=part,
+        part=_textures(parts, shapes),
         uv=uv,
         uv_faces=uv_faces,
         parts=parts,
         shapes=shapes,
         to_world=to_world,
+        gltf=source.gltf,
+        obj=source.obj,
     )
 
 
@@ -185,6 +194,16 @@ def _parts(placed: list, shapes: dict[str, Shape], starts: np.ndarray, kept: lis
             has_uv=shapes[shape].has_uv,
         )
         first = last
+
+
+def _textures(parts: tuple[Part, ...], shapes: dict[str, Shape]) -> np.ndarray:
+    """(F,) a number for each part and, where it has several, each of its materials."""
+    pieces, first = [np.zeros(0, np.int64)], 0
+    for part in parts:
+        names, material = shapes[part.shape].materials
+        pieces.append(material[part.kept] + first)
+        first += len(names)
+    return np.concatenate(pieces)
 
 
 def _own_uvs(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .shape import Run
+
 
 @dataclass(frozen=True)
 class ObjFile:
@@ -16,7 +18,8 @@ class ObjFile:
 
     vertices: (V, 3).  uv: (U, 2).  normals: (N, 3).  faces, uv_faces, normal_faces: (F, 3) int64.
     objects: names of the `o` lines, in order.  owner: (F,) object of each face.  home: (V,) object of each vertex.
-    materials: per object, the name of its first material or None.  library: file of the `mtllib` line or None.
+    polygon: (F,) number of the `f` line of each triangle.  run: (F,) into runs.  libraries: files of `mtllib` lines.
+    lost: what the file has and a result cannot have.
     """
 
     vertices: np.ndarray
@@ -28,8 +31,11 @@ class ObjFile:
     objects: tuple[str, ...]
     owner: np.ndarray
     home: np.ndarray
-    materials: tuple[str | None, ...]
-    library: str | None
+    polygon: np.ndarray
+    run: np.ndarray
+    runs: tuple[Run, ...]
+    libraries: tuple[str, ...]
+    lost: tuple[str, ...]
 
 
 def read_obj(path: Path) -> ObjFile:
@@ -43,6 +49,7 @@ def read_obj(path: Path) -> ObjFile:
     home = _homes(faces, owner, np.searchsorted(object_at, v_at, side="right") - 1)
     if home is None:  # objects that share vertices cannot be told apart without renumbering
         objects, owner, home = (path.stem,), np.zeros_like(owner), np.zeros(len(v_at), np.int64)
+    run, runs = _runs(lines, f_at)
     return ObjFile(
         vertices=lines.numbers("v", v_at, 3),
         uv=lines.numbers("vt", lines.at("vt"), 2),
@@ -53,8 +60,11 @@ def read_obj(path: Path) -> ObjFile:
         objects=objects,
         owner=owner,
         home=home,
-        materials=tuple(_material(lines, f_at[source[owner == k]]) for k in range(len(objects))),
-        library=next((lines.lines[i][7:].strip() for i in lines.at("mtllib")), None),
+        polygon=source,
+        run=run[source],
+        runs=runs,
+        libraries=tuple(lines.lines[i][7:].strip() for i in lines.at("mtllib")),
+        lost=_lost(lines, v_at, owner, normal_faces),
     )
 
 
@@ -137,20 +147,31 @@ def _homes(faces: np.ndarray, owner: np.ndarray, section: np.ndarray) -> np.ndar
     return np.maximum(np.maximum.accumulate(high), 0)  # an unused vertex goes with the one before it
 
 
-def _material(lines: Lines, face_lines: np.ndarray) -> str | None:
-    """The material in force at the first of these lines."""
-    at = lines.at("usemtl")
-    before = np.searchsorted(at, face_lines[0]) if len(face_lines) else 0
-    return lines.lines[at[before - 1]][7:].strip() if before else None
+def _runs(lines: Lines, f_at: np.ndarray) -> tuple[np.ndarray, tuple[Run, ...]]:
+    """(n,) which run each `f` line belongs to, and the runs in the order of the file."""
+    sections = [(word, lines.at(word)) for word in ("o", "g", "usemtl", "s")]
+    before = np.stack([np.searchsorted(at, f_at) for _, at in sections], axis=1).reshape(-1, 4)
+    names = [[None, *(lines.lines[i][len(word) :].strip() or None for i in at)] for word, at in sections]
+    table: dict[Run, int] = {}
+    rows, inverse = np.unique(
+        before, axis=0, return_inverse=True
+    )  # sections only grow: this is the file's order
+    number = [
+        table.setdefault(Run(*(name[k] for name, k in zip(names, row, strict=True))), len(table))
+        for row in rows.tolist()
+    ]
+    return np.array(number, np.int64)[inverse.reshape(-1)], tuple(table)
 
 
-def read_materials(path: Path, library: str) -> dict[str, dict]:
-    """Keyword arguments of trimesh's SimpleMaterial by name; {} if the library is missing or outside the folder."""
-    from trimesh.exchange.obj import parse_mtl
-    from trimesh.resolvers import FilePathResolver
-
-    resolver = FilePathResolver(str(path))
-    try:
-        return parse_mtl(resolver.get(library), resolver=resolver)
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
+def _lost(lines: Lines, v_at: np.ndarray, owner: np.ndarray, normal_faces: np.ndarray) -> tuple[str, ...]:
+    """What the file has and a result cannot have."""
+    coloured = len(v_at) and len(lines.lines[v_at[0]].split()) >= 7
+    curves = any(len(lines.at(word)) for word in ("curv", "curv2", "surf"))
+    some, all_of = (normal_faces >= 0).any(axis=1), (normal_faces >= 0).all(axis=1)
+    found = {
+        "normals, which some corners lack": bool(np.isin(owner[some], owner[~all_of]).any()),
+        "lines and points": bool(len(lines.at("l")) or len(lines.at("p"))),
+        "vertex colours; the texture has the colour now": bool(coloured),
+        "free-form curves and surfaces": curves,
+    }
+    return tuple(what for what, is_there in found.items() if is_there)

@@ -15,15 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import TexsyncWarning
+from .corners import corner_uvs as corner_uvs
+from .corners import keeps_uvs as keeps_uvs
 from .folder import atomic_folder as atomic_folder
 from .glb import glb_bytes
-from .materials import maps, mtl, mtl_maps, painted, see_through
-from .shape import as_trimesh
+from .gltf_patch import patched
+from .materials import maps, painted, see_through
+from .mtl import channels
+from .obj_write import Library, obj_text
+from .shape import as_trimesh, with_faces
 
 if TYPE_CHECKING:
     import trimesh
 
     from .load import Loaded, Part
+    from .mtl import Mtl
     from .texture import Texture
     from .types import Surface
 
@@ -36,6 +42,7 @@ def textured_scene(loaded: Loaded, surface: Surface, texture: Texture) -> trimes
     """
     from PIL import Image
 
+    _warn_of_losses(loaded)
     return _scene(loaded, surface, Image.fromarray(texture.image))
 
 
@@ -51,34 +58,52 @@ def save_model(
 
     folder = Path(folder)
     names = [f"{stem}.glb", f"{stem}.obj", f"{stem}.mtl", f"{stem}_texture.png"]
-    glb, obj, library, picture = paths = [folder / name for name in names]
+    glb, obj, mtl, picture = paths = [folder / name for name in names]
+    _warn_of_losses(loaded)
     Image.fromarray(texture.image).save(picture)
-    glb.write_bytes(glb_bytes(_scene(loaded, surface, None), picture.read_bytes(), stem))
-    material = f"{stem}_material".replace(" ", "_")
-    library.write_text(mtl(_first_material(loaded), material, picture.name), encoding="utf-8")
-    obj.write_text(obj_text(loaded, surface, library.name, material), encoding="utf-8")
+    glb.write_bytes(_glb(loaded, surface, picture.read_bytes(), stem))
+    library = Library(picture.name, f"{stem}_material", _copied_pictures(loaded, surface, folder, stem))
+    obj.write_text(obj_text(loaded, surface, mtl.name, library), encoding="utf-8")
+    mtl.write_text(library.text(), encoding="utf-8")
     return paths
 
 
-def keeps_uvs(loaded: Loaded, surface: Surface) -> bool:
-    """Whether the surface is painted on the file's own UVs, perhaps moved by whole tiles, which changes nothing."""
-    if loaded.uv is None or loaded.uv_faces is None:
-        return False
-    if len(surface.uv) != len(loaded.uv) or not np.array_equal(surface.uv_faces, loaded.uv_faces):
-        return False
-    moved = surface.uv - loaded.uv
-    return bool(len(moved) == 0 or (np.ptp(moved, axis=0) < 1e-9).all() and np.allclose(moved, moved.round()))
+def _copied_pictures(loaded: Loaded, surface: Surface, folder: Path, stem: str) -> dict[str, str]:
+    """Copy the other pictures of an OBJ file's materials beside the result: their new names by those in the file.
+
+    Those that lie on UVs which are no longer there do not come along: an OBJ has one map only.
+    """
+    if loaded.obj is None:
+        return {}
+    copied: dict[str, str] = {}
+    lost: set[str] = set()
+    for material in _used_mtl(loaded):
+        for _, _, file in material.pictures():
+            data = material.read(file) if keeps_uvs(loaded, surface) else None
+            if data is None:
+                lost.add(file)
+            elif file not in copied:
+                name = f"{stem}_{'_'.join(Path(file.replace(chr(92), '/')).name.split())}"
+                while (folder / name).exists():
+                    name = f"{stem}_{name}"
+                (folder / name).write_bytes(data)
+                copied[file] = name
+    if lost:
+        message = f"{loaded.stem}.mtl loses its other MTL pictures ({', '.join(sorted(lost))}): "
+        message += "not there" if keeps_uvs(loaded, surface) else "made for the old UVs"
+        warnings.warn(message, TexsyncWarning, stacklevel=3)
+    return copied
 
 
-def corner_uvs(loaded: Loaded, surface: Surface, part: Part) -> np.ndarray:
-    """(n, 3) into `surface.uv`: the UVs of all faces of a part's shape, also of those without an area."""
-    faces = loaded.shapes[part.shape].faces
-    corners = np.zeros_like(faces)
-    corners[part.kept] = surface.uv_faces[part.faces]
-    any_of_vertex = np.zeros(faces.max() + 1, np.int64)
-    any_of_vertex[faces[part.kept]] = corners[part.kept]
-    corners[~part.kept] = any_of_vertex[faces[~part.kept]]
-    return corners
+def _glb(loaded: Loaded, surface: Surface, png: bytes, stem: str) -> bytes:
+    """A file of its own format with the picture in it; other formats as trimesh writes their scene."""
+    if loaded.gltf is None:
+        return glb_bytes(_scene(loaded, surface, None), png, stem)
+    for image, said in enumerate(loaded.gltf.document.tree.get("images", [])):
+        if loaded.gltf.document.picture(image) is None:
+            message = f"{loaded.stem} loses its picture {said.get('uri', image)}, which is not there"
+            warnings.warn(message, TexsyncWarning, stacklevel=3)
+    return patched(loaded, loaded.gltf, surface, png, stem)
 
 
 def _scene(loaded: Loaded, surface: Surface, image: Any) -> trimesh.Scene:
@@ -86,7 +111,6 @@ def _scene(loaded: Loaded, surface: Surface, image: Any) -> trimesh.Scene:
     import trimesh
 
     kept = keeps_uvs(loaded, surface)
-    _warn_of_losses(loaded, kept)
     old = loaded.scene
     scene = trimesh.Scene(
         graph=old.graph.copy(),
@@ -101,108 +125,80 @@ def _scene(loaded: Loaded, surface: Surface, image: Any) -> trimesh.Scene:
             name = trimesh.util.unique_name(name, scene.geometry)
             scene.graph.transforms.node_data[part.node]["geometry"] = name
         if name not in scene.geometry:
-            scene.geometry[name] = _mesh(loaded, surface, part, kept, image)
+            _put(scene, part, name, _meshes(loaded, surface, part, kept, image))
     return scene
 
 
-def _mesh(loaded: Loaded, surface: Surface, part: Part, kept: bool, image: Any) -> trimesh.Trimesh:
-    """One part as a trimesh with the UVs of the surface."""
+def _put(scene: trimesh.Scene, part: Part, name: str, meshes: list[trimesh.Trimesh]) -> None:
+    """Show a mesh at the part's node; pieces go below the node, as trimesh shows the primitives of a glTF mesh."""
+    import trimesh
+
+    if len(meshes) == 1:
+        scene.geometry[name] = meshes[0]
+        return
+    del scene.graph.transforms.node_data[part.node]["geometry"]
+    for k, mesh in enumerate(meshes):
+        mesh.metadata["from_gltf_primitive"] = True
+        piece = name if k == 0 else trimesh.util.unique_name(name, scene.geometry)
+        scene.geometry[piece] = mesh
+        node = trimesh.util.unique_name(f"{part.node}_{k}", scene.graph.nodes)
+        scene.graph.update(frame_from=part.node, frame_to=node, matrix=np.eye(4), geometry=piece)
+
+
+def _meshes(loaded: Loaded, surface: Surface, part: Part, kept: bool, image: Any) -> list[trimesh.Trimesh]:
+    """One part with the UVs of the surface: a trimesh for each of its materials, all with the same vertices."""
     from trimesh.visual import TextureVisuals
 
     shape, source = loaded.shapes[part.shape], loaded.scene.geometry[part.shape]
-    material = getattr(source.visual, "material", None)
+    names, which = shape.materials
+    materials = [_painted(loaded, part, name, image) for name in names]
     if kept:
-        mesh = as_trimesh(shape)
+        whole = as_trimesh(shape)
     else:
         corners = corner_uvs(loaded, surface, part)
-        mesh = as_trimesh(shape, surface.uv, corners, keep_old=bool(maps(material)))
-    mesh.visual = TextureVisuals(uv=mesh.visual.uv, material=painted(material, image, loaded.stem))
-    mesh.metadata.update(deepcopy(source.metadata))
-    mesh.units = source.units
-    return mesh
+        whole = as_trimesh(shape, surface.uv, corners, keep_old=any(map(maps, materials)))
+    whole.metadata.update(deepcopy(source.metadata))
+    whole.units = source.units
+    meshes = [whole] if len(names) == 1 else [with_faces(whole, which == k) for k in range(len(names))]
+    for mesh, material in zip(meshes, materials, strict=True):
+        mesh.visual = TextureVisuals(uv=whole.visual.uv, material=material)
+    return meshes
 
 
-def _warn_of_losses(loaded: Loaded, kept: bool) -> None:
+def _painted(loaded: Loaded, part: Part, name: str | None, image: Any) -> Any:
+    """The material of that name in an OBJ file, or the one that trimesh has read, with the new colour."""
+    if loaded.obj is None:
+        return painted(
+            getattr(loaded.scene.geometry[part.shape].visual, "material", None), image, loaded.stem
+        )
+    more = channels(loaded.obj.materials[name]) if name in loaded.obj.materials else {}
+    return painted(None, image, name or loaded.stem, more)
+
+
+def _warn_of_losses(loaded: Loaded) -> None:
     """One warning for each thing that the result cannot have."""
     used = {part.shape for part in loaded.parts}
     visuals = [g.visual for name, g in loaded.scene.geometry.items() if name in used]
     materials = [getattr(visual, "material", None) for visual in visuals]
+    glassy = any(map(see_through, materials)) or not all(m.is_opaque() for m in _used_mtl(loaded))
     lost = {
-        "transparency and cut-outs; the new texture is opaque": any(map(see_through, materials)),
-        "other MTL pictures (bump and the like)": any(map(mtl_maps, materials)),
-        "vertex colours; the texture has the colour now": any(v.kind in ("vertex", "face") for v in visuals),
+        "transparency and cut-outs; the new texture is opaque": glassy,
+        "vertex colours; the texture has the colour now": any(map(has_colours, visuals)),
+        **{what: True for what in (loaded.obj.lost if loaded.obj else ())},
     }
     for what, is_lost in lost.items():
         if is_lost:
             warnings.warn(f"{loaded.stem} loses its {what}", TexsyncWarning, stacklevel=4)
 
 
-def _first_material(loaded: Loaded) -> Any:
-    return getattr(loaded.scene.geometry[loaded.parts[0].shape].visual, "material", None)
+def _used_mtl(loaded: Loaded) -> list[Mtl]:
+    """The materials of an OBJ file that any face has."""
+    if loaded.obj is None:
+        return []
+    names = dict.fromkeys(name for part in loaded.parts for name in loaded.shapes[part.shape].materials[0])
+    return [loaded.obj.materials[name] for name in names if name in loaded.obj.materials]
 
 
-def obj_text(loaded: Loaded, surface: Surface, library: str, material: str) -> str:
-    """All parts in world coordinates, one `o` each, one material.  Vertices are in the file's order."""
-    lines = ["# texsync", f"mtllib {library}"]
-    lines += [f"v {row}" for part in loaded.parts for row in _numbers(_world(loaded, part))]
-    uv = loaded.uv if loaded.uv is not None and keeps_uvs(loaded, surface) else surface.uv
-    lines += [f"vt {row}" for row in _numbers(uv)]
-    normals, starts = _world_normals(loaded)
-    lines += [f"vn {row}" for row in _numbers(normals)]
-    lines.append(f"usemtl {material}")
-    for part, start in zip(loaded.parts, starts, strict=True):
-        lines.append("o " + " ".join(_display_name(loaded, part).split()))
-        lines += _face_lines(loaded, surface, part, start)
-    return "\n".join(lines) + "\n"
-
-
-def _world(loaded: Loaded, part: Part) -> np.ndarray:
-    """(n, 3) vertices of a part in the file's world; untouched, to the last bit, where nothing moves them."""
-    vertices = loaded.shapes[part.shape].vertices
-    if np.array_equal(part.transform, np.eye(4)):
-        return vertices
-    return vertices @ part.transform[:3, :3].T + part.transform[:3, 3]
-
-
-def _world_normals(loaded: Loaded) -> tuple[np.ndarray, list[int]]:
-    """All normals that files came with, turned into the world, and where each part's begin; -1 for none."""
-    tables, starts, total = [np.zeros((0, 3))], [], 0
-    for part in loaded.parts:
-        normals = loaded.shapes[part.shape].normals
-        if normals is None:
-            starts.append(-1)
-            continue
-        # the cofactor matrix is the inverse transpose up to a factor, and exists for flattened parts too
-        a, b, c = part.transform[:3, :3]
-        turned = normals @ np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)]).T
-        tables.append(turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-300))
-        starts.append(total)
-        total += len(normals)
-    return np.concatenate(tables), starts
-
-
-def _face_lines(loaded: Loaded, surface: Surface, part: Part, normal_start: int) -> list[str]:
-    shape = loaded.shapes[part.shape]
-    v = (shape.faces + part.vertices.start + 1).tolist()
-    t = (corner_uvs(loaded, surface, part) + 1).tolist()
-    if shape.normal_faces is None:
-        return [f"f {a}/{d} {b}/{e} {c}/{f}" for (a, b, c), (d, e, f) in zip(v, t, strict=True)]
-    n = (shape.normal_faces + normal_start + 1).tolist()
-    return [
-        f"f {a}/{d}/{g} {b}/{e}/{h} {c}/{f}/{i}"
-        for (a, b, c), (d, e, f), (g, h, i) in zip(v, t, n, strict=True)
-    ]
-
-
-def _display_name(loaded: Loaded, part: Part) -> str:
-    """The node's name, but for primitives of one glTF mesh, whose nodes trimesh names at random."""
-    primitive = loaded.scene.geometry[part.shape].metadata.get("from_gltf_primitive")
-    return part.shape if primitive else part.node
-
-
-def _numbers(table: np.ndarray) -> list[str]:
-    """Rows as text that reads back to the same numbers; as few digits as the file's own precision needs."""
-    single = table.astype(np.float32)
-    digits = 9 if np.array_equal(single, table) else 17
-    row = " ".join([f"%.{digits}g"] * table.shape[1])
-    return [row % tuple(values) for values in table.tolist()]
+def has_colours(visual: Any) -> bool:
+    """Whether a trimesh visual has a colour for each vertex or face."""
+    return visual.kind in ("vertex", "face") or "color" in getattr(visual, "vertex_attributes", {})

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     import trimesh
+
+
+class Run(NamedTuple):
+    """What an OBJ file says before a row of faces: the rest of the `o`, `g`, `usemtl` and `s` lines in force."""
+
+    object: str | None = None
+    group: str | None = None
+    material: str | None = None
+    smooth: str | None = None
 
 
 @dataclass(frozen=True)
@@ -17,6 +26,8 @@ class Shape:
 
     vertices: (V, 3) float64.  faces: (F, 3) int64.  uv: (U, 2) float64, v up, or None.  uv_faces: (F, 3) int64 or None.
     normals: (N, 3) float64 as in the file, or None.  normal_faces: (F, 3) int64 or None.
+    polygon: (F,) int64, which polygon of the file each triangle is from; they are fans, in order.
+    run: (F,) int64 into runs, of OBJ files only.
     """
 
     vertices: np.ndarray
@@ -25,6 +36,9 @@ class Shape:
     uv_faces: np.ndarray | None = None
     normals: np.ndarray | None = None
     normal_faces: np.ndarray | None = None
+    polygon: np.ndarray | None = None
+    run: np.ndarray | None = None
+    runs: tuple[Run, ...] = ()
 
     @property
     def has_uv(self) -> bool:
@@ -33,6 +47,16 @@ class Shape:
             return False
         inside = self.uv_faces.min() >= 0 and self.uv_faces.max() < len(self.uv)
         return bool(inside and np.isfinite(self.uv[self.uv_faces]).all())
+
+    @property
+    def materials(self) -> tuple[list[str | None], np.ndarray]:
+        """Names of its materials in the order of the file, and (F,) int64, which of them each face has."""
+        if self.run is None:
+            return [None], np.zeros(len(self.faces), np.int64)
+        used = [self.runs[k].material for k in np.unique(self.run)]
+        names = list(dict.fromkeys(used))
+        number = [names.index(run.material) if run.material in names else 0 for run in self.runs]
+        return names, np.array(number, np.int64)[self.run]
 
 
 OLD_UV = "_TEXCOORD_1"  # trimesh writes attributes of one's own with an underscore only
@@ -65,6 +89,23 @@ def as_trimesh(
     if "old" in value:
         mesh.vertex_attributes[OLD_UV] = (value["old"] * [1, -1] + [0, 1]).astype(np.float32)
     return mesh
+
+
+def with_faces(mesh: trimesh.Trimesh, chosen: np.ndarray) -> trimesh.Trimesh:
+    """Some faces of a mesh, with all of its vertices; chosen: (F,) bool."""
+    import trimesh
+
+    given = "vertex_normals" in mesh._cache.cache  # else asking would compute them
+    piece = trimesh.Trimesh(
+        vertices=mesh.vertices,
+        faces=mesh.faces[chosen],
+        vertex_normals=mesh.vertex_normals if given else None,
+        vertex_attributes=dict(mesh.vertex_attributes),
+        metadata=dict(mesh.metadata),
+        process=False,
+    )
+    piece.units = mesh.units
+    return piece
 
 
 def split(count: int, columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
-from .gltf import RAW_UV, open_gltf
-from .obj import ObjFile, read_materials, read_obj
+from .gltf import read_gltf
+from .gltf_scene import GltfSource, gltf_scene
+from .mtl import Mtl, read_mtl
+from .obj import ObjFile, read_obj
 from .shape import Shape, as_trimesh
 
 if TYPE_CHECKING:
     import trimesh
 
 KNOWN = ("obj", "glb", "gltf", "ply", "stl", "off")
-GLTF = (".glb", ".gltf")
+GLTF = ("glb", "gltf")
 EXPORT_AGAIN = "export it again from the program that made it"
 
 
-def read_scene(mesh: Any) -> tuple[str, str, trimesh.Scene, dict[str, Shape]]:
-    """(name to call it by, format, scene, shapes by geometry name) of a path or a trimesh object.
+@dataclass(frozen=True)
+class ObjSource:
+    """What else stands in an OBJ file.  materials: by name.  lost: what a result cannot have."""
+
+    materials: dict[str, Mtl]
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was read.
+
+    name: to call it by.  format: "obj", "glb", ... or "trimesh".  scene: as trimesh has it.  shapes: its meshes as the
+    file has them, by geometry name.  gltf: where they are in a GLB or glTF file.  obj: the rest of an OBJ file.
+    """
+
+    name: str
+    format: str
+    scene: trimesh.Scene
+    shapes: dict[str, Shape]
+    gltf: GltfSource | None = None
+    obj: ObjSource | None = None
+
+
+def read_scene(mesh: Any) -> Source:
+    """Read a path or a trimesh object.
 
     Raises InputError for what is not there, not known or not readable.  Reads nothing outside the file's folder.
     """
@@ -30,7 +57,7 @@ def read_scene(mesh: Any) -> tuple[str, str, trimesh.Scene, dict[str, Shape]]:
     if isinstance(mesh, trimesh.Trimesh):
         mesh = trimesh.Scene(mesh)
     if isinstance(mesh, trimesh.Scene):
-        return "mesh", "trimesh", mesh, shapes_of(mesh)
+        return Source("mesh", "trimesh", mesh, shapes_of(mesh))
     if not isinstance(mesh, (str, Path)):
         raise InputError(
             f"a {type(mesh).__name__} is not a mesh", "pass a path, a trimesh.Trimesh or a trimesh.Scene"
@@ -38,7 +65,12 @@ def read_scene(mesh: Any) -> tuple[str, str, trimesh.Scene, dict[str, Shape]]:
     path = checked_path(Path(mesh).expanduser())
     format = path.suffix[1:].lower()
     try:
-        scene, shapes = (read_obj_scene if format == "obj" else read_with_trimesh)(path)
+        if format in GLTF:
+            return Source(path.name, format, *gltf_scene(read_gltf(path)))
+        if format == "obj":
+            scene, shapes, rest = read_obj_scene(path)
+            return Source(path.name, format, scene, shapes, obj=rest)
+        return Source(path.name, format, *read_with_trimesh(path))
     except (OSError, PermissionError) as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
     except InputError:
@@ -46,7 +78,6 @@ def read_scene(mesh: Any) -> tuple[str, str, trimesh.Scene, dict[str, Shape]]:
     except Exception as error:  # the readers raise whatever their first wrong assumption leads to
         reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
         raise InputError(f"{path} cannot be read as {format.upper()} ({reason})", EXPORT_AGAIN) from error
-    return path.name, format, scene, shapes
 
 
 def checked_path(path: Path) -> Path:
@@ -64,15 +95,15 @@ def checked_path(path: Path) -> Path:
 
 
 def read_with_trimesh(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
-    """GLB, glTF, PLY, STL and OFF; vertices in the file's order."""
+    """PLY, STL and OFF; vertices in the file's order."""
     import trimesh
 
     resolver = trimesh.resolvers.FilePathResolver(str(path))  # refuses what lies outside the folder
-    with open_gltf(path) if path.suffix.lower() in GLTF else path.open("rb") as file:
+    with path.open("rb") as file:
         scene = trimesh.load_scene(
             file, file_type=path.suffix[1:].lower(), resolver=resolver, process=False, maintain_order=True
         )
-    if path.suffix.lower() not in GLTF and list(scene.geometry) == ["geometry_0"]:  # the file has no names
+    if list(scene.geometry) == ["geometry_0"]:  # the file has no names
         only = scene.geometry["geometry_0"]
         scene = trimesh.Scene()
         scene.add_geometry(only, node_name=path.stem, geom_name=path.stem)
@@ -91,9 +122,6 @@ def shape_of(mesh: trimesh.Trimesh) -> Shape:
     """A trimesh's arrays; UVs and normals only if they came with it."""
     faces = np.array(mesh.faces, np.int64).reshape(-1, 3)
     uv = getattr(mesh.visual, "uv", None)
-    raw = mesh.vertex_attributes.pop(RAW_UV, None)
-    if uv is not None and raw is not None:
-        uv = np.array(raw, np.float64) * [1, -1] + [0, 1]
     if uv is None or np.ndim(uv) != 2 or len(uv) != len(mesh.vertices) or np.shape(uv)[1] < 2:
         uv = None
     given = "vertex_normals" in mesh._cache.cache  # trimesh's exporters ask the same: else it computes them
@@ -107,11 +135,8 @@ def shape_of(mesh: trimesh.Trimesh) -> Shape:
     )
 
 
-def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
-    """An OBJ file: one mesh per `o` line, all vertices in the file's order.
-
-    Each gets the first of its materials: they differ in colour above all, and the colour is going to be painted.
-    """
+def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape], ObjSource]:
+    """An OBJ file: one mesh per `o` line, all vertices in the file's order; the shapes know of the materials."""
     import trimesh
 
     file = read_obj(path)
@@ -120,23 +145,14 @@ def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
             f"{path.name}: a face refers to vertex {file.faces.max() + 1} of {len(file.vertices)}",
             EXPORT_AGAIN,
         )
-    materials = read_materials(path, file.library) if file.library else {}
     scene = trimesh.Scene()
     shapes: dict[str, Shape] = {}
     for k, name in enumerate(file.objects):
         unique = trimesh.util.unique_name(name, set(shapes))
         shapes[unique] = obj_shape(file, k)
         mesh = as_trimesh(shapes[unique])
-        material = file.materials[k]
-        if material is not None:
-            mesh.visual = trimesh.visual.TextureVisuals(
-                uv=getattr(mesh.visual, "uv", None),
-                material=trimesh.visual.material.SimpleMaterial(
-                    **materials.get(material, {"name": material})
-                ),
-            )
         scene.add_geometry(mesh, node_name=unique, geom_name=unique)
-    return scene, shapes
+    return scene, shapes, ObjSource(read_mtl(path, file.libraries), file.lost)
 
 
 def obj_shape(file: ObjFile, k: int) -> Shape:
@@ -151,6 +167,9 @@ def obj_shape(file: ObjFile, k: int) -> Shape:
         uv_faces=file.uv_faces[mine] if len(file.uv) else None,
         normals=file.normals if _all_there(file.normal_faces[mine], file.normals) else None,
         normal_faces=file.normal_faces[mine] if _all_there(file.normal_faces[mine], file.normals) else None,
+        polygon=file.polygon[mine],
+        run=file.run[mine],
+        runs=file.runs,
     )
 
 

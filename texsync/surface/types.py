@@ -15,7 +15,7 @@ class Surface:
     normals: (V, 3) float64, unit, smooth.
     uv: (U, 2) float64, v upwards (v = 0 is the bottom row, as in OBJ and Blender).  uv_faces: (F, 3) int64
     into uv, so that a seam in the map never splits a vertex of the mesh.
-    part: (F,) int64, which mesh of the scene a face came from.
+    part: (F,) int64, which mesh of the scene, and which material of it, a face came from.
     """
 
     vertices: np.ndarray

@@ -1,0 +1,190 @@
+"""All the ways in which a glTF file can say the same mesh."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+
+import numpy as np
+import pytest
+from gltf_zoo import column, worm
+from jobs import new_uvs, own_uvs, plain, saved, triangles, values
+
+from texsync.errors import InputError
+from texsync.surface.gltf import read_gltf
+from texsync.surface.load import load
+
+
+@pytest.mark.parametrize("mode", [4, 5, 6])
+@pytest.mark.parametrize("indexed", [True, False])
+def test_lists_strips_and_fans_with_and_without_indices(tmp_path, mode, indexed):
+    made = plain(mode=mode)
+    primitive = made.tree["meshes"][0]["primitives"][0]
+    order = np.arange(15) if not indexed else np.array([0, 1, 5, 6, 10, 11, 12, 7, 8])
+    if indexed:
+        primitive["indices"] = made.accessor(order, "B")
+    else:
+        del primitive["indices"]
+    corners = {4: order.reshape(-1, 3), 5: strip(order), 6: fan(order)}[mode]
+    path = made.write(tmp_path / "post.glb")
+    assert np.array_equal(load(path).shapes["column"].faces, corners)
+    before, kept = saved(path, own_uvs)
+    assert kept.tree["meshes"][0]["primitives"][0]["mode"] == mode
+    assert np.array_equal(triangles(kept), column()[0].astype(np.float32)[corners])
+    _, new = saved(path, new_uvs)
+    assert "mode" not in new.tree["meshes"][0]["primitives"][0] or mode == 4
+    assert np.array_equal(triangles(new), triangles(before))
+
+
+def strip(order) -> list:
+    """Every other triangle is turned round, so that all look the same way."""
+    pairs = [order[i : i + 3] for i in range(len(order) - 2)]
+    return [[a, b, c] if i % 2 == 0 else [a, c, b] for i, (a, b, c) in enumerate(pairs)]
+
+
+def fan(order) -> list:
+    return [[order[i], order[i + 1], order[0]] for i in range(1, len(order) - 1)]
+
+
+def test_sparse_data_and_data_that_is_not_there_are_read(tmp_path):
+    made = plain()
+    vertices = column()[0].astype(np.float32)
+    where, what = (
+        made.view(np.array([3, 7], "H").tobytes()),
+        made.view(np.array([[9, 9, 9], [8, 8, 8]], "f").tobytes()),
+    )
+    position = made.tree["accessors"][0]
+    position["sparse"] = {
+        "count": 2,
+        "indices": {"bufferView": where, "componentType": 5123},
+        "values": {"bufferView": what},
+    }
+    position["max"] = [9, 9, 9]
+    nothing = {"componentType": 5126, "count": 15, "type": "VEC3", "max": [0, 0, 0], "min": [0, 0, 0]}
+    made.tree["accessors"].append(nothing)
+    made.tree["meshes"][0]["primitives"][0]["targets"] = [{"POSITION": len(made.tree["accessors"]) - 1}]
+    path = made.write(tmp_path / "post.glb")
+    vertices[[3, 7]] = [[9, 9, 9], [8, 8, 8]]
+    assert np.array_equal(load(path).shapes["column"].vertices, vertices)
+    before, after = saved(path, new_uvs)
+    assert np.array_equal(triangles(after), triangles(before))
+    target = after.tree["meshes"][0]["primitives"][0]["targets"][0]["POSITION"]
+    assert not after.elements(target).any()
+
+
+def test_whole_numbers_that_stand_for_fractions_are_uvs(tmp_path):
+    made = plain()
+    _, uv, _ = column()
+    quantised = made.accessor(np.round(uv * 65535), "H", normalized=True)
+    made.tree["meshes"][0]["primitives"][0]["attributes"]["TEXCOORD_0"] = quantised
+    path = made.write(tmp_path / "post.glb")
+    assert np.allclose(load(path).shapes["column"].uv, uv * [1, -1] + [0, 1], atol=1e-5)
+    before, after = saved(path, own_uvs)
+    said = after.tree["meshes"][0]["primitives"][0]["attributes"]
+    assert values(after, said) == values(before, before.tree["meshes"][0]["primitives"][0]["attributes"])
+
+
+def test_quantised_places_stay_quantised(tmp_path):
+    made = plain()
+    vertices = column()[0]
+    short = np.zeros((15, 4), np.uint16)
+    short[:, :3] = np.round(np.abs(vertices) * 1000)
+    view = made.view(short.tobytes(), byteStride=8)
+    low, high = short[:, :3].min(axis=0).tolist(), short[:, :3].max(axis=0).tolist()
+    said = {"bufferView": view, "componentType": 5123, "count": 15, "type": "VEC3", "min": low, "max": high}
+    made.tree["accessors"].append(said)
+    made.tree["meshes"][0]["primitives"][0]["attributes"]["POSITION"] = len(made.tree["accessors"]) - 1
+    made.tree["extensionsUsed"] = made.tree["extensionsRequired"] = ["KHR_mesh_quantization"]
+    before, after = saved(made.write(tmp_path / "post.glb"), new_uvs)
+    assert np.array_equal(triangles(after), triangles(before))
+    position = after.tree["accessors"][after.tree["meshes"][0]["primitives"][0]["attributes"]["POSITION"]]
+    assert position["componentType"] == 5123
+    assert after.tree["bufferViews"][position["bufferView"]]["byteStride"] == 8
+
+
+def test_buffers_and_pictures_in_data_uris_and_files(tmp_path):
+    made = worm()
+    path = made.write(tmp_path / "worm.gltf")
+    tree = json.loads(path.read_text())
+    extra = np.zeros((15, 3), "f").tobytes()
+    tree["buffers"].append(
+        {"byteLength": len(extra), "uri": "data:application/octet-stream;base64," + b64encode(extra).decode()}
+    )
+    tree["bufferViews"].append({"buffer": 1, "byteLength": len(extra)})
+    target = tree["meshes"][0]["primitives"][0]["targets"][0]
+    tree["accessors"][target["NORMAL"]]["bufferView"] = len(tree["bufferViews"]) - 1
+    before = read_gltf(path)
+    (tmp_path / "normal map.png").write_bytes(before.picture(0)[0])
+    tree["images"][0] = {"uri": "normal%20map.png"}
+    tree["images"][1] = {"uri": "data:image/png;base64," + b64encode(before.picture(1)[0]).decode()}
+    path.write_text(json.dumps(tree))
+    _, after = saved(path, own_uvs)
+    assert len(after.buffers) == 1 and [after.picture(i) for i in (0, 1)] == [
+        before.picture(i) for i in (0, 1)
+    ]
+    target = after.tree["meshes"][0]["primitives"][0]["targets"][0]
+    assert after.elements(target["NORMAL"]).tobytes() == extra
+
+
+def test_primitives_that_share_vertices_each_take_their_own(tmp_path):
+    made = plain()
+    (primitive,) = made.tree["meshes"][0]["primitives"]
+    faces = column()[2]
+    halves = [
+        made.accessor(half.ravel(), "H")
+        for half in (faces[faces.max(axis=1) < 10], faces[faces.min(axis=1) > 4])
+    ]
+    made.tree["meshes"][0]["primitives"] = [{**primitive, "indices": half} for half in halves]
+    before, after = saved(made.write(tmp_path / "post.glb"), new_uvs)
+    for old, new in zip(
+        before.tree["meshes"][0]["primitives"], after.tree["meshes"][0]["primitives"], strict=True
+    ):
+        where = new["attributes"]["POSITION"]
+        assert len(np.unique(after.faces(new))) == len(after.elements(where))
+        corners = after.numbers(where)[after.faces(new)]
+        assert np.array_equal(corners, before.numbers(old["attributes"]["POSITION"])[before.faces(old)])
+        assert after.tree["accessors"][where]["max"] == corners.max(axis=(0, 1)).tolist()
+
+
+def test_joints_not_the_node_place_a_skinned_mesh(tmp_path):
+    made = worm()
+    made.tree["nodes"][1]["translation"] = [5, 6, 7]  # means nothing
+    path = made.write(tmp_path / "worm.glb")
+    loaded = load(path)
+    assert np.allclose(loaded.parts[0].transform, np.eye(4))
+    made.tree["nodes"][2]["translation"] = [0, 0, 2]  # the root of the bones, and all of them with it
+    assert np.allclose(load(made.write(path)).parts[0].transform[:3, 3], [0, 0, 2])
+    made.tree["nodes"][3]["rotation"] = [0, 0, 0.6, 0.8]  # bent
+    assert np.allclose(load(made.write(path)).parts[0].transform[:3, 3], [5, 6, 7])
+
+
+def test_a_node_in_two_places_and_a_missing_attribute_are_refused(tmp_path):
+    made = plain()
+    made.tree["nodes"] += [{"children": [0]}]
+    made.tree["scenes"] = [{"nodes": [0, 1]}]
+    with pytest.raises(InputError, match="node 0 hangs in two places"):
+        load(made.write(tmp_path / "post.glb"))
+    made = plain()
+    made.tree["meshes"][0]["primitives"][0]["attributes"]["NORMAL"] = made.accessor(np.eye(3))
+    with pytest.raises(InputError, match="NORMAL is there for 3 of 15 vertices"):
+        load(made.write(tmp_path / "post.glb"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda tree: tree["accessors"][2].update(count=3000), "accessor reaches over the end"),
+        (lambda tree: tree["bufferViews"][-1].update(byteOffset=99999), "buffer view 18 reaches over"),
+        (lambda tree: tree["bufferViews"][-1].update(buffer=7), "IndexError"),
+        (lambda tree: tree["meshes"][0]["primitives"][0].update(material=9), "no material 9"),
+        (lambda tree: tree["meshes"][0]["primitives"][0]["targets"][0].update(NORMAL=77), "IndexError"),
+        (lambda tree: tree["nodes"][1].update(skin=3), "IndexError"),
+        (lambda tree: tree["asset"].update(version="1.0"), "version 1.0, not 2"),
+        (lambda tree: tree["bufferViews"].append({"buffer": 1, "byteLength": 4}), "IndexError"),
+    ],
+)
+def test_damage_is_found_before_the_work_not_after_it(tmp_path, damage, said):
+    made = worm()
+    damage(made.tree)
+    with pytest.raises(InputError, match=said):
+        load(made.write(tmp_path / "worm.glb"))

@@ -1,0 +1,36 @@
+"""Which UV each corner of a file's faces has now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .load import Loaded, Part
+    from .types import Surface
+
+
+def keeps_uvs(loaded: Loaded, surface: Surface) -> bool:
+    """Whether the surface is painted on the file's own UVs, perhaps moved by whole tiles, which changes nothing."""
+    if loaded.uv is None or loaded.uv_faces is None:
+        return False
+    if len(surface.uv) != len(loaded.uv) or not np.array_equal(surface.uv_faces, loaded.uv_faces):
+        return False
+    moved = surface.uv - loaded.uv
+    return bool(len(moved) == 0 or (np.ptp(moved, axis=0) < 1e-9).all() and np.allclose(moved, moved.round()))
+
+
+def corner_uvs(loaded: Loaded, surface: Surface, part: Part) -> np.ndarray:
+    """(n, 3) into `surface.uv`: the UVs of all faces of a part's shape, also of those without an area."""
+    shape = loaded.shapes[part.shape]
+    faces = shape.faces
+    if keeps_uvs(loaded, surface) and shape.uv_faces is not None and part.kept.any():
+        start = surface.uv_faces[part.faces.start, 0] - shape.uv_faces[part.kept.argmax(), 0]
+        return shape.uv_faces + start
+    corners = np.zeros_like(faces)
+    corners[part.kept] = surface.uv_faces[part.faces]
+    any_of_vertex = np.zeros(faces.max() + 1, np.int64)
+    any_of_vertex[faces[part.kept]] = corners[part.kept]
+    corners[~part.kept] = any_of_vertex[faces[~part.kept]]
+    return corners

@@ -1,0 +1,232 @@
+"""From a glTF document to a trimesh scene in the file's order, and where in the file each piece of it stands.
+
+trimesh's own reader passes over sparse data, fans and UVs without a material, misreads UVs in whole numbers,
+and walks nodes from the last to the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .gltf import PLAIN, Document
+from .gltf_materials import shown
+from .shape import Shape
+
+if TYPE_CHECKING:
+    import trimesh
+
+CHANNELS = (
+    *("normalTexture", "occlusionTexture", "emissiveTexture"),
+    *("baseColorTexture", "metallicRoughnessTexture"),
+)
+FACTORS = ("name", "doubleSided", "alphaMode", "alphaCutoff", "metallicFactor", "roughnessFactor")
+COLOURS = ("baseColorFactor", "emissiveFactor")
+
+
+@dataclass(frozen=True)
+class GltfSource:
+    """Where the pieces of a scene stand in its file.
+
+    nodes: number of the node that each name in the scene graph stands for.  primitives: (mesh, primitive) of each
+    shape.
+    """
+
+    document: Document
+    nodes: dict[str, int]
+    primitives: dict[str, tuple[int, int]]
+
+
+def gltf_scene(document: Document) -> tuple[trimesh.Scene, dict[str, Shape], GltfSource]:
+    """The default scene: its nodes, a shape for every primitive of triangles, and where they are in the file.
+
+    A mesh of several primitives is one node for each, under the node of the mesh: in trimesh a mesh has one material.
+    Raises ValueError, KeyError and the like for a damaged file.
+    """
+    import trimesh
+
+    scene = trimesh.Scene()
+    source = GltfSource(document, {}, {})
+    shapes: dict[str, Shape] = {}
+    of_mesh: dict[int, list[str]] = {}
+    counts: dict[str | None, int] = {}
+    for m, mesh in enumerate(document.tree.get("meshes", [])):
+        of_mesh[m] = []
+        for p, primitive in enumerate(mesh["primitives"]):
+            if "POSITION" not in primitive["attributes"]:  # an extension may know where it is
+                continue
+            faces = document.faces(primitive)
+            if len(faces) == 0:
+                continue
+            name = trimesh.util.unique_name(mesh.get("name") or f"mesh_{m}", shapes, counts)
+            shapes[name] = _shape(document, primitive, faces)
+            source.primitives[name] = (m, p)
+            of_mesh[m].append(name)
+            scene.geometry[name] = _trimesh(document, primitive, shapes[name])
+            scene.geometry[name].metadata["from_gltf_primitive"] = len(mesh["primitives"]) > 1
+    _hang(scene, document, source, of_mesh)
+    return scene, shapes, source
+
+
+def _shape(document: Document, primitive: dict[str, Any], faces: np.ndarray) -> Shape:
+    attributes = primitive["attributes"]
+    vertices = document.numbers(attributes["POSITION"])
+    for name, accessor in (x for table in (attributes, *primitive.get("targets", [])) for x in table.items()):
+        count = len(
+            document.elements(accessor)
+        )  # a result needs all of them: what is damaged is refused at once
+        if count != len(vertices):
+            raise ValueError(f"{name} is there for {count} of {len(vertices)} vertices")
+    if max(shown(primitive), default=-1) >= len(document.tree.get("materials", [])):
+        raise ValueError(f"there is no material {max(shown(primitive))}")
+    uv = document.numbers(attributes["TEXCOORD_0"]) if "TEXCOORD_0" in attributes else None
+    normals = document.numbers(attributes["NORMAL"]) if "NORMAL" in attributes else None
+    return Shape(
+        vertices=vertices,
+        faces=faces,
+        uv=None if uv is None else uv * [1, -1] + [0, 1],
+        uv_faces=None if uv is None else faces,
+        normals=normals,
+        normal_faces=None if normals is None else faces,
+    )
+
+
+def _trimesh(document: Document, primitive: dict[str, Any], shape: Shape) -> trimesh.Trimesh:
+    import trimesh
+
+    number = primitive.get("material")
+    visual = trimesh.visual.TextureVisuals(uv=shape.uv, material=_material(document, number))
+    if "COLOR_0" in primitive["attributes"]:
+        visual.vertex_attributes["color"] = document.numbers(primitive["attributes"]["COLOR_0"])
+    return trimesh.Trimesh(
+        shape.vertices, shape.faces, vertex_normals=shape.normals, visual=visual, process=False
+    )
+
+
+def _material(document: Document, number: int | None) -> Any:
+    """What trimesh can hold of a material; number None is a file's silence, a dull surface."""
+    from trimesh.visual.material import PBRMaterial
+
+    said = PLAIN if number is None else document.tree["materials"][number]
+    flat = {**said, **said.get("pbrMetallicRoughness", {})}
+    known: dict[str, Any] = {key: flat[key] for key in FACTORS if key in flat}
+    known |= {key: np.array(flat[key], np.float64) for key in COLOURS if key in flat}
+    known |= {key: _picture(document, flat[key]) for key in CHANNELS if key in flat}
+    return PBRMaterial(**known)
+
+
+def _picture(document: Document, info: dict[str, Any]) -> Any:
+    """The PIL image that a texture shows, None if it is missing or of a kind that PIL cannot read."""
+    from PIL import Image, UnidentifiedImageError
+
+    texture = document.tree["textures"][info["index"]]
+    found = [x["source"] for x in texture.get("extensions", {}).values() if "source" in x]
+    for image in [*found, *([texture["source"]] if "source" in texture else [])]:
+        picture = document.picture(image)
+        try:
+            if picture is not None:
+                return Image.open(BytesIO(picture[0]))
+        except UnidentifiedImageError:
+            continue
+    return None
+
+
+def _hang(
+    scene: trimesh.Scene, document: Document, source: GltfSource, of_mesh: dict[int, list[str]]
+) -> None:
+    """Fill the scene's graph: every node of the file's scene, in the file's order."""
+    import trimesh
+
+    world, taken = scene.graph.base_frame, {scene.graph.base_frame}
+    counts: dict[str | None, int] = {}
+    name_of: dict[int | None, str] = {None: world}
+    worlds = _worlds(document.tree)
+    for parent, number in _walk(document.tree):
+        node = document.tree["nodes"][number]
+        name = name_of[number] = trimesh.util.unique_name(node.get("name") or str(number), taken, counts)
+        taken.add(name)
+        pieces = of_mesh[node["mesh"]] if "mesh" in node else []
+        whole = len(pieces) == 1 and not scene.geometry[pieces[0]].metadata["from_gltf_primitive"]
+        scene.graph.update(
+            frame_from=name_of[parent],
+            frame_to=name,
+            matrix=_placed_by_joints(document, node, worlds, parent)
+            if "skin" in node
+            else local_matrix(node),
+            **({"geometry": pieces[0]} if whole else {}),
+            **({"metadata": deepcopy(node["extras"])} if isinstance(node.get("extras"), dict) else {}),
+        )
+        source.nodes[name] = number
+        for k, piece in enumerate([] if whole else pieces):
+            part = trimesh.util.unique_name(f"{name}_{k}", taken, counts)
+            taken.add(part)
+            scene.graph.update(frame_from=name, frame_to=part, matrix=np.eye(4), geometry=piece)
+            source.nodes[part] = number
+
+
+def _walk(tree: dict[str, Any]) -> Iterator[tuple[int | None, int]]:
+    """(parent, node) of the default scene, parents first; of all nodes in a file without scenes."""
+    nodes = tree.get("nodes", [])
+    if tree.get("scenes"):
+        roots = tree["scenes"][tree.get("scene", 0)].get("nodes", [])
+    else:
+        below = {child for node in nodes for child in node.get("children", [])}
+        roots = [i for i in range(len(nodes)) if i not in below]
+    todo: list[tuple[int | None, int]] = [(None, root) for root in reversed(roots)]
+    seen = set()
+    while todo:
+        parent, number = todo.pop()
+        if number in seen:
+            raise ValueError(f"node {number} hangs in two places")
+        seen.add(number)
+        yield parent, number
+        todo += [(number, child) for child in reversed(nodes[number].get("children", []))]
+
+
+def local_matrix(node: dict[str, Any]) -> np.ndarray:
+    """(4, 4) from a node to its parent."""
+    from trimesh.transformations import quaternion_matrix
+
+    if "matrix" in node:
+        return np.array(node["matrix"], np.float64).reshape(4, 4).T
+    x, y, z, w = node.get("rotation", (0, 0, 0, 1))
+    matrix = np.array(quaternion_matrix([w, x, y, z]))
+    matrix[:3, :3] *= node.get("scale", (1, 1, 1))
+    matrix[:3, 3] = node.get("translation", (0, 0, 0))
+    return matrix
+
+
+def _worlds(tree: dict[str, Any]) -> dict[int | None, np.ndarray]:
+    """(4, 4) from each node of the default scene to the world."""
+    worlds: dict[int | None, np.ndarray] = {None: np.eye(4)}
+    for parent, number in _walk(tree):
+        worlds[number] = worlds[parent] @ local_matrix(tree["nodes"][number])
+    return worlds
+
+
+def _placed_by_joints(
+    document: Document, node: dict[str, Any], worlds: dict[int | None, np.ndarray], parent: int | None
+) -> np.ndarray:
+    """(4, 4) from a skinned mesh to its parent: joints place it, not its own node (section 3.7.3.1).
+
+    Only while all joints agree; a bent figure is painted as it was modelled, where its node stands.
+    """
+    skin = document.tree["skins"][node["skin"]]
+    joints = [worlds.get(joint, np.full((4, 4), np.nan)) for joint in skin["joints"]]
+    bind = np.eye(4)[None]
+    if "inverseBindMatrices" in skin:
+        rows = document.numbers(skin["inverseBindMatrices"])[: len(joints)]
+        bind = rows.reshape(-1, 4, 4).transpose(0, 2, 1)  # they are stored column by column
+    placed = np.stack(joints) @ bind
+    size = np.abs(placed[0]).max()
+    if "children" in node or not np.allclose(placed, placed[0], rtol=0, atol=1e-3 * size):
+        return local_matrix(node)
+    try:
+        return np.asarray(np.linalg.solve(worlds[parent], placed[0]))
+    except np.linalg.LinAlgError:  # the parent is flat
+        return local_matrix(node)

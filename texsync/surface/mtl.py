@@ -1,0 +1,135 @@
+"""Materials of an OBJ file, line by line, and what becomes of them: colour is ours now, all other channels stay.
+
+Source of the keywords: Alias/Wavefront's MTL format and the extension for physically based rendering (Pr, Pm, norm).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+PICTURES = ("map_", "bump", "disp", "decal", "norm", "refl")
+OURS = {"newmtl", "kd", "ka", "d", "tr", "tf", "illum", "map_kd", "map_ka", "map_d", "map_tr"}
+ARGUMENTS = {"-mm": 2, "-o": 3, "-s": 3, "-t": 3}  # options of pictures; all others have one argument
+OPAQUE = 3  # the highest way to light a surface that knows no transparency
+
+
+@dataclass(frozen=True)
+class Mtl:
+    """One material.  lines: (keyword, rest) of all its lines but the first.  beside: the OBJ file it belongs to."""
+
+    lines: tuple[tuple[str, str], ...]
+    beside: Path
+
+    def numbers(self, keyword: str) -> list[float]:
+        """The numbers of the first line with a keyword; [] if there is none, or none that is numbers."""
+        for word, rest in self.lines:
+            if word.lower() == keyword.lower():
+                try:
+                    return [float(x) for x in rest.split()]
+                except ValueError:
+                    return []
+        return []
+
+    def is_opaque(self) -> bool:
+        """Whether nothing can be seen through it."""
+        solid = (self.numbers("d") or [1.0])[-1] >= 1 and (self.numbers("Tr") or [0.0])[-1] <= 0
+        return solid and not any(word.lower() == "map_d" for word, _ in self.lines)
+
+    def pictures(self) -> list[tuple[str, str, str]]:
+        """(keyword, options, file) of every channel, other than colour and transparency, that is a picture."""
+        said = [line for line in self.lines if is_picture(line[0])]
+        return [(word, *_options(rest)) for word, rest in said if word.lower() not in OURS]
+
+    def picture(self, keyword: str) -> Any:
+        """The PIL image of a channel, or None."""
+        from PIL import Image, UnidentifiedImageError
+
+        for word, _, file in self.pictures():
+            data = self.read(file) if word.lower() == keyword.lower() else None
+            if data is not None:
+                try:
+                    return Image.open(BytesIO(data))
+                except UnidentifiedImageError:
+                    return None
+        return None
+
+    def read(self, file: str) -> bytes | None:
+        """The bytes of a file that it names; None if that is missing or outside the OBJ's folder."""
+        from trimesh.resolvers import FilePathResolver
+
+        try:
+            data: bytes = FilePathResolver(str(self.beside)).get(file.replace("\\", "/"))
+        except (OSError, ValueError):
+            return None
+        return data
+
+
+def is_picture(keyword: str) -> bool:
+    return keyword.lower().startswith(PICTURES)
+
+
+def _options(rest: str) -> tuple[str, str]:
+    """'-bm 0.5 a b.png' as ('-bm 0.5', 'a b.png'); file names may have spaces."""
+    words = rest.split()
+    at = 0
+    while at < len(words) - 1 and words[at].startswith("-"):
+        most = ARGUMENTS.get(words[at].lower(), 1)
+        at += 1
+        for k in range(most):
+            if at < len(words) - 1 and (k == 0 or _is_number(words[at])):
+                at += 1
+    return " ".join(words[:at]), " ".join(words[at:])
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def read_mtl(path: Path, libraries: tuple[str, ...]) -> dict[str, Mtl]:
+    """All materials of the libraries of an OBJ file, by name; a library outside its folder or missing has none."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for library in libraries:
+        name = ""
+        whole = Mtl((), path).read(library)  # a name may have spaces, and a line several names
+        texts = [Mtl((), path).read(word) for word in library.split()] if whole is None else [whole]
+        for line in b"\n".join(text or b"" for text in texts).decode("utf-8", "replace").splitlines():
+            word, _, rest = line.strip().partition(" ")
+            if word.lower() == "newmtl":
+                name = rest.strip()
+                found[name] = []
+            elif name in found and word and not word.startswith("#"):
+                found[name].append((word, rest.strip()))
+    return {name: Mtl(tuple(lines), path) for name, lines in found.items()}
+
+
+def channels(material: Mtl) -> dict[str, Any]:
+    """What glTF can say of a material too, as keywords of trimesh's PBRMaterial."""
+    found: dict[str, Any] = {"normalTexture": material.picture("norm")}
+    found["emissiveTexture"] = material.picture("map_Ke")
+    for word, key in (("Pm", "metallicFactor"), ("Pr", "roughnessFactor")):
+        if material.numbers(word):
+            found[key] = min(max(material.numbers(word)[0], 0.0), 1.0)
+    glow = material.numbers("Ke")[:3] or [1.0, 1.0, 1.0]
+    if len(glow) == 3 and (material.numbers("Ke") or found["emissiveTexture"] is not None):
+        found["emissiveFactor"] = [min(max(x, 0.0), 1.0) for x in glow]
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def lines_of(material: Mtl, picture: str, files: dict[str, str]) -> list[str]:
+    """Its lines with the new colour.  files: new names of pictures that come along; channels with others go."""
+    way = int((material.numbers("illum") or [2])[0])
+    lines = ["Ka 1 1 1", "Kd 1 1 1"]
+    lines += [
+        f"{word} {rest}" for word, rest in material.lines if not is_picture(word) and word.lower() not in OURS
+    ]
+    for word, options, file in material.pictures():
+        if file in files:
+            lines.append(" ".join(filter(None, (word, options, files[file]))))
+    return [*lines, "d 1", f"illum {way if 0 < way <= OPAQUE else 2}", f"map_Kd {picture}"]

@@ -1,0 +1,178 @@
+"""A painted scene as Wavefront OBJ, in the words of the OBJ file that it came from, if it came from one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .corners import corner_uvs, keeps_uvs
+from .materials import mtl_lines, name_of
+from .mtl import lines_of
+from .shape import Run
+
+if TYPE_CHECKING:
+    from .load import Loaded, Part
+    from .types import Surface
+
+KEYWORDS = (("o", "object"), ("g", "group"), ("usemtl", "material"), ("s", "smooth"))
+
+
+@dataclass
+class Library:
+    """The materials of the result.
+
+    picture: name of the texture's file.  default: name of a material that has none.  files: new names of other
+    pictures, by the names in the file; those that are not there do not come along.
+    """
+
+    picture: str
+    default: str
+    files: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=dict)
+
+    def name(self, wanted: str | None, lines: list[str]) -> str:
+        """The name to use for a material of these lines: the one wanted unless another has it."""
+        wanted = "_".join((wanted or self.default).split())
+        name, k = wanted, 1
+        while self.lines.setdefault(name, lines) != lines:
+            name, k = f"{wanted}_{k}", k + 1
+        return name
+
+    def text(self) -> str:
+        return "\n".join("\n".join([f"newmtl {name}", *lines, ""]) for name, lines in self.lines.items())
+
+
+def obj_text(loaded: Loaded, surface: Surface, mtllib: str, library: Library) -> str:
+    """All parts in world coordinates; adds their materials to the library.
+
+    Vertices are in the file's order.  Faces of an OBJ file keep their order, objects, groups, smoothing and materials,
+    and its polygons stay polygons where the corners' UVs still hang together.
+    """
+    lines = ["# texsync", f"mtllib {mtllib}"]
+    lines += [f"v {row}" for part in loaded.parts for row in _numbers(_world(loaded, part))]
+    uv = loaded.uv if loaded.uv is not None and keeps_uvs(loaded, surface) else surface.uv
+    lines += [f"vt {row}" for row in _numbers(uv)]
+    normals, starts = _world_normals(loaded)
+    lines += [f"vn {row}" for row in _numbers(normals)]
+    before = Run()
+    for part, start in zip(loaded.parts, starts, strict=True):
+        runs, which = _runs(loaded, part, library)
+        for k, line in _polygons(loaded, surface, part, start):
+            if runs[which[k]] != before:
+                lines += _changes(before, runs[which[k]])
+                before = runs[which[k]]
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _changes(before: Run, now: Run) -> list[str]:
+    pairs = [(word, getattr(before, name), getattr(now, name)) for word, name in KEYWORDS]
+    return [f"{word} {value}" for word, old, value in pairs if value not in (old, None)]
+
+
+def _runs(loaded: Loaded, part: Part, library: Library) -> tuple[list[Run], list[int]]:
+    """What to say before faces, with the names that materials have now; and which of it for each face."""
+    shape = loaded.shapes[part.shape]
+    if shape.run is None or loaded.obj is None:
+        material = getattr(loaded.scene.geometry[part.shape].visual, "material", None)
+        lines = mtl_lines(material, library.picture)
+        name = library.name(name_of(material), lines)
+        return [Run(" ".join(_display_name(loaded, part).split()), material=name)], [0] * len(shape.faces)
+    named = []
+    for run in shape.runs:
+        said = loaded.obj.materials.get(run.material or "")
+        lines = (
+            mtl_lines(None, library.picture)
+            if said is None
+            else lines_of(said, library.picture, library.files)
+        )
+        named.append(run._replace(material=library.name(run.material, lines)))
+    return named, shape.run.tolist()
+
+
+def _world(loaded: Loaded, part: Part) -> np.ndarray:
+    """(n, 3) vertices of a part in the file's world; untouched, to the last bit, where nothing moves them."""
+    vertices = loaded.shapes[part.shape].vertices
+    if np.array_equal(part.transform, np.eye(4)):
+        return vertices
+    return vertices @ part.transform[:3, :3].T + part.transform[:3, 3]
+
+
+def _world_normals(loaded: Loaded) -> tuple[np.ndarray, list[int]]:
+    """All normals that files came with, turned into the world, and where each part's begin; -1 for none."""
+    tables: list[np.ndarray] = [np.zeros((0, 3))]
+    starts, total, known = [], 0, {}
+    for part in loaded.parts:
+        normals = loaded.shapes[part.shape].normals
+        if normals is None:
+            starts.append(-1)
+            continue
+        key = (id(normals), part.transform.tobytes())  # objects of one OBJ file share a table
+        if key not in known:
+            known[key] = total
+            tables.append(_turned(normals, part.transform[:3, :3]))
+            total += len(normals)
+        starts.append(known[key])
+    return np.concatenate(tables), starts
+
+
+def _turned(normals: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    if np.array_equal(matrix, np.eye(3)):
+        return normals
+    a, b, c = (
+        matrix  # the cofactor matrix is the inverse transpose up to a factor, and exists for flat parts too
+    )
+    turned = normals @ np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)]).T
+    return np.asarray(turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-300))
+
+
+def _polygons(loaded: Loaded, surface: Surface, part: Part, normal_start: int) -> list[tuple[int, str]]:
+    """(first triangle, `f` line) for every polygon of a part."""
+    shape = loaded.shapes[part.shape]
+    uv_faces = corner_uvs(loaded, surface, part)
+    columns = [shape.faces + part.vertices.start + 1, uv_faces + 1]
+    if shape.normal_faces is not None:
+        columns.append(shape.normal_faces + normal_start + 1)
+    rows = np.stack(columns, axis=-1).reshape(-1, 3 * len(columns)).tolist()
+    one = "/".join(["%d"] * len(columns))
+    triangle, last = f"f {one} {one} {one}", f" {one}"
+    lines: list[tuple[int, str]] = []
+    for k, (row, goes_on) in enumerate(zip(rows, _goes_on(shape.polygon, uv_faces), strict=True)):
+        if goes_on:
+            first, line = lines[-1]
+            lines[-1] = first, line + last % tuple(row[-len(columns) :])
+        else:
+            lines.append((k, triangle % tuple(row)))
+    return lines
+
+
+def _goes_on(polygon: np.ndarray | None, uv_faces: np.ndarray) -> list[bool]:
+    """For each triangle of a fan whether it is one more corner of a polygon.
+
+    polygon: (F,) which polygon of the file each triangle is from.  One whose corners have several UVs now is none.
+    """
+    if polygon is None or len(polygon) == 0:
+        return [False] * len(uv_faces)
+    same = np.append(False, polygon[1:] == polygon[:-1])
+    first = np.maximum.accumulate(np.where(same, 0, np.arange(len(polygon))))
+    before = np.roll(uv_faces, 1, axis=0)
+    torn = same & ((uv_faces[:, 0] != uv_faces[first, 0]) | (uv_faces[:, 1] != before[:, 2]))
+    broken = np.unique(polygon[torn])
+    return (same & ~np.isin(polygon, broken)).tolist()
+
+
+def _display_name(loaded: Loaded, part: Part) -> str:
+    """The node's name, but for primitives of one glTF mesh, whose nodes the file does not know."""
+    primitive = loaded.scene.geometry[part.shape].metadata.get("from_gltf_primitive")
+    return part.shape if primitive else part.node
+
+
+def _numbers(table: Any) -> list[str]:
+    """Rows as text that reads back to the same numbers; as few digits as the file's own precision needs."""
+    single = table.astype(np.float32)
+    if np.array_equal(single, table):
+        row = " ".join(["%.9g"] * table.shape[1])
+        return [row % tuple(values) for values in table.tolist()]
+    return [" ".join(repr(value).removesuffix(".0") for value in values) for values in table.tolist()]
