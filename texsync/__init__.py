@@ -11,23 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import Cancelled, InputError, TexsyncError, TexsyncWarning
+    from .tasks.images import Pictures
     from .tasks.mesh import TexturedMesh, texture_mesh
+    from .tasks.wide import wide_image
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Cancelled",
     "InputError",
+    "Pictures",
     "TexsyncError",
     "TexsyncWarning",
     "TexturedMesh",
     "__version__",
     "texture_mesh",
+    "wide_image",
 ]
 
 _HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
     name: ".errors" for name in ("Cancelled", "InputError", "TexsyncError", "TexsyncWarning")
 }
+_HOME |= {"Pictures": ".tasks.images", "wide_image": ".tasks.wide"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,112 @@
+"""The shell doors of the 2D tasks: `texsync wide | ambiguous | mask | edit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .image_options import ASSEMBLIES, ImageOptions, WideOptions, slug
+from .options import COUPLINGS, DTYPES, INTEGRATORS, NOISES, check_output
+from .progress import Display
+
+Option = Callable[[Callable], Callable]
+
+
+def flag(options: type[ImageOptions], name: str, text: str, **details: Any) -> Option:
+    """A flag for a field of `options`, with that field's default."""
+    default = options.defaults()[name]
+    if isinstance(default, bool):
+        return click.option("--" + name.replace("_", "-"), name, is_flag=True, help=text)
+    shown = default is not None
+    return click.option(
+        "--" + name.replace("_", "-"), name, default=default, show_default=shown, help=text, **details
+    )
+
+
+def common(name: str, text: str, **details: Any) -> Option:
+    return flag(ImageOptions, name, text, **details)
+
+
+COMMON: tuple[Option, ...] = (
+    click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: <task>_<prompt>]"),
+    click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists."),
+    common("seed", "Same seed, same picture.", type=int),
+    common("count", "Pictures to make, of as many seeds from --seed on.", type=int),
+    common("steps", "Denoising steps.  [default: the model's, else 50]", type=int),
+    common("strength", "How hard later views are drawn to earlier ones (SyncSDE).", type=float),
+    common("coupling", "How views listen to each other.", type=click.Choice(COUPLINGS)),
+    common("integrator", "SyncSDE's update; exact is stable with few steps.", type=click.Choice(INTEGRATORS)),
+    common("noise", "Views start from the same noise, or each its own.", type=click.Choice(NOISES)),
+    common("model", "mini, the path of a diffusers folder, or a hub id.", metavar="NAME|PATH|HUB_ID"),
+    common("negative", "What the picture should not show.  [default: the model's]"),
+    common("guidance", "How closely prompts are followed, 1 = off.  [default: the model's]", type=float),
+    common("view_size", "Pixels a side that the model sees at once.  [default: the model's]", type=int),
+    common("device", "auto, cpu, cuda, cuda:N or mps."),
+    common("dtype", "Number format; auto is fp32 on a CPU, fp16 on a GPU.", type=click.Choice(DTYPES)),
+    common("chunk", "Views per model call; changes memory, not the result.  [default: what fits]", type=int),
+    click.option("--quiet", is_flag=True, help="Print errors only."),
+    click.option("--verbose", is_flag=True, help="Print times and other libraries' warnings."),
+)
+
+
+def with_options(*own: Option) -> Option:
+    """The task's own options, then what every task takes, in the order of --help."""
+
+    def decorate(command: Callable) -> Callable:
+        for option in reversed((*own, *COMMON)):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+FUNCTIONS = {"wide": "wide_image"}
+SHELL = ("out", "overwrite", "quiet", "verbose")  # what only the shell asks
+
+
+def split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the task's options, the shell's own)."""
+    return (
+        {name: value for name, value in values.items() if name not in SHELL},
+        {name: values[name] for name in SHELL},
+    )
+
+
+def paint(task: str, options: ImageOptions, words: str, shell: dict[str, Any]) -> None:
+    """Run a task and write its folder; words: what the default folder is named after."""
+    folder = check_output(shell["out"] or Path(f"{task}_{slug(words)}"), shell["overwrite"])
+    with Display(quiet=shell["quiet"], verbose=shell["verbose"]) as display:
+        function = getattr(import_module(f".tasks.{task}", __package__), FUNCTIONS[task])
+        result = function(on_progress=display, **options.arguments())
+        display("save", 0, 1)
+        written = result.save(folder, overwrite=shell["overwrite"])
+        display("save", 1, 1)
+    if not shell["quiet"]:
+        click.echo(f"{written}: {', '.join(sorted(file.name for file in written.iterdir()))}")
+
+
+@click.command()
+@click.argument("prompt")
+@with_options(
+    flag(WideOptions, "width", "Pixels; any from one view up.  [default: four views]", type=int),
+    flag(WideOptions, "height", "Pixels; higher than one view works too.  [default: one view]", type=int),
+    flag(WideOptions, "overlap", "Pixels that windows share.  [default: 3/4 of a view]", type=int),
+    flag(WideOptions, "loop", "Close the picture on itself along its longer side, without a seam."),
+    flag(
+        WideOptions,
+        "assemble",
+        "Later windows on top, as in the paper, or faded.",
+        type=click.Choice(ASSEMBLIES),
+    ),
+)
+def wide(prompt: str, **values: Any) -> None:
+    """Paint a picture that is wider or higher than the model sees at once."""
+    asked, shell = split(values)
+    paint("wide", WideOptions(prompt, **asked), prompt, shell)
+
+
+COMMANDS = (wide,)

@@ -1,0 +1,145 @@
+"""What a user may ask of the 2D tasks: names, defaults and ranges for shell and Python.
+
+Nothing heavy is imported here, so wrong input is refused before a picture is read or a model loads.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+from .options import (
+    COUPLINGS,
+    DTYPES,
+    INTEGRATORS,
+    NOISES,
+    check_control_scale,
+    check_device_name,
+    check_prompt,
+    choice,
+    real,
+    whole,
+)
+
+ASSEMBLIES = ("paste", "blend")
+PICTURE_REMEDY = 'describe the picture, e.g. "mossy stone"'
+MOST_PICTURES = 1000  # of one run
+LONGEST_SIDE = 65536  # pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """What every 2D task takes; raises InputError for any value out of range.
+
+    None means: what the model's folder recommends, else the paper's value; for `chunk`, what fits.
+    seed, count: pictures of `count` seeds, `seed` the first.  steps: denoising steps, 1..1000.
+    strength: SyncSDE's 1/lambda at the noisiest step, >= 0, unitless.  view_size: pixels a side of what the model
+    sees at once, 64..4096.  guidance: classifier-free, 1 = off.  chunk: views per model call; the picture does not
+    depend on it.  control: what is taken from `control_image`, a file, for the ControlNet to follow: see
+    `tasks.control`; control_scale: how firmly, (at the noisiest level, at the cleanest).
+    """
+
+    seed: int = 0
+    count: int = 1
+    steps: int | None = None
+    strength: float = 5.0
+    coupling: str = "syncsde"
+    integrator: str = "paper"
+    noise: str = "shared"
+    model: str = "mini"
+    negative: str | None = None
+    guidance: float | None = None
+    view_size: int | None = None
+    control: str | None = None
+    control_image: str | Path | None = None
+    controlnet: str | None = None
+    control_scale: tuple[float, float] | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        whole("seed", self.seed, 0, 2**63 - 1)
+        whole("count", self.count, 1, MOST_PICTURES)
+        real("strength", self.strength, 0.0, math.inf)
+        self._check_optional()
+        choice("coupling", self.coupling, COUPLINGS)
+        choice("integrator", self.integrator, INTEGRATORS)
+        choice("noise", self.noise, NOISES)
+        choice("dtype", self.dtype, DTYPES)
+        check_device_name(self.device)
+        self._check_control()
+        self.check()
+
+    def check(self) -> None:
+        """What a task asks of its own options; raises InputError."""
+
+    def _check_optional(self) -> None:
+        for name, high in (("steps", 1000), ("chunk", 1000)):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), 1, high)
+        if self.view_size is not None:
+            whole("view size", self.view_size, 16, 4096)
+        if self.guidance is not None:
+            real("guidance", self.guidance, 0.0, 100.0)
+        if self.control_scale is not None:
+            check_control_scale(self.control_scale)
+
+    def _check_control(self) -> None:
+        if (self.control is None) != (self.control_image is None):
+            raise InputError(
+                "--control and --control-image belong together",
+                'give both, e.g. --control canny --control-image "house.jpg"',
+            )
+        if self.control is None and self.controlnet is not None:
+            raise InputError("--controlnet without --control", "say what it follows, e.g. --control canny")
+
+    @property
+    def seeds(self) -> range:
+        """One per picture."""
+        return range(int(self.seed), int(self.seed) + int(self.count))
+
+    def arguments(self) -> dict[str, Any]:
+        """Every option by name, values untouched: what `run.json` keeps and the task takes."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Name to default, for every option that has one."""
+        return {field.name: field.default for field in fields(cls) if field.default is not MISSING}
+
+
+@dataclass(frozen=True)
+class WideOptions(ImageOptions):
+    """A picture larger than the model sees at once.
+
+    width, height: pixels, each at least `view_size`; None is 4 views wide and 1 high.
+    overlap: pixels that neighbouring windows share, 1..view_size - 1; None is three quarters of a window.
+    loop: the picture closes on itself along its longer side.  assemble: "paste" lays later windows on top as the
+    paper does, "blend" fades between them.
+    """
+
+    prompt: str
+    width: int | None = None
+    height: int | None = None
+    overlap: int | None = None
+    loop: bool = False
+    assemble: str = "paste"
+
+    def check(self) -> None:
+        check_prompt(self.prompt, PICTURE_REMEDY)
+        choice("assembly", self.assemble, ASSEMBLIES)
+        for name in ("width", "height"):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), 16, LONGEST_SIDE)
+        if self.overlap is not None:
+            whole("overlap", self.overlap, 1, LONGEST_SIDE)
+
+
+def slug(text: str, most: int = 40) -> str:
+    """A prompt as part of a folder's name: small letters, digits and underscores."""
+    return re.sub(r"[^\w]+|_+", "_", text.lower()).strip("_")[:most].rstrip("_") or "picture"
