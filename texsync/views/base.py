@@ -55,7 +55,8 @@ class Prefix:
     """What earlier views already show to each pixel.
 
     matrix: (P, P), one row per pixel, weights that add up to 1 in size, or nothing.
-    known: (N, 1, h, w), 1.0 where an earlier view has said something, else 0.0.
+    known: (N, 1, h, w), 1.0 where an earlier view has said something, else 0.0; of `shares`, the share in [0, 1]
+    that the earlier views hold together.
     """
 
     matrix: sparse.csr_array
@@ -79,6 +80,7 @@ class Views:
     merge: (K, P) sparse, how much each cell believes each pixel, >= 0 up to the sign of a negating view;
     rows need not add up to anything.
     shape: (N, h, w).  canvas: a tuple of ints with product K.
+    shares: beliefs are shares of a cell, in [0, 1], as masks are: views that hold half of it pull with half the force.
     Families of views are functions that return one of these: see `lookup`.
     """
 
@@ -86,6 +88,7 @@ class Views:
     merge: sparse.csr_array
     shape: tuple[int, int, int]
     canvas: tuple[int, ...]
+    shares: bool = False
     _prefixes: dict[tuple[int | None, str], Prefix] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -115,14 +118,22 @@ class Views:
         return torch.as_tensor(_row_sizes(self.merge) > 0).view(self.canvas)
 
     @cached_property
+    def belief(self) -> Tensor:
+        """How much each pixel is believed, added up over the cells it speaks about, float32 (N, 1, h, w)."""
+        sizes = np.asarray(abs(self.merge).sum(axis=0)).ravel()
+        return torch.as_tensor(sizes, dtype=torch.float32).view(self.shape)[:, None]
+
+    @cached_property
     def seen(self) -> Tensor:
         """Which pixels look at a covered cell, bool (N, 1, h, w)."""
         cells = self.covered.flatten()[torch.as_tensor(self.look.indices.astype(np.int64))]
         return cells.view(self.shape)[:, None]
 
     def prefix(self, memory: int | None = None, pick: str = "mean") -> Prefix:
-        """What pixels of view i are told by views i - memory ... i - 1 (all earlier ones if None), one matrix.
+        """What pixels of view i are told by views 0 ... i - 1, one matrix.
 
+        memory: of the earlier views that know something about a pixel, the latest this many are heard; None: all.
+        Counted pixel by pixel, so that a window hears the one above it too, and the last of a loop the first.
         pick: "mean" weighs the earlier views by belief; "best" takes one pixel of the view with most belief (the
         earliest of equals), so that noise keeps its variance.  Made once, then kept: geometry does not move.
         """
@@ -137,15 +148,18 @@ class Views:
             )
         pixels = math.prod(self.shape[1:])
         heard = (self.look @ self.merge).tocoo()
-        back = heard.row // pixels - heard.col // pixels  # how many views ago
-        keep = (back > 0) & (back <= (memory or len(self.look.indices))) & (heard.data != 0)
-        row, col, data = heard.row[keep], heard.col[keep], heard.data[keep]
+        keep = (heard.row // pixels > heard.col // pixels) & (heard.data != 0)
+        row, col, data = (part[keep] for part in (heard.row.astype(np.int64), heard.col, heard.data))
+        if memory is not None:
+            late = _latest(row, col // pixels, memory)
+            row, col, data = row[late], col[late], data[late]
+        said = np.bincount(row, np.abs(data), len(self.look.indices))
+        known = np.minimum(said, 1.0) if self.shares else 1.0 * (said > 0)
         if pick == "best":
             best = _best(row, col, np.abs(data), pixels)
             row, col, data = row[best], col[best], data[best]
         matrix = _normalised(sparse.csr_array((data, (row, col)), shape=heard.shape))
-        known = torch.as_tensor(np.diff(matrix.indptr) > 0, dtype=torch.float32)
-        return Prefix(matrix, known.view(self.shape)[:, None])
+        return Prefix(matrix, torch.as_tensor(known).view(self.shape)[:, None])
 
     def _canvas(self, columns: Tensor) -> Tensor:
         return columns.T.reshape(-1, *self.canvas)
@@ -193,6 +207,14 @@ def _normalised(matrix: sparse.csr_array) -> sparse.csr_array:
     sizes = _row_sizes(matrix)
     scale = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
     return sparse.csr_array(sparse.diags_array(scale) @ matrix)
+
+
+def _latest(row: np.ndarray, view: np.ndarray, memory: int) -> np.ndarray:
+    """Which entries come from the `memory` latest views that speak to their row, bool."""
+    views = view.max(initial=0) + 1
+    speaker, group = np.unique(row * views + (views - 1 - view), return_inverse=True)
+    to = speaker // views
+    return (np.arange(len(speaker)) - np.searchsorted(to, to))[group] < memory
 
 
 def _best(row: np.ndarray, col: np.ndarray, belief: np.ndarray, pixels: int) -> np.ndarray:

@@ -1,10 +1,11 @@
-"""Views of a flat canvas: crops, flips, turns and any other shuffle of its pixels."""
+"""Views of a flat canvas: windows that slide over it, whole pictures of it, and how windows become one picture."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import sparse
 
 from ..errors import InputError
 from .base import Views, lookup
@@ -12,28 +13,70 @@ from .base import Views, lookup
 
 def identity(height: int, width: int, count: int = 1) -> Views:
     """`count` views of the same whole canvas; sizes in latent cells."""
-    return stack([_cells(height, width)] * count, (height, width))
+    return stack([grid(height, width)] * count, (height, width))
 
 
-def windows(width: int, height: int, window: int, step: int) -> Views:
+def windows(width: int, height: int, window: int, step: int, *, loop: bool = False) -> Views:
     """Square windows that slide over a canvas larger than the model can see, left to right, then down.
 
-    All in latent cells.  Raises InputError unless the windows end flush with the canvas.
+    All in latent cells.  The last window ends flush with the canvas, so it may overlap more than the others.
+    loop: the ends of the longer side (the width of a square) are one seam less: windows there wrap round to the
+    first ones, all `step` apart, which makes a view of 360 degrees.
+    Neighbours overlap by window - step.  Raises InputError unless that is at least one cell and less than a
+    window, or if the canvas is smaller than a window.
     """
-    across, down = (_starts(side, window, step) for side in (width, height))
-    cells = _cells(height, width)
-    return stack([cells[y : y + window, x : x + window] for y in down for x in across], (height, width))
+    if min(width, height) < window:
+        raise InputError(
+            f"a canvas of {width} x {height} cells is smaller than a window of {window}",
+            f"make both sides at least {window}",
+        )
+    if not 0 < step < window:
+        raise InputError(
+            f"windows of {window} cells overlap by {window - step}",
+            f"use an overlap of 1 to {window - 1} cells",
+        )
+    round_x, round_y = loop and width >= height, loop and width < height
+    across, down = _starts(width, window, step, round_x), _starts(height, window, step, round_y)
+    rows, columns = (_runs(starts, window, side) for starts, side in ((down, height), (across, width)))
+    cells = grid(height, width)
+    return stack([cells[np.ix_(y, x)] for y in rows for x in columns], (height, width))
+
+
+def latest(views: Views) -> Views:
+    """The same views, each cell believing only the last one that speaks about it: later pictures lie on top.
+
+    `latest(views).f_inv(x)` is how the paper joins a wide image's windows (SyncSDE, section 3.3.3).
+    """
+    spoken = views.merge.tocoo()
+    view = spoken.col // (views.shape[1] * views.shape[2])
+    last = np.full(spoken.shape[0], -1)
+    np.maximum.at(last, spoken.row, view)
+    keep = (view == last[spoken.row]) & (spoken.data != 0)
+    merge = sparse.csr_array((spoken.data[keep], (spoken.row[keep], spoken.col[keep])), shape=spoken.shape)
+    return Views(views.look, merge, views.shape, views.canvas, views.shares)
+
+
+def feathered(views: Views) -> Views:
+    """The same views, believed less towards their borders: joining them leaves no edge where one of them ends.
+
+    The weight is the distance in pixels to the nearest border.  `feathered(views).f_inv(x)` blends.
+    """
+    count, height, width = views.shape
+    down, across = (np.minimum(np.arange(side), np.arange(side)[::-1]) + 1.0 for side in (height, width))
+    tent = np.minimum(down[:, None], across)
+    weight = sparse.diags_array(np.tile(tent.ravel(), count))
+    return Views(views.look, sparse.csr_array(views.merge @ weight), views.shape, views.canvas, views.shares)
 
 
 def flip(size: int) -> Views:
     """A square picture and the same picture upside down (Geng et al. 2023, arXiv:2311.17919)."""
-    cells = _cells(size, size)
+    cells = grid(size, size)
     return stack([cells, cells[::-1]], (size, size))
 
 
 def rotations(size: int) -> Views:
     """A square picture turned by 0, 90, 180 and 270 degrees, counterclockwise."""
-    cells = _cells(size, size)
+    cells = grid(size, size)
     return stack([np.rot90(cells, turn) for turn in range(4)], (size, size))
 
 
@@ -42,14 +85,17 @@ def stack(pictures: Sequence[np.ndarray], canvas: tuple[int, int]) -> Views:
     return lookup(np.stack(pictures), canvas)
 
 
-def _cells(height: int, width: int) -> np.ndarray:
+def grid(height: int, width: int) -> np.ndarray:
+    """Every cell's own number, (height, width)."""
     return np.arange(height * width).reshape(height, width)
 
 
-def _starts(side: int, window: int, step: int) -> range:
-    if not (0 < step <= window <= side) or (side - window) % step:
-        raise InputError(
-            f"windows of {window} cells every {step} do not fill {side}",
-            "make the side one window plus a whole number of steps, and the step no longer than a window",
-        )
-    return range(0, side - window + 1, step)
+def _starts(side: int, window: int, step: int, loop: bool) -> list[int]:
+    if loop:
+        return list(range(0, side, step))
+    return [*range(0, side - window, step), side - window]
+
+
+def _runs(starts: list[int], window: int, side: int) -> np.ndarray:
+    """The cells along one side that each window shows, (windows, window)."""
+    return (np.array(starts)[:, None] + np.arange(window)) % side
