@@ -34,8 +34,7 @@ def wide_image(prompt: str, *, on_progress: Progress | None = None, **options: A
     views = frame.views()
     count, shown = views.shape[0], frame.shown(views)
     predict = run.predictor(backbone, [prompt] * count)
-    # at the end of a loop a window meets the first ones too, not only its neighbour
-    coupling = run.coupling(views, memory=None if asked.loop else 1)
+    coupling = run.coupling(views, memory=1)
     finals = run.denoise_all(backbone, predict, views, coupling)
     made = []
     with run.stage("decode", asked.count):
@@ -77,20 +76,9 @@ class Frame:
         return cls(width // scale, height // scale, view_size // scale, step, scale, loops)
 
     def views(self) -> Views:
-        """One picture per window, left to right, then down."""
-        import numpy as np
+        from ..views import windows
 
-        from ..views import stack
-
-        tops = starts(self.height, self.window, self.step, self.loops[0])
-        lefts = starts(self.width, self.window, self.step, self.loops[1])
-        near = np.arange(self.window)
-        tables = [
-            ((top + near) % self.height)[:, None] * self.width + (left + near) % self.width
-            for top in tops
-            for left in lefts
-        ]
-        return stack(tables, (self.height, self.width))
+        return windows(self.width, self.height, self.window, self.step, loop=any(self.loops))
 
     def corner(self, views: Views, i: int) -> tuple[int, int]:
         """(top, left) cell of window i."""
@@ -115,13 +103,6 @@ class Frame:
         }
 
 
-def starts(length: int, window: int, step: int, loop: bool) -> list[int]:
-    """First cells of the windows along one side; the last one ends flush, or runs on over the edge of a loop."""
-    if loop:
-        return list(range(0, length, step))
-    return [*range(0, length - window, step), length - window]
-
-
 def side(name: str, pixels: int, view_size: int, scale: int) -> int:
     """`pixels` if a canvas may be that wide or high; raises InputError with the nearest size otherwise."""
     if pixels < view_size:
@@ -142,15 +123,6 @@ def assembled(views: Views, x: Tensor, how: str) -> Tensor:
 
     how: "paste" lays later windows on top (SyncSDE's phi), "blend" fades between those that overlap.
     """
-    import torch
+    from ..views.plane import feathered, latest
 
-    if how == "paste":
-        owner = torch.zeros(views.look.shape[1], dtype=torch.long)
-        for i, cells in enumerate(torch.as_tensor(views.look.indices).long().view(x.shape[0], -1)):
-            owner[cells] = torch.arange(len(cells)) + i * len(cells)
-        columns = x.cpu().transpose(0, 1).flatten(1)[:, owner]
-        return columns.view(-1, *views.canvas).to(x.device)
-    near = torch.arange(x.shape[-1], device=x.device) + 0.5
-    hat = torch.minimum(near, x.shape[-1] - near)
-    weight = (hat[:, None] * hat).expand(x.shape[0], 1, -1, -1)
-    return views.spread(x * weight) / views.spread(weight)
+    return (latest if how == "paste" else feathered)(views).f_inv(x)
