@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import Cancelled, InputError, TexsyncError, TexsyncWarning
+    from .tasks.ambiguous import ambiguous_image
     from .tasks.images import Pictures
     from .tasks.mesh import TexturedMesh, texture_mesh
     from .tasks.wide import wide_image
@@ -25,6 +26,7 @@ __all__ = [
     "TexsyncWarning",
     "TexturedMesh",
     "__version__",
+    "ambiguous_image",
     "texture_mesh",
     "wide_image",
 ]
@@ -32,7 +34,8 @@ __all__ = [
 _HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
     name: ".errors" for name in ("Cancelled", "InputError", "TexsyncError", "TexsyncWarning")
 }
-_HOME |= {"Pictures": ".tasks.images", "wide_image": ".tasks.wide"}
+_HOME |= {f"{task}_image": f".tasks.{task}" for task in ("wide", "ambiguous")}
+_HOME["Pictures"] = ".tasks.images"
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .image_options import ASSEMBLIES, ImageOptions, WideOptions, slug
+from .image_options import ASSEMBLIES, AmbiguousOptions, ImageOptions, WideOptions, slug
 from .options import COUPLINGS, DTYPES, INTEGRATORS, NOISES, check_output
 from .progress import Display
 
@@ -64,7 +64,7 @@ def with_options(*own: Option) -> Option:
     return decorate
 
 
-FUNCTIONS = {"wide": "wide_image"}
+FUNCTIONS = {"wide": "wide_image", "ambiguous": "ambiguous_image"}
 SHELL = ("out", "overwrite", "quiet", "verbose")  # what only the shell asks
 
 
@@ -109,4 +109,31 @@ def wide(prompt: str, **values: Any) -> None:
     paint("wide", WideOptions(prompt, **asked), prompt, shell)
 
 
-COMMANDS = (wide,)
+@click.command()
+@click.argument("prompts", nargs=-1, required=True)
+@with_options(
+    click.option(
+        "--view",
+        "views",
+        multiple=True,
+        default=AmbiguousOptions.defaults()["views"],
+        show_default=True,
+        metavar="NAME",
+        help="How the picture is seen for the next prompt: identity, rotate90, rotate180, rotate270, flip, mirror "
+        "and, for models that work on pixels, negate, skew, inner_circle, patches, pixels, jigsaw; or several "
+        "joined by +.  Repeat it for more prompts.",
+    ),
+    flag(
+        AmbiguousOptions,
+        "assemble",
+        "Keep the last view's picture, as in the paper, or the mean of all.",
+        type=click.Choice(ASSEMBLIES),
+    ),
+)
+def ambiguous(prompts: tuple[str, ...], **values: Any) -> None:
+    """Paint one picture that is the first PROMPT as it is and the second when seen another way."""
+    asked, shell = split(values)
+    paint("ambiguous", AmbiguousOptions(prompts, **asked), " ".join(prompts), shell)
+
+
+COMMANDS = (wide, ambiguous)

@@ -140,6 +140,45 @@ class WideOptions(ImageOptions):
             whole("overlap", self.overlap, 1, LONGEST_SIDE)
 
 
+@dataclass(frozen=True)
+class AmbiguousOptions(ImageOptions):
+    """One picture that is something else seen another way.
+
+    prompts: two or more.  views: how the picture is turned or mirrored for each of them, see `views.shuffle.NAMES`,
+    several joined by "+"; one fewer than prompts means that the first prompt is told of the picture as it is.
+    assemble: "paste" keeps the last view's picture as the paper does, "blend" the mean of all.
+    """
+
+    prompts: tuple[str, ...]
+    views: tuple[str, ...] = ("flip",)
+    assemble: str = "paste"
+
+    def check(self) -> None:
+        check_list("prompts", self.prompts, 2, "give two or more, one per view")
+        for prompt in self.prompts:
+            check_prompt(prompt, PICTURE_REMEDY)
+        check_list("views", self.views, 1, "name one or more, e.g. flip or rotate90")
+        if not 0 <= len(self.prompts) - len(self.views) <= 1:
+            raise InputError(
+                f"{len(self.prompts)} prompts for {len(self.views)} views ({', '.join(self.views)})",
+                "give each view one prompt, or one prompt more for the picture as it is",
+            )
+        choice("assembly", self.assemble, ASSEMBLIES)
+
+    @property
+    def all_views(self) -> tuple[str, ...]:
+        """One per prompt."""
+        return self.views if len(self.views) == len(self.prompts) else ("identity", *self.views)
+
+
+def check_list(name: str, values: Any, least: int, remedy: str) -> None:
+    """Raises InputError unless `values` is a list or tuple of at least `least` texts."""
+    if not isinstance(values, (tuple, list)) or not all(isinstance(value, str) for value in values):
+        raise InputError(f"{name} must be a list of texts, got {values!r}", remedy)
+    if len(values) < least:
+        raise InputError(f"{len(values)} {name}", remedy)
+
+
 def slug(text: str, most: int = 40) -> str:
     """A prompt as part of a folder's name: small letters, digits and underscores."""
     return re.sub(r"[^\w]+|_+", "_", text.lower()).strip("_")[:most].rstrip("_") or "picture"
