@@ -12,15 +12,17 @@ from PIL import Image
 
 import texsync
 from texsync import Cancelled, InputError, cli, image_cli, wide_image
-from texsync.image_options import AmbiguousOptions, ImageOptions, WideOptions, slug
+from texsync.image_options import AmbiguousOptions, ImageOptions, MaskOptions, WideOptions, slug
 from texsync.tasks.images import read_parameters
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:words the model does not know:texsync.errors.TexsyncWarning"),
     pytest.mark.filterwarnings("ignore:the prompt is longer:texsync.errors.TexsyncWarning"),
 ]
-OPTIONS = {"wide": WideOptions, "ambiguous": AmbiguousOptions}
-WORDS = {"wide": ["red copper"], "ambiguous": ["red copper", "a view"]}
+OPTIONS = {"wide": WideOptions, "ambiguous": AmbiguousOptions, "mask": MaskOptions}
+WORDS = {"wide": ["red copper"], "ambiguous": ["red copper", "a view"], "mask": ["red copper"]}
+PICTURE = np.full((32, 32), 255, np.uint8)
+PICTURE[:, :16] = 0
 
 
 @pytest.fixture
@@ -31,12 +33,14 @@ def few(tiny_model):
 @pytest.fixture
 def shell(tiny_model, tmp_path, monkeypatch):
     """Runs a command in an empty folder with the random model."""
-    monkeypatch.chdir(tmp_path)
+    Image.fromarray(PICTURE).save(tmp_path / "mask.png")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    more = {"mask": ["--foreground", "a view", "--mask", str(tmp_path / "mask.png")]}
+    few = ["--model", str(tiny_model), "--steps", "2", "--device", "cpu"]
 
     def run(task, *arguments) -> int:
-        return cli.main(
-            [task, *WORDS[task], "--model", str(tiny_model), "--steps", "2", "--device", "cpu", *arguments]
-        )
+        return cli.main([task, *WORDS[task], *more.get(task, []), *few, *arguments])
 
     return run
 
@@ -76,7 +80,7 @@ def test_shell_and_python_share_names_and_defaults(task):
     for name, default in OPTIONS[task].defaults().items():
         assert parameters[name].get_default(click.Context(cli.texsync)) == default, name
     own = set(parameters) - set(OPTIONS[task].defaults()) - set(image_cli.SHELL)
-    assert own <= {"prompt", "prompts"}
+    assert own <= {"prompt", "prompts", "background", "foregrounds", "masks"}
 
 
 def test_slugs():
@@ -84,7 +88,7 @@ def test_slugs():
     assert slug("../..") == "picture" and len(slug("word " * 50)) <= 40
 
 
-@pytest.mark.parametrize("name", ["wide_image", "ambiguous_image", "Pictures"])
+@pytest.mark.parametrize("name", ["wide_image", "ambiguous_image", "masked_image", "Pictures"])
 def test_public_names(name):
     assert name in dir(texsync) and getattr(texsync, name).__name__ == name
 
@@ -125,7 +129,9 @@ def test_shared_noise_is_one_canvas_and_independent_noise_is_not(few):
     from texsync.views import windows
 
     views = windows(10, 8, 8, 2)
-    shared, own = (Run("x", ImageOptions(noise=kind)).noise(views, 4, 0) for kind in ("shared", "independent"))
+    shared, own = (
+        Run("x", ImageOptions(noise=kind)).noise(views, 4, 0) for kind in ("shared", "independent")
+    )
     assert torch.equal(shared[0][..., 2:], shared[1][..., :6])
     assert own.shape == shared.shape and not torch.isclose(own[0][..., 2:], own[1][..., :6]).any()
 
@@ -187,7 +193,7 @@ def test_nothing_is_overwritten_unasked(few, tmp_path):
 @pytest.mark.parametrize("task", OPTIONS)
 def test_a_command_writes_its_folder(task, shell, tmp_path, capsys):
     assert shell(task, "--quiet") == 0
-    folder = tmp_path / f"{task}_{slug(' '.join(WORDS[task]))}"
+    folder = tmp_path / "here" / f"{task}_{slug(' '.join(WORDS[task]))}"
     assert {"picture.png", "views.png", "run.json"} <= {file.name for file in folder.iterdir()}
     assert capsys.readouterr() == ("", "")
 
@@ -213,10 +219,10 @@ WRONG = {
 def test_wrong_input_is_one_line_and_code_2(case, shell, capsys, tmp_path):
     import re
 
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "run.json").write_text("{}")
+    (tmp_path / "here" / "old").mkdir()
+    (tmp_path / "here" / "old" / "run.json").write_text("{}")
     task, arguments, message = WRONG[case]
     assert shell(task, *arguments) == 2
     told = capsys.readouterr()
     assert told.out == "" and re.search(message, told.err) and told.err.count("\n") == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["old"]
+    assert [file.name for file in (tmp_path / "here").iterdir()] == ["old"]

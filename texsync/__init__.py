@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .errors import Cancelled, InputError, TexsyncError, TexsyncWarning
     from .tasks.ambiguous import ambiguous_image
     from .tasks.images import Pictures
+    from .tasks.mask import masked_image
     from .tasks.mesh import TexturedMesh, texture_mesh
     from .tasks.wide import wide_image
 
@@ -27,6 +28,7 @@ __all__ = [
     "TexturedMesh",
     "__version__",
     "ambiguous_image",
+    "masked_image",
     "texture_mesh",
     "wide_image",
 ]
@@ -35,6 +37,7 @@ _HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
     name: ".errors" for name in ("Cancelled", "InputError", "TexsyncError", "TexsyncWarning")
 }
 _HOME |= {f"{task}_image": f".tasks.{task}" for task in ("wide", "ambiguous")}
+_HOME["masked_image"] = ".tasks.mask"
 _HOME["Pictures"] = ".tasks.images"
 
 

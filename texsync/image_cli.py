@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .image_options import ASSEMBLIES, AmbiguousOptions, ImageOptions, WideOptions, slug
+from .image_options import ASSEMBLIES, AmbiguousOptions, ImageOptions, MaskOptions, WideOptions, slug
 from .options import COUPLINGS, DTYPES, INTEGRATORS, NOISES, check_output
 from .progress import Display
 
@@ -45,6 +45,18 @@ COMMON: tuple[Option, ...] = (
     common("negative", "What the picture should not show.  [default: the model's]"),
     common("guidance", "How closely prompts are followed, 1 = off.  [default: the model's]", type=float),
     common("view_size", "Pixels a side that the model sees at once.  [default: the model's]", type=int),
+    common(
+        "control", "What the ControlNet follows in --control-image, e.g. canny, depth, plain.", metavar="NAME"
+    ),
+    common("control_image", "A picture of yours that the result is laid out like.", metavar="FILE"),
+    common("controlnet", "A ControlNet for --control.  [default: the model's own]", metavar="PATH|HUB_ID"),
+    common(
+        "control_scale",
+        "How firmly it is followed at the noisiest level and at the cleanest.  [default: the model's]",
+        type=float,
+        nargs=2,
+        metavar="START END",
+    ),
     common("device", "auto, cpu, cuda, cuda:N or mps."),
     common("dtype", "Number format; auto is fp32 on a CPU, fp16 on a GPU.", type=click.Choice(DTYPES)),
     common("chunk", "Views per model call; changes memory, not the result.  [default: what fits]", type=int),
@@ -64,7 +76,7 @@ def with_options(*own: Option) -> Option:
     return decorate
 
 
-FUNCTIONS = {"wide": "wide_image", "ambiguous": "ambiguous_image"}
+FUNCTIONS = {"wide": "wide_image", "ambiguous": "ambiguous_image", "mask": "masked_image"}
 SHELL = ("out", "overwrite", "quiet", "verbose")  # what only the shell asks
 
 
@@ -136,4 +148,24 @@ def ambiguous(prompts: tuple[str, ...], **values: Any) -> None:
     paint("ambiguous", AmbiguousOptions(prompts, **asked), " ".join(prompts), shell)
 
 
-COMMANDS = (wide, ambiguous)
+@click.command()
+@click.argument("background")
+@click.option("--foreground", "foregrounds", multiple=True, help="What is inside the mask; one per --mask.")
+@click.option(
+    "--mask",
+    "masks",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A picture, white where the foreground is.  Repeat both for more; later ones lie in front.",
+)
+@with_options(
+    flag(MaskOptions, "whole", "The whole picture in words.  [default: BACKGROUND with the foregrounds]"),
+    flag(MaskOptions, "soft", "Greys of the masks are shares; without it they are rounded."),
+)
+def mask(background: str, foregrounds: tuple[str, ...], masks: tuple[Path, ...], **values: Any) -> None:
+    """Paint BACKGROUND and, inside each mask, a thing of its own."""
+    asked, shell = split(values)
+    paint("mask", MaskOptions(background, foregrounds, masks, **asked), background, shell)
+
+
+COMMANDS = (wide, ambiguous, mask)

@@ -171,6 +171,37 @@ class AmbiguousOptions(ImageOptions):
         return self.views if len(self.views) == len(self.prompts) else ("identity", *self.views)
 
 
+@dataclass(frozen=True)
+class MaskOptions(ImageOptions):
+    """A picture with things in front of a background.
+
+    background: a prompt.  foregrounds: one prompt per mask.  masks: pictures, white where the thing is.
+    whole: the prompt for everything together; None is "<background> with <foreground>".
+    soft: greys of the masks are shares; otherwise half white and more is foreground.
+    """
+
+    background: str
+    foregrounds: tuple[str, ...]
+    masks: tuple[Any, ...]
+    whole: str | None = None
+    soft: bool = False
+
+    def check(self) -> None:
+        check_list("foregrounds", self.foregrounds, 1, "say what is inside the mask")
+        for prompt in (self.background, *self.foregrounds, self.everything):
+            check_prompt(prompt, PICTURE_REMEDY)
+        if len(self.foregrounds) != len(self.masks):
+            raise InputError(
+                f"{len(self.foregrounds)} foreground prompts for {len(self.masks)} masks",
+                "give each mask one prompt",
+            )
+
+    @property
+    def everything(self) -> str:
+        """The prompt of the whole picture."""
+        return self.whole or f"{self.background} with {' and '.join(self.foregrounds)}"
+
+
 def check_list(name: str, values: Any, least: int, remedy: str) -> None:
     """Raises InputError unless `values` is a list or tuple of at least `least` texts."""
     if not isinstance(values, (tuple, list)) or not all(isinstance(value, str) for value in values):

@@ -13,6 +13,7 @@ from .errors import TexsyncWarning
 
 STAGES = {
     "mesh": "reading the mesh",
+    "picture": "reading the picture",
     "model": "loading the model",
     "geometry": "looking at the mesh",
     "denoise": "painting",
@@ -21,7 +22,7 @@ STAGES = {
     "save": "writing files",
 }
 # until these are over, a log holds its lines back, so that wrong input is told in one line alone
-READING = ("mesh", "model")
+READING = ("mesh", "picture", "model")
 
 
 class Display:
