@@ -16,7 +16,16 @@ from typing import Any
 
 from .errors import InputError
 
-COUPLINGS = ("syncsde", "synctweedies", "none")
+COUPLINGS = (
+    "syncsde",
+    "synctweedies",
+    "multidiffusion",
+    "visual-anagrams",
+    "syncmvd",
+    "syncdiffusion",
+    "csg",
+    "none",
+)
 INTEGRATORS = ("paper", "exact")
 UVS = ("auto", "keep", "unwrap")
 DTYPES = ("auto", "fp32", "fp16", "bf16")

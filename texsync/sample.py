@@ -24,7 +24,9 @@ def sample(
     x: (N, C, h, w) pictures of unit normal noise, see `views.noise`; taken to float32 if narrower.
     z: (C, *canvas) the canvas for couplings that denoise it; it starts as what x shows.
     A generator, so progress, previews and stopping are the caller's business.
+    Raises InputError before the first step if the coupling is not defined on these views.
     """
+    coupling.check(views)
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     z = views.f_inv(x)
     for span in spans:

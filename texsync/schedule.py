@@ -19,7 +19,7 @@ class Span:
     """One step, from noise level `alpha` to the next, less noisy one.
 
     t: the training timestep that the model is told.  alpha, alpha_next: cumulative alphas in (0, 1], the share
-    of signal variance.  frac: t / number of training timesteps, in [0, 1).
+    of signal variance.  frac: t / number of training timesteps, in [0, 1).  index: which step of the run, from 0.
     Source: DDIM without added noise (Song et al. 2020, arXiv:2010.02502, Eq. 12); SyncSDE Eq. 3.
     """
 
@@ -27,6 +27,7 @@ class Span:
     alpha: float
     alpha_next: float
     frac: float
+    index: int = 0
 
     @property
     def gamma(self) -> float:
@@ -44,8 +45,12 @@ class Span:
         return (x - math.sqrt(1 - self.alpha) * eps) / math.sqrt(self.alpha)
 
     def eps_from(self, x: Tensor, x0: Tensor) -> Tensor:
-        """The noise that x and a clean picture imply; undoes `tweedie`."""
+        """The noise that x and a clean picture imply."""
         return (x - math.sqrt(self.alpha) * x0) / math.sqrt(1 - self.alpha)
+
+    def noised(self, x0: Tensor, eps: Tensor) -> Tensor:
+        """A clean picture at this noise level; undoes `tweedie`."""
+        return math.sqrt(self.alpha) * x0 + math.sqrt(1 - self.alpha) * eps
 
     def ddim(self, x0: Tensor, eps: Tensor) -> Tensor:
         """The picture at the next noise level."""
@@ -114,4 +119,5 @@ class Schedule:
         levels = [self.alphas[t] for t in chosen]
         final = self.alphas[0] if self.final_alpha is None else self.final_alpha
         ends = [*levels[1:], final]
-        return [Span(t, a, end, t / len(self.alphas)) for t, a, end in zip(chosen, levels, ends, strict=True)]
+        steps_of_run = enumerate(zip(chosen, levels, ends, strict=True))
+        return [Span(t, a, end, t / len(self.alphas), i) for i, (t, a, end) in steps_of_run]

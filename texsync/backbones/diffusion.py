@@ -136,17 +136,23 @@ class DiffusionBackbone(Backbone):
 
         return self._picture_chunks(len(images), height, width).run(some, len(images))
 
-    @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents (N, C, h, w) to pictures (N, 3, h * scale, w * scale), float32 in [0, 1]."""
+        """Latents (N, C, h, w) to pictures (N, 3, h * scale, w * scale), float32 in [0, 1].
+
+        Gradients pass if the latents ask for them, as if nothing were clipped.
+        """
         vae, (height, width) = self.parts.vae, (side * self.scale for side in latents.shape[-2:])
 
         def some(which: slice) -> Tensor:
             z = latents[which] / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
-            pictures = vae.decode(z.to(self.device, self.dtype)).sample.float()
-            return (pictures / 2 + 0.5).clamp(0, 1).to(latents.device)
+            pictures = vae.decode(z.to(self.device, self.dtype)).sample.float() / 2 + 0.5
+            clipped = pictures.clamp(0, 1)
+            if pictures.requires_grad:
+                clipped = pictures + (clipped - pictures).detach()
+            return clipped.to(latents.device)
 
-        return self._picture_chunks(len(latents), height, width).run(some, len(latents))
+        with torch.set_grad_enabled(latents.requires_grad and torch.is_grad_enabled()):
+            return self._picture_chunks(len(latents), height, width).run(some, len(latents))
 
     def _picture_chunks(self, count: int, height: int, width: int) -> Chunks:
         each = decode_bytes(self.parts.vae.config, height, width, self.dtype)
@@ -186,15 +192,15 @@ class DiffusionPredictor:
         start, end = self.control_scale
         return 0.0 if 1 - span.frac > self.control_until else span.frac * start + (1 - span.frac) * end
 
-    @torch.no_grad()
     def __call__(self, x: Tensor, span: Span) -> Tensor:
-        """x (N, C, h, w) -> eps, same shape and device, at least float32."""
+        """x (N, C, h, w) -> eps, same shape and device, at least float32; gradients pass if x asks for them."""
         if len(x) != self.words.shape[1]:
             raise ValueError(f"{len(x)} pictures, but words for {self.words.shape[1]}")
         if self._chunks is None:
             size = x.shape[-1] * self.backbone.scale
             self._chunks = Chunks(self.backbone.chunk_that_fits(len(x), size, guided=self.guidance != 1))
-        return self._chunks.run(lambda which: self._eps(x[which], span, which), len(x))
+        with torch.set_grad_enabled(x.requires_grad and torch.is_grad_enabled()):
+            return self._chunks.run(lambda which: self._eps(x[which], span, which), len(x))
 
     def _eps(self, x: Tensor, span: Span, which: slice) -> Tensor:
         words = self.words[:, which] if self.guidance != 1 else self.words[1:, which]

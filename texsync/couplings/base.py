@@ -11,20 +11,34 @@ from ..errors import InputError
 from ..schedule import Span
 from ..views import Views
 
+Predict = Callable[[Tensor, Span], Tensor]
+
 
 class Coupling(ABC):
     """How the pictures listen to each other during one denoising step."""
 
     @abstractmethod
-    def step(
-        self, x: Tensor, z: Tensor, predict: Callable[[Tensor, Span], Tensor], views: Views, span: Span
-    ) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, z: Tensor, predict: Predict, views: Views, span: Span) -> tuple[Tensor, Tensor]:
         """Take all pictures from noise level `span.alpha` down to `span.alpha_next`.
 
         x: (N, C, h, w) pictures.  z: (C, *canvas) for couplings that denoise the canvas itself; others hand it on.
         predict: (x, span) -> eps, same shape as x, guidance already applied.
         Returns the new (x, z).
         """
+
+    def check(self, views: Views) -> None:  # noqa: B027  most couplings are defined everywhere
+        """Raises InputError if this coupling is not defined on these views, or lacks what it needs for them."""
+
+
+def free(x: Tensor, predict: Predict, span: Span) -> Tensor:
+    """Every picture's own DDIM step, which is what happens where nobody listens."""
+    eps = predict(x, span)
+    return span.ddim(span.tweedie(x, eps), eps)
+
+
+def towards(x: Tensor, x0: Tensor, span: Span) -> Tensor:
+    """The DDIM step from x to a clean picture that need not be x's own: the rest of x counts as noise."""
+    return span.ddim(x0, span.eps_from(x, x0))
 
 
 def check_until(until: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import Coupling
+from .base import Coupling, free
 
 
 @dataclass(frozen=True)
@@ -12,5 +12,4 @@ class Independent(Coupling):
     """Every picture takes its own DDIM step."""
 
     def step(self, x, z, predict, views, span):
-        eps = predict(x, span)
-        return span.ddim(span.tweedie(x, eps), eps), z
+        return free(x, predict, span), z

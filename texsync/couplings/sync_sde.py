@@ -24,7 +24,8 @@ class SyncSDE(Coupling):
     integrator: "paper" adds the pull to the DDIM step, which overshoots once `pull(span)` exceeds about 1, that is
     with few steps; "exact" solves the same equation with x0 held still, stays bounded at any step count and
     agrees with the paper's to first order.
-    memory: how many earlier pictures are heard; None hears all (meshes), 1 hears the neighbour (wide images).
+    memory: of the earlier pictures that know a pixel, the latest this many are heard; None hears all (meshes), 1 the
+    neighbour (wide and ambiguous images).
     pick: where several are heard, their weighted "mean" or the "best" one alone, which keeps the noise's variance.
     until: no coupling once span.frac <= until, in [0, 1].
 
@@ -68,13 +69,13 @@ class SyncSDE(Coupling):
         known = prefix.known.to(x.device, x.dtype)
         if self.integrator == "paper":
             return x_next + self.pull(span) * known * (prefix.told(x) - x), z
-        return torch.where(known > 0, self._exact(x, x0, x_next, prefix.told, span), x_next), z
+        return torch.where(known > 0, self._exact(x, x0, x_next, prefix.told, known, span), x_next), z
 
-    def _exact(self, x: Tensor, x0: Tensor, x_next: Tensor, told, span: Span) -> Tensor:
-        """With d the gap to what is told, d/sqrt(a) decays as sigma^(1 + w), w = strength * frac, while the gap
-        between the two clean guesses feeds it: the closed form in sigma, the clean guesses held still."""
+    def _exact(self, x: Tensor, x0: Tensor, x_next: Tensor, told, known: Tensor, span: Span) -> Tensor:
+        """With d the gap to what is told, d/sqrt(a) decays as sigma^(1 + w), w = strength * frac * known, while the
+        gap between the two clean guesses feeds it: the closed form in sigma, the clean guesses held still."""
         told_x, told_x0, told_next = told(torch.cat([x, x0, x_next], dim=1)).chunk(3, dim=1)
-        rate = 1 + self.strength * span.frac
+        rate = 1 + self.strength * span.frac * known
         kept = span.ratio**rate
         gap = kept * (x - told_x) / math.sqrt(span.alpha) + (1 - kept) / rate * (x0 - told_x0)
         return told_next + math.sqrt(span.alpha_next) * gap

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import Coupling, check_until
+from ..errors import InputError
+from .base import Coupling, check_until, free
+from .cases import CASES
 
 
 @dataclass(frozen=True)
 class SyncTweedies(Coupling):
     """Average the clean guesses x0 and step towards the average (Kim et al. 2024, arXiv:2403.14370, case 2).
 
+    x stays as it is, as in the paper's code, and what in it is not the agreed picture counts as noise.
     until: no coupling once span.frac <= until, in [0, 1].
+    case: any other of the paper's sixty ways to agree, 0 ... 59, by its authors' numbers; see `cases.CASES`.
+    Of cases 57-59 the canvas z is the result, not the pictures.  Raises InputError on other values.
     """
 
     until: float = 0.2
+    case: int = 2
 
     def __post_init__(self) -> None:
         check_until(self.until)
+        if self.case not in range(len(CASES)):
+            raise InputError(f"case is {self.case}", f"give one of 0 to {len(CASES) - 1}")
 
     def step(self, x, z, predict, views, span):
-        eps = predict(x, span)
-        x0 = span.tweedie(x, eps)
-        if span.frac > self.until:
-            x0 = views.agree(x0)
-            # as in the paper's code: x stays, and what in it is not the agreed picture counts as noise
-            eps = span.eps_from(x, x0)
-        return span.ddim(x0, eps), z
+        if span.frac <= self.until:
+            return free(x, predict, span), z
+        return CASES[self.case].step(x, z, predict, views, span)

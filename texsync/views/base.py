@@ -110,7 +110,11 @@ class Views:
 
     def agree(self, x: Tensor) -> Tensor:
         """Merge and look again; pixels whose cell nobody is believed about keep their own value."""
-        return torch.where(self.seen.to(x.device), self.f(self.f_inv(x)), x)
+        return self.show(self.f_inv(x), x)
+
+    def show(self, z: Tensor, x: Tensor) -> Tensor:
+        """Look at the canvas z; pixels whose cell nobody is believed about take their value from the pictures x."""
+        return torch.where(self.seen.to(x.device), self.f(z), x)
 
     @property
     def covered(self) -> Tensor:

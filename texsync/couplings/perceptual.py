@@ -1,0 +1,125 @@
+"""How alike two pictures look: distances that a gradient can descend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..errors import InputError
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""(pictures (N, 3, H, W) in [0, 1], one picture (1, 3, H, W)) -> (N,), >= 0, 0 for the same picture."""
+
+SCALES = 4  # halvings at which textures are compared
+STYLE_LAYERS = (0, 2, 5, 7, 10)  # the first five convolutions of VGG-19
+WEIGHTS = {"lpips": "vgg16-397923af.pth", "style": "vgg19-dcbb9e9d.pth"}
+
+
+def texture(pictures: Tensor, anchor: Tensor) -> Tensor:
+    """Difference of the statistics of colours and edges at several scales, 0 ... about 1; needs no trained network.
+
+    A style loss (Gatys et al. 2016) with the simplest filters: at every scale, colours and their two derivatives are
+    correlated over the picture, and these correlations are compared relative to their size.
+    """
+    apart = torch.zeros(len(pictures), dtype=pictures.dtype, device=pictures.device)
+    used = 0
+    for _ in range(SCALES):
+        if min(pictures.shape[-2:]) < 2:
+            break
+        here, there = _gram(_edges(pictures)), _gram(_edges(anchor))
+        size = here.square().sum((1, 2)) + there.square().sum((1, 2)) + 1e-6
+        apart, used = apart + (here - there).square().sum((1, 2)) / size, used + 1
+        pictures, anchor = (functional.avg_pool2d(p, 2) for p in (pictures, anchor))
+    return apart / max(used, 1)
+
+
+@cache
+def lpips() -> Distance:
+    """LPIPS with VGG-16 (Zhang et al. 2018, arXiv:1801.03924), from the `lpips` package.
+
+    Raises InputError if the package, or VGG's weights, are not on this machine; nothing is downloaded unasked.
+    """
+    try:
+        import lpips as library
+    except ImportError:
+        raise InputError("the LPIPS distance needs the lpips package", "pip install lpips") from None
+    _require("lpips", "torchvision.models.vgg16(weights='DEFAULT')")
+    network = library.LPIPS(net="vgg", verbose=False).eval().requires_grad_(False)
+
+    def measure(pictures: Tensor, anchor: Tensor) -> Tensor:
+        network.to(pictures.device)
+        return network(2 * pictures.float() - 1, 2 * anchor.float() - 1).flatten()
+
+    return measure
+
+
+@cache
+def style() -> Distance:
+    """Gram matrices of VGG-19's first five convolutions (Gatys et al. 2016), with torchvision's weights.
+
+    Raises InputError if the package or the weights are not on this machine; nothing is downloaded unasked.
+    """
+    try:
+        from torchvision.models import vgg19
+    except ImportError:
+        raise InputError("the style distance needs torchvision", "pip install torchvision") from None
+    path = _require("style", "torchvision.models.vgg19(weights='DEFAULT')")
+    network = vgg19()
+    network.load_state_dict(torch.load(path, weights_only=True))
+    return style_of(network.features[: max(STYLE_LAYERS) + 1].eval().requires_grad_(False))
+
+
+def style_of(layers: torch.nn.Sequential) -> Distance:
+    """The style distance with any network's layers; those numbered in `STYLE_LAYERS` are compared."""
+    mean, spread = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+
+    def grams(pictures: Tensor) -> list[Tensor]:
+        layers.to(pictures.device)
+        seen, found = (pictures.float() - mean.to(pictures.device)) / spread.to(pictures.device), []
+        for i, layer in enumerate(layers):
+            seen = layer(seen)
+            if i in STYLE_LAYERS:
+                found.append(_gram(seen) / seen.shape[1])
+        return found
+
+    def measure(pictures: Tensor, anchor: Tensor) -> Tensor:
+        pairs = zip(grams(pictures), grams(anchor), strict=True)
+        return torch.stack([(a - b).square().mean((1, 2)) for a, b in pairs]).sum(0)
+
+    return measure
+
+
+DISTANCES: dict[str, Callable[[], Distance]] = {"texture": lambda: texture, "lpips": lpips, "style": style}
+
+
+def distance(name: str) -> Distance:
+    """The distance of that name, made once.  Raises InputError if it cannot be had on this machine."""
+    return DISTANCES[name]()
+
+
+def _edges(pictures: Tensor) -> Tensor:
+    """Colours about grey and their derivatives, (N, 9, h - 1, w - 1)."""
+    here = pictures[..., :-1, :-1]
+    down, right = pictures[..., 1:, :-1] - here, pictures[..., :-1, 1:] - here
+    return torch.cat([here - 0.5, 2 * down, 2 * right], dim=1)
+
+
+def _gram(features: Tensor) -> Tensor:
+    """Correlations of channels over the picture, (N, F, F)."""
+    flat = features.flatten(2)
+    return flat @ flat.transpose(1, 2) / flat.shape[-1]
+
+
+def _require(name: str, fetch: str) -> Path:
+    path = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS[name]
+    if not path.is_file():
+        raise InputError(
+            f"the {name} distance needs {path}",
+            f"fetch it once with {fetch}, or use the texture distance, which needs none",
+        )
+    return path

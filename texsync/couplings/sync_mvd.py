@@ -1,0 +1,30 @@
+"""SyncMVD: agree on the clean guess and denoise the canvas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import Coupling, check_until, free, towards
+
+
+@dataclass(frozen=True)
+class SyncMVD(Coupling):
+    """Average the clean guesses on the canvas, and take the canvas itself one step towards the average.
+
+    Liu et al. 2023, arXiv:2311.12891, section 4.2, with deterministic steps and without attention between views;
+    case 5 of SyncTweedies.  until: no coupling once span.frac <= until, in [0, 1].
+    """
+
+    until: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_until(self.until)
+
+    def step(self, x, z, predict, views, span):
+        if span.frac <= self.until:
+            return free(x, predict, span), z
+        x = views.show(z, x)
+        eps = predict(x, span)
+        x0 = span.tweedie(x, eps)
+        z_next = towards(z, views.f_inv(x0), span)
+        return views.show(z_next, span.ddim(x0, eps)), z_next

@@ -1,0 +1,30 @@
+"""Visual Anagrams: agree on the noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import Coupling, check_until, free
+
+
+@dataclass(frozen=True)
+class VisualAnagrams(Coupling):
+    """Average the noise that all views see in one canvas, and denoise the canvas with it.
+
+    Geng et al. 2023, arXiv:2311.17919, section 3.2, with deterministic steps; case 4 of SyncTweedies.
+    until: no coupling once span.frac <= until, in [0, 1].
+    """
+
+    until: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_until(self.until)
+
+    def step(self, x, z, predict, views, span):
+        if span.frac <= self.until:
+            return free(x, predict, span), z
+        x = views.show(z, x)
+        eps = predict(x, span)
+        agreed = views.f_inv(eps)
+        z_next = span.ddim(span.tweedie(z, agreed), agreed)
+        return views.show(z_next, span.ddim(span.tweedie(x, eps), eps)), z_next
