@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import Cancelled, InputError, TexsyncError, TexsyncWarning
     from .tasks.ambiguous import ambiguous_image
+    from .tasks.edit import edit_image
     from .tasks.images import Pictures
     from .tasks.mask import masked_image
     from .tasks.mesh import TexturedMesh, texture_mesh
@@ -28,6 +29,7 @@ __all__ = [
     "TexturedMesh",
     "__version__",
     "ambiguous_image",
+    "edit_image",
     "masked_image",
     "texture_mesh",
     "wide_image",
@@ -36,7 +38,7 @@ __all__ = [
 _HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
     name: ".errors" for name in ("Cancelled", "InputError", "TexsyncError", "TexsyncWarning")
 }
-_HOME |= {f"{task}_image": f".tasks.{task}" for task in ("wide", "ambiguous")}
+_HOME |= {f"{task}_image": f".tasks.{task}" for task in ("wide", "ambiguous", "edit")}
 _HOME["masked_image"] = ".tasks.mask"
 _HOME["Pictures"] = ".tasks.images"
 

@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from .image_options import ASSEMBLIES, AmbiguousOptions, ImageOptions, MaskOptions, WideOptions, slug
+from .image_options import (
+    ASSEMBLIES,
+    FINDERS,
+    AmbiguousOptions,
+    EditOptions,
+    ImageOptions,
+    MaskOptions,
+    WideOptions,
+    slug,
+)
 from .options import COUPLINGS, DTYPES, INTEGRATORS, NOISES, check_output
 from .progress import Display
 
@@ -37,7 +46,7 @@ COMMON: tuple[Option, ...] = (
     common("seed", "Same seed, same picture.", type=int),
     common("count", "Pictures to make, of as many seeds from --seed on.", type=int),
     common("steps", "Denoising steps.  [default: the model's, else 50]", type=int),
-    common("strength", "How hard later views are drawn to earlier ones (SyncSDE).", type=float),
+    common("strength", "How hard views are drawn to earlier ones.  [default: 5 for syncsde]", type=float),
     common("coupling", "How views listen to each other.", type=click.Choice(COUPLINGS)),
     common("integrator", "SyncSDE's update; exact is stable with few steps.", type=click.Choice(INTEGRATORS)),
     common("noise", "Views start from the same noise, or each its own.", type=click.Choice(NOISES)),
@@ -76,7 +85,12 @@ def with_options(*own: Option) -> Option:
     return decorate
 
 
-FUNCTIONS = {"wide": "wide_image", "ambiguous": "ambiguous_image", "mask": "masked_image"}
+FUNCTIONS = {
+    "wide": "wide_image",
+    "ambiguous": "ambiguous_image",
+    "mask": "masked_image",
+    "edit": "edit_image",
+}
 SHELL = ("out", "overwrite", "quiet", "verbose")  # what only the shell asks
 
 
@@ -168,4 +182,37 @@ def mask(background: str, foregrounds: tuple[str, ...], masks: tuple[Path, ...],
     paint("mask", MaskOptions(background, foregrounds, masks, **asked), background, shell)
 
 
-COMMANDS = (wide, ambiguous, mask)
+@click.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("target")
+@click.option("--source", default="", help="What the picture shows now, in words; needed.")
+@with_options(
+    flag(EditOptions, "word", "What changes, of --source.  [default: the words that TARGET lacks]"),
+    flag(
+        EditOptions,
+        "mask",
+        "A picture, white where the change goes.  [default: see --find]",
+        type=click.Path(path_type=Path),
+    ),
+    flag(
+        EditOptions,
+        "find",
+        "Without a mask, the change goes where the model attends to the word, or where it makes a difference.",
+        type=click.Choice(FINDERS),
+    ),
+    flag(EditOptions, "mask_threshold", "What of that counts, on a scale from 0 to 1.", type=float),
+    click.option(
+        "--resampled",
+        "faithful",
+        flag_value=False,
+        default=True,
+        help="Keep the background of the model's reconstruction, as the paper's code does.",
+    ),
+)
+def edit(image: Path, target: str, source: str, **values: Any) -> None:
+    """Change the picture IMAGE, which shows --source, so that it shows TARGET; the rest stays as it is."""
+    asked, shell = split(values)
+    paint("edit", EditOptions(image, source, target, **asked), target, shell)
+
+
+COMMANDS = (wide, ambiguous, mask, edit)

@@ -26,6 +26,7 @@ from .options import (
 )
 
 ASSEMBLIES = ("paste", "blend")
+FINDERS = ("auto", "attention", "difference")
 PICTURE_REMEDY = 'describe the picture, e.g. "mossy stone"'
 MOST_PICTURES = 1000  # of one run
 LONGEST_SIDE = 65536  # pixels
@@ -35,9 +36,10 @@ LONGEST_SIDE = 65536  # pixels
 class ImageOptions:
     """What every 2D task takes; raises InputError for any value out of range.
 
-    None means: what the model's folder recommends, else the paper's value; for `chunk`, what fits.
+    None means: what the model's folder recommends, else the paper's value; for `strength`, the coupling's own (5 for
+    SyncSDE, 10 for CSG); for `chunk`, what fits.
     seed, count: pictures of `count` seeds, `seed` the first.  steps: denoising steps, 1..1000.
-    strength: SyncSDE's 1/lambda at the noisiest step, >= 0, unitless.  view_size: pixels a side of what the model
+    strength: 1/lambda at the noisiest step, >= 0, unitless.  view_size: pixels a side of what the model
     sees at once, 64..4096.  guidance: classifier-free, 1 = off.  chunk: views per model call; the picture does not
     depend on it.  control: what is taken from `control_image`, a file, for the ControlNet to follow: see
     `tasks.control`; control_scale: how firmly, (at the noisiest level, at the cleanest).
@@ -46,7 +48,7 @@ class ImageOptions:
     seed: int = 0
     count: int = 1
     steps: int | None = None
-    strength: float = 5.0
+    strength: float | None = None
     coupling: str = "syncsde"
     integrator: str = "paper"
     noise: str = "shared"
@@ -65,7 +67,6 @@ class ImageOptions:
     def __post_init__(self) -> None:
         whole("seed", self.seed, 0, 2**63 - 1)
         whole("count", self.count, 1, MOST_PICTURES)
-        real("strength", self.strength, 0.0, math.inf)
         self._check_optional()
         choice("coupling", self.coupling, COUPLINGS)
         choice("integrator", self.integrator, INTEGRATORS)
@@ -84,6 +85,8 @@ class ImageOptions:
                 whole(name, getattr(self, name), 1, high)
         if self.view_size is not None:
             whole("view size", self.view_size, 16, 4096)
+        if self.strength is not None:
+            real("strength", self.strength, 0.0, math.inf)
         if self.guidance is not None:
             real("guidance", self.guidance, 0.0, 100.0)
         if self.control_scale is not None:
@@ -200,6 +203,53 @@ class MaskOptions(ImageOptions):
     def everything(self) -> str:
         """The prompt of the whole picture."""
         return self.whole or f"{self.background} with {' and '.join(self.foregrounds)}"
+
+
+@dataclass(frozen=True)
+class EditOptions(ImageOptions):
+    """A change to a picture of the user's own.
+
+    image: a picture.  source: what it shows.  target: what it shall show.  word: of the source prompt, what changes;
+    None: the words that the target does not have.  mask: a picture of one's own, white where the change goes.
+    find: without a mask the change goes where the model pays "attention" to the word, as in the paper, or where the
+    two prompts make a "difference" to it; "auto" takes attention where the model has any at its latents' full size.
+    mask_threshold: what is above it on a scale from 0, the least in the picture, to 1 is foreground; in (0, 1).
+    faithful: the background follows the picture itself; off: the model's reconstruction of it, as in the paper's code.
+    """
+
+    image: Any
+    source: str
+    target: str
+    word: str | None = None
+    mask: Any = None
+    find: str = "auto"
+    mask_threshold: float = 0.3
+    faithful: bool = True
+
+    def check(self) -> None:
+        if not self.source:
+            raise InputError(
+                "no source prompt", 'say what the picture shows, e.g. --source "a photo of a white cat"'
+            )
+        for prompt in (self.source, self.target):
+            check_prompt(prompt, PICTURE_REMEDY)
+        choice("way to find the change", self.find, FINDERS)
+        real("mask threshold", self.mask_threshold, 0.01, 0.99)
+        if self.mask is None and not self.changing:
+            raise InputError(
+                f"every word of the source {self.source!r} is in the target {self.target!r}",
+                "say with --word which one changes, or give a --mask",
+            )
+
+    @property
+    def changing(self) -> str:
+        """The words of the source prompt that change, as they stand there."""
+        if self.word is not None:
+            return self.word
+        target = {word.lower() for word in re.findall(r"[\w'-]+", self.target)}
+        words = list(re.finditer(r"[\w'-]+", self.source))
+        gone = [word for word in words if word.group().lower() not in target]
+        return self.source[gone[0].start() : gone[-1].end()] if gone else ""
 
 
 def check_list(name: str, values: Any, least: int, remedy: str) -> None:

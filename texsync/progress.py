@@ -16,6 +16,8 @@ STAGES = {
     "picture": "reading the picture",
     "model": "loading the model",
     "geometry": "looking at the mesh",
+    "invert": "finding the picture's noise",
+    "attend": "looking for what changes",
     "denoise": "painting",
     "decode": "developing the views",
     "texture": "baking the texture",

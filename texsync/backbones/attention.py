@@ -91,8 +91,7 @@ class Listener:
 
     def foreground(self) -> Tensor:
         """How much each latent cell belongs to the word, (h, w) in [0, 1] (SyncSDE Eq. 25)."""
-        if self._self is None or not self.steps:
-            raise ValueError("nothing was heard")
+        assert self._self is not None and self.steps, "nothing was heard"
         return spread_by_self(self._cross / self.steps, self._self / self.steps)
 
     def side(self, queries: int) -> tuple[int, int]:
@@ -133,6 +132,11 @@ def spread_by_self(cross: Tensor, self_attention: Tensor) -> Tensor:
     if shrink > 1:
         spread = functional.interpolate(spread, (height, width), mode="bilinear")
     return spread[0, 0].clamp(0, 1)
+
+
+def is_fine(unet: Any) -> bool:
+    """Does the network attend at its latents' full size, as Eq. 24 wants it?"""
+    return "Attn" in unet.config.up_block_types[-1]
 
 
 class Beside:

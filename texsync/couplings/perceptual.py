@@ -26,16 +26,15 @@ def texture(pictures: Tensor, anchor: Tensor) -> Tensor:
     A style loss (Gatys et al. 2016) with the simplest filters: at every scale, colours and their two derivatives are
     correlated over the picture, and these correlations are compared relative to their size.
     """
-    apart = torch.zeros(len(pictures), dtype=pictures.dtype, device=pictures.device)
-    used = 0
+    apart = []
     for _ in range(SCALES):
-        if min(pictures.shape[-2:]) < 2:
-            break
         here, there = _gram(_edges(pictures)), _gram(_edges(anchor))
         size = here.square().sum((1, 2)) + there.square().sum((1, 2)) + 1e-6
-        apart, used = apart + (here - there).square().sum((1, 2)) / size, used + 1
+        apart.append((here - there).square().sum((1, 2)) / size)
+        if min(pictures.shape[-2:]) < 4:
+            break
         pictures, anchor = (functional.avg_pool2d(p, 2) for p in (pictures, anchor))
-    return apart / max(used, 1)
+    return torch.stack(apart).mean(0)
 
 
 @cache
@@ -103,10 +102,10 @@ def distance(name: str) -> Distance:
 
 
 def _edges(pictures: Tensor) -> Tensor:
-    """Colours about grey and their derivatives, (N, 9, h - 1, w - 1)."""
-    here = pictures[..., :-1, :-1]
-    down, right = pictures[..., 1:, :-1] - here, pictures[..., :-1, 1:] - here
-    return torch.cat([here - 0.5, 2 * down, 2 * right], dim=1)
+    """Colours about grey and their derivatives, which end with 0, (N, 3 C, h, w)."""
+    down = pictures.diff(dim=-2, append=pictures[..., -1:, :])
+    right = pictures.diff(dim=-1, append=pictures[..., -1:])
+    return torch.cat([pictures - 0.5, 2 * down, 2 * right], dim=1)
 
 
 def _gram(features: Tensor) -> Tensor:

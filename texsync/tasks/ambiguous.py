@@ -35,7 +35,7 @@ def ambiguous_image(
     check_possible(asked.all_views, backbone)
     views = ambiguous(asked.all_views, run.view_size(backbone) // backbone.scale, asked.seed)
     predict = run.predictor(backbone, asked.prompts)
-    finals = run.denoise_all(backbone, predict, views, run.coupling(views, memory=1))
+    finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views, memory=1))
     made = []
     with run.stage("decode", asked.count):
         for seed, x in zip(asked.seeds, finals, strict=True):

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..backbones.base import Predictor
     from ..backbones.diffusion import DiffusionBackbone
     from ..couplings import Coupling
+    from ..schedule import Span
     from ..views import Views
 
 Progress = Callable[[str, int, int, "Callable[[], Tensor] | None"], None]
@@ -26,7 +27,6 @@ Progress = Callable[[str, int, int, "Callable[[], Tensor] | None"], None]
 
 GUIDANCE, STEPS = 7.5, 50  # the paper's, for a model that recommends nothing (SyncSDE, supplement A.1)
 AT_ONCE = 16  # views per model call at most, so that memory does not grow with the picture
-TAKEN_BY = {"strength": "strength", "integrator": "integrator"}  # coupling's field -> option
 
 
 @dataclass
@@ -93,11 +93,17 @@ class Pictures:
 class Run:
     """One run of a 2D task, stage by stage."""
 
-    def __init__(self, task: str, options: ImageOptions, on_progress: Progress | None = None):
-        self.task, self.options = task, options
+    def __init__(
+        self,
+        task: str,
+        options: ImageOptions,
+        on_progress: Progress | None = None,
+        papers_guidance: float = GUIDANCE,
+    ):
+        self.task, self.options, self.papers_guidance = task, options, papers_guidance
         self.on_progress: Progress = on_progress or (lambda *_: None)
         self.seconds: dict[str, float] = {}
-        self.calls = 0
+        self.calls = 0  # of the model
 
     @contextmanager
     def stage(self, name: str, total: int = 1) -> Iterator[None]:
@@ -125,7 +131,7 @@ class Run:
         return self._said(backbone, "steps", STEPS)
 
     def guidance(self, backbone: DiffusionBackbone) -> float:
-        return self._said(backbone, "guidance", GUIDANCE)
+        return self._said(backbone, "guidance", self.papers_guidance)
 
     def negative(self, backbone: DiffusionBackbone) -> str:
         return self._said(backbone, "negative_prompt", "", asked=self.options.negative)
@@ -144,14 +150,28 @@ class Run:
         said = getattr(backbone.recommended, name)
         return asked if asked is not None else papers if said == getattr(Recommended(), name) else said
 
-    def coupling(self, views: Views, **task: Any) -> Coupling:
-        """The coupling asked for, on every step; task: the task's own settings, for couplings that have them."""
-        from ..couplings import COUPLINGS, make
+    def couplings(self, backbone: DiffusionBackbone, views: Views, **task: Any) -> Callable[[int], Coupling]:
+        """Seed to the coupling asked for, acting on every step.
 
-        wanted = {name: getattr(self.options, option) for name, option in TAKEN_BY.items()}
-        wanted |= {"until": 0.0, **task}
-        takes = {field.name for field in fields(COUPLINGS[self.options.coupling])}  # type: ignore[arg-type]
-        return make(self.options.coupling, **{name: wanted[name] for name in takes & set(wanted)})
+        task: the task's own settings, for couplings that have them.  Raises InputError if the coupling is not
+        defined on these views.
+        """
+        from ..couplings import flat_colours, make, takes
+
+        options, known = self.options, takes(self.options.coupling)
+        wanted = {"until": 0.0, "integrator": options.integrator, "decode": backbone.decode, **task}
+        if options.strength is not None:
+            wanted["strength"] = options.strength
+        if views.shares and "colours" in known:
+            height, width = (side * backbone.scale for side in views.canvas)
+            wanted["colours"] = flat_colours(backbone.encode, height, width)
+        chosen = {name: value for name, value in wanted.items() if name in known}
+
+        def coupling(seed: int) -> Coupling:
+            return make(options.coupling, **chosen, **({"seed": seed} if "seed" in known else {}))
+
+        coupling(options.seed).check(views)
+        return coupling
 
     def predictor(
         self,
@@ -159,10 +179,11 @@ class Run:
         prompts: Sequence[str],
         negatives: Sequence[str] | None = None,
         control: Tensor | None = None,
+        guidance: float | None = None,
     ) -> Predictor:
         """What tells noise from picture in len(prompts) views, each with its own words."""
         options, size = self.options, self.view_size(backbone)
-        guidance = self.guidance(backbone)
+        guidance = self.guidance(backbone) if guidance is None else guidance
         most = min(len(prompts), AT_ONCE)
         return backbone.predictor(
             prompts,
@@ -178,30 +199,41 @@ class Run:
         backbone: DiffusionBackbone,
         predict: Predictor,
         views: Views,
-        coupling: Coupling,
+        coupling: Callable[[int], Coupling],
         start: Callable[[int], Tensor] | None = None,
     ) -> list[Tensor]:
         """The clean latents (N, C, h, w) of every seed, on the model's device.
 
-        start: seed to where its run begins, (N, C, h, w); None is `noise`.
+        coupling: by seed, see `couplings`.  start: seed to where its run begins, (N, C, h, w); None is `noise`.
         """
         from ..sample import sample
         from .mesh import Watched
 
         start = start or (lambda seed: self.noise(views, backbone.latent_channels, seed))
         spans = backbone.schedule.spans(self.steps(backbone))
-        total, finals = len(spans) * self.options.count, []
+        total, done, finals = len(spans) * self.options.count, 0, []
         with self.stage("denoise", total):
             for seed in self.options.seeds:
                 watched, final = Watched(predict), start(seed).to(backbone.device)
-                for _, x, _ in sample(watched, views, coupling, spans, final):
+                for _, x, _ in sample(watched, views, coupling(seed), spans, final):
                     final, clean = x, watched.clean
-                    self.calls += 1
-                    self.on_progress(
-                        "denoise", self.calls, total, lambda clean=clean: backbone.decode(clean).cpu()
-                    )
+                    done, self.calls = done + 1, self.calls + 1
+                    self.on_progress("denoise", done, total, lambda clean=clean: backbone.decode(clean).cpu())
                 finals.append(final)
         return finals
+
+    def counted(self, stage: str, total: int, predict: Predictor) -> Predictor:
+        """The same predictor; every call of it is a step of a stage."""
+        done = 0
+
+        def step(x: Tensor, span: Span) -> Tensor:
+            nonlocal done
+            eps = predict(x, span)
+            done, self.calls = done + 1, self.calls + 1
+            self.on_progress(stage, done, total, None)
+            return eps
+
+        return step
 
     def noise(self, views: Views, channels: int, seed: int) -> Tensor:
         """Where a run starts, (N, C, h, w): noise on the canvas seen by each view, or each view's own."""

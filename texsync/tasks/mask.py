@@ -43,7 +43,7 @@ def masked_image(
     cells = [mask_cells(m, side, side, name_of(f), soft=asked.soft) for m, f in zip(read, files, strict=True)]
     views = mask_views(torch.as_tensor(np.stack(cells)))
     predict = run.predictor(backbone, [background, *things, asked.everything])
-    finals = run.denoise_all(backbone, predict, views, run.coupling(views))
+    finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views))
     with run.stage("decode", asked.count):
         decoded = [backbone.decode(x).cpu() for x in finals]
     made = [

@@ -127,3 +127,8 @@ def to_tensor(picture: Image.Image) -> Tensor:
     import torch
 
     return torch.as_tensor(np.array(picture)).permute(2, 0, 1).float() / 255
+
+
+def fitted(picture: Image.Image, view_size: int, multiple: int) -> Image.Image:
+    """A picture at the size that it is worked on, see `fitted_size`."""
+    return picture.resize(fitted_size(picture.size, view_size, multiple), Image.Resampling.LANCZOS)

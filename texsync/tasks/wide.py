@@ -34,7 +34,7 @@ def wide_image(prompt: str, *, on_progress: Progress | None = None, **options: A
     views = frame.views()
     count, shown = views.shape[0], frame.shown(views)
     predict = run.predictor(backbone, [prompt] * count)
-    coupling = run.coupling(views, memory=1)
+    coupling = run.couplings(backbone, views, memory=1)
     finals = run.denoise_all(backbone, predict, views, coupling)
     made = []
     with run.stage("decode", asked.count):
