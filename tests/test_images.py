@@ -12,15 +12,16 @@ from PIL import Image
 
 import texsync
 from texsync import Cancelled, InputError, cli, image_cli, wide_image
-from texsync.image_options import AmbiguousOptions, ImageOptions, MaskOptions, WideOptions, slug
+from texsync.image_options import AmbiguousOptions, EditOptions, ImageOptions, MaskOptions, WideOptions, slug
+from texsync.options import COUPLINGS
 from texsync.tasks.images import read_parameters
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:words the model does not know:texsync.errors.TexsyncWarning"),
     pytest.mark.filterwarnings("ignore:the prompt is longer:texsync.errors.TexsyncWarning"),
 ]
-OPTIONS = {"wide": WideOptions, "ambiguous": AmbiguousOptions, "mask": MaskOptions}
-WORDS = {"wide": ["red copper"], "ambiguous": ["red copper", "a view"], "mask": ["red copper"]}
+OPTIONS = {"wide": WideOptions, "ambiguous": AmbiguousOptions, "mask": MaskOptions, "edit": EditOptions}
+WORDS = {"wide": ["red copper"], "ambiguous": ["red copper", "a view"], "mask": ["red copper"], "edit": []}
 PICTURE = np.full((32, 32), 255, np.uint8)
 PICTURE[:, :16] = 0
 
@@ -36,7 +37,9 @@ def shell(tiny_model, tmp_path, monkeypatch):
     Image.fromarray(PICTURE).save(tmp_path / "mask.png")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    more = {"mask": ["--foreground", "a view", "--mask", str(tmp_path / "mask.png")]}
+    file = str(tmp_path / "mask.png")
+    more = {"mask": ["--foreground", "a view", "--mask", file]}
+    more["edit"] = [file, "a copper object", "--source", "a red object"]
     few = ["--model", str(tiny_model), "--steps", "2", "--device", "cpu"]
 
     def run(task, *arguments) -> int:
@@ -80,7 +83,7 @@ def test_shell_and_python_share_names_and_defaults(task):
     for name, default in OPTIONS[task].defaults().items():
         assert parameters[name].get_default(click.Context(cli.texsync)) == default, name
     own = set(parameters) - set(OPTIONS[task].defaults()) - set(image_cli.SHELL)
-    assert own <= {"prompt", "prompts", "background", "foregrounds", "masks"}
+    assert own <= {"prompt", "prompts", "background", "foregrounds", "masks", "image", "source", "target"}
 
 
 def test_slugs():
@@ -88,9 +91,29 @@ def test_slugs():
     assert slug("../..") == "picture" and len(slug("word " * 50)) <= 40
 
 
-@pytest.mark.parametrize("name", ["wide_image", "ambiguous_image", "masked_image", "Pictures"])
+@pytest.mark.parametrize("name", ["wide_image", "ambiguous_image", "masked_image", "edit_image", "Pictures"])
 def test_public_names(name):
     assert name in dir(texsync) and getattr(texsync, name).__name__ == name
+
+
+# ---- couplings --------------------------------------------------------------------------------------------------
+
+
+REFUSED = {("wide", "csg"), ("ambiguous", "csg")}
+
+
+@pytest.mark.parametrize("coupling", COUPLINGS)
+@pytest.mark.parametrize("task", OPTIONS)
+def test_every_coupling_runs_on_every_task_or_says_why_not(task, coupling, shell, capsys):
+    code = shell(task, "--coupling", coupling, "--out", "out", "--quiet")
+    told = capsys.readouterr().err
+    assert code == (2 if (task, coupling) in REFUSED else 0), told
+    assert told.count("\n") == (1 if code else 0) and (coupling in told or code == 0)
+
+
+def test_strength_is_the_couplings_own_unless_it_is_given(few):
+    plain, five, one = (wide_image("red copper", **few, width=40, strength=s).image for s in (None, 5.0, 1.0))
+    assert np.array_equal(plain, five) and not np.array_equal(plain, one)
 
 
 # ---- what the model says ----------------------------------------------------------------------------------------
@@ -193,8 +216,10 @@ def test_nothing_is_overwritten_unasked(few, tmp_path):
 @pytest.mark.parametrize("task", OPTIONS)
 def test_a_command_writes_its_folder(task, shell, tmp_path, capsys):
     assert shell(task, "--quiet") == 0
-    folder = tmp_path / "here" / f"{task}_{slug(' '.join(WORDS[task]))}"
-    assert {"picture.png", "views.png", "run.json"} <= {file.name for file in folder.iterdir()}
+    folder = tmp_path / "here" / f"{task}_{slug(' '.join(WORDS[task]) or 'a copper object')}"
+    assert {"edit.png" if task == "edit" else "picture.png", "views.png", "run.json"} <= {
+        file.name for file in folder.iterdir()
+    }
     assert capsys.readouterr() == ("", "")
 
 
@@ -211,6 +236,13 @@ WRONG = {
         "cannot be done in this model's latents; use identity, rotate90",
     ),
     "two for one": ("ambiguous", ["--view", "identity"], "two prompts for one view"),
+    "no source": ("edit", ["--source", ""], "no source prompt; say what the picture shows"),
+    "word": (
+        "edit",
+        ["--word", "cat"],
+        "'cat' is not in the prompt 'a red object'; use one of a, red, object",
+    ),
+    "no picture": ("edit", ["--mask", "none.png"], "there is no file none.png"),
     "no model": ("ambiguous", ["--model", "/nowhere/at/all"], "unknown model '/nowhere/at/all'"),
 }
 

@@ -123,7 +123,7 @@ def test_greys_are_rounded_unless_soft():
     [
         (np.zeros((64, 64), np.uint8), "the mask is empty; paint white"),
         (np.full((64, 64), 255, np.uint8), "the mask is full; leave black"),
-        (np.zeros((64, 90), np.uint8), "the mask is 90 x 64 pixels, the picture has the shape 8 : 8"),
+        (np.zeros((64, 90), np.uint8), "the mask is 90 x 64 pixels, the picture 32 x 32; crop or pad"),
         (square(64, 30, 31), "the mask is empty"),
     ],
 )

@@ -72,7 +72,7 @@ def check_different(names: Sequence[str], seed: int) -> None:
     """Raises InputError if two of the views are one, or a name is unknown."""
     from ..views.shuffle import table
 
-    tables = {}
+    tables: dict[tuple[int, bytes], str] = {}
     for name in names:
         seen, sign = table(name, 8 * 16, seed)
         first = tables.setdefault((sign, seen.tobytes()), name)

@@ -33,13 +33,16 @@ def edit_image(
     Source: SyncSDE (CVPR 2025), Eq. 12 and 24-25; its inversion is mended, see `backbones.inversion`.
     """
     from ..views.masks import masks
-    from .reading import fitted, read_mask, read_picture, to_tensor
+    from .mask import name_of
+    from .reading import check_shape, fitted, read_mask, read_picture, to_tensor
 
     asked = EditOptions(image, source, target, **options)
     run = Run("edit", asked, on_progress, papers_guidance=GUIDANCE)
     with run.stage("picture"):
         original = read_picture(image)
         own = None if asked.mask is None else read_mask(asked.mask)
+        if own is not None:
+            check_shape(own, *original.size, name_of(asked.mask))
     backbone = run.backbone()
     picture = to_tensor(fitted(original, run.view_size(backbone), backbone.multiple))[None]
     finder = Finder(run, backbone, asked, own, tuple(side // backbone.scale for side in picture.shape[-2:]))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,9 +217,8 @@ class Run:
             for seed in self.options.seeds:
                 watched, final = Watched(predict), start(seed).to(backbone.device)
                 for _, x, _ in sample(watched, views, coupling(seed), spans, final):
-                    final, clean = x, watched.clean
-                    done, self.calls = done + 1, self.calls + 1
-                    self.on_progress("denoise", done, total, lambda clean=clean: backbone.decode(clean).cpu())
+                    final, done, self.calls = x, done + 1, self.calls + 1
+                    self.on_progress("denoise", done, total, partial(_preview, backbone, watched.clean))
                 finals.append(final)
         return finals
 
@@ -267,6 +267,10 @@ class Run:
             "seconds": self.seconds,
         }
         return Pictures(self.task, made, titles, report)
+
+
+def _preview(backbone: DiffusionBackbone, clean: Tensor) -> Tensor:
+    return backbone.decode(clean).cpu()
 
 
 def write_png(picture: Tensor, path: Path, parameters: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ def masked_image(
     import torch
 
     from ..views.masks import masks as mask_views
-    from .reading import mask_cells, read_mask
+    from .reading import check_shape, mask_cells, read_mask
 
     things = (foregrounds,) if isinstance(foregrounds, str) else tuple(foregrounds)
     files = tuple(masks) if isinstance(masks, (list, tuple)) else (masks,)
@@ -39,8 +39,11 @@ def masked_image(
         read = [read_mask(file, asked.soft) for file in files]
         check_one_size(read)
     backbone = run.backbone()
-    side = run.view_size(backbone) // backbone.scale
-    cells = [mask_cells(m, side, side, name_of(f), soft=asked.soft) for m, f in zip(read, files, strict=True)]
+    size = run.view_size(backbone)
+    side, cells = size // backbone.scale, []
+    for mask, file in zip(read, files, strict=True):
+        check_shape(mask, size, size, name_of(file))
+        cells.append(mask_cells(mask, side, side, name_of(file), soft=asked.soft))
     views = mask_views(torch.as_tensor(np.stack(cells)))
     predict = run.predictor(backbone, [background, *things, asked.everything])
     finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views))

@@ -85,17 +85,21 @@ def read_mask(source: Any, soft: bool = False) -> np.ndarray:
     return grey if soft else (grey >= 0.5).astype(np.float64)
 
 
+def check_shape(mask: np.ndarray, width: int, height: int, name: str) -> None:
+    """Raises InputError unless a mask (H, W) has the shape of width : height."""
+    tall, wide = mask.shape
+    if abs(tall * width - wide * height) > max(width, height):  # about a pixel
+        raise InputError(
+            f"{name} is {wide} x {tall} pixels, the picture {width} x {height}",
+            "crop or pad the mask to the picture's shape",
+        )
+
+
 def mask_cells(mask: np.ndarray, height: int, width: int, name: str, *, soft: bool = False) -> np.ndarray:
     """A mask (H, W) on the grid of latent cells (height, width): each cell's share, rounded unless soft.
 
-    Raises InputError if the shape is another one, or if nothing or everything is foreground.
+    Raises InputError if nothing or everything is foreground.
     """
-    tall, wide = mask.shape
-    if abs(tall * width - wide * height) > max(tall, wide):  # more than about a pixel off the same shape
-        raise InputError(
-            f"{name} is {wide} x {tall} pixels, the picture has the shape {width} : {height}",
-            "crop or pad the mask to that shape",
-        )
     area = Image.fromarray((mask * 255).astype(np.float32)).resize((width, height), Image.Resampling.BOX)
     cells = np.clip(np.asarray(area, np.float64) / 255, 0, 1)
     cells = cells if soft else (cells >= 0.5).astype(np.float64)
@@ -119,7 +123,8 @@ def fitted_size(size: tuple[int, int], view_size: int, multiple: int) -> tuple[i
             f"the picture is {width} x {height} pixels", f"crop it to at most {MOST_ASPECT:g} : 1"
         )
     grow = view_size / (width * height) ** 0.5
-    return tuple(max(multiple, round(side * grow / multiple) * multiple) for side in size)  # type: ignore[return-value]
+    width, height = (max(multiple, round(side * grow / multiple) * multiple) for side in size)
+    return width, height
 
 
 def to_tensor(picture: Image.Image) -> Tensor:
