@@ -11,10 +11,19 @@ import torch
 from PIL import Image
 
 import texsync
-from texsync import Cancelled, InputError, cli, image_cli, wide_image
-from texsync.image_options import AmbiguousOptions, EditOptions, ImageOptions, MaskOptions, WideOptions, slug
+from texsync import Cancelled, InputError, ambiguous_image, cli, image_cli, wide_image
+from texsync.image_options import (
+    AmbiguousOptions,
+    EditOptions,
+    ImageOptions,
+    MaskOptions,
+    WideOptions,
+    slug,
+    swept,
+)
 from texsync.options import COUPLINGS
 from texsync.tasks.images import read_parameters
+from texsync.tasks.sweep import sweep
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:words the model does not know:texsync.errors.TexsyncWarning"),
@@ -114,6 +123,56 @@ def test_every_coupling_runs_on_every_task_or_says_why_not(task, coupling, shell
 def test_strength_is_the_couplings_own_unless_it_is_given(few):
     plain, five, one = (wide_image("red copper", **few, width=40, strength=s).image for s in (None, 5.0, 1.0))
     assert np.array_equal(plain, five) and not np.array_equal(plain, one)
+
+
+# ---- sweeps -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_is_one_sheet_of_the_same_seeds(few, tmp_path):
+    made = sweep(ambiguous_image, "strength", [0, 5], prompts=["red", "copper"], count=3, **few)
+    alone = ambiguous_image(["red", "copper"], strength=5, seed=2, **few)
+    assert np.array_equal(made.results[1].images[2], alone.image)
+    sheet = np.asarray(made.sheet())
+    assert (
+        sheet.shape[0] > 3 * 256 and 2 * 256 < sheet.shape[1] < 3 * 256
+    )  # a row per seed, a column per value
+    assert np.array_equal(sheet[26:282, -520:-264], made.results[0].images[0].resize((256, 256), 1))
+    folder = made.save(tmp_path / "out")
+    assert len(list(folder.glob("strength_*_seed*.png"))) == 6
+    assert json.loads((folder / "run.json").read_text())["sweep"] == {"strength": [0, 5]}
+    assert read_parameters(folder / "strength_5_seed2.png")["strength"] == 5
+
+
+def test_wide_pictures_are_swept_down_the_sheet(few):
+    made = sweep(wide_image, "overlap", [8, 16], prompt="copper", **few)
+    assert made.sheet().height > 1.5 * made.sheet().width / 4
+
+
+@pytest.mark.parametrize("task", OPTIONS)
+def test_the_shell_sweeps(task, shell, capsys):
+    assert shell(task, "--sweep", "strength=0,5", "--out", "out") == 0
+    assert "strength_0_seed0.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("strength", "gives no values; e.g. --sweep strength=0,1,3"),
+        ("colour=1", "names no option that can vary; use one of .*strength"),
+        ("seed=1,2", "names no option that can vary"),
+        ("strength=0,-1", "strength -1 is out of range"),
+        ("coupling=none,glue", "unknown coupling 'glue'"),
+    ],
+)
+def test_wrong_sweeps_are_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        swept(WideOptions("x"), text)
+
+
+def test_values_are_read_as_what_they_are():
+    assert swept(WideOptions("x"), "loop=yes,no") == ("loop", [True, False])
+    assert swept(WideOptions("x"), " view-size = 64, 128") == ("view_size", [64, 128])
+    assert swept(WideOptions("x"), "coupling=none,syncsde") == ("coupling", ["none", "syncsde"])
 
 
 # ---- what the model says ----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from .image_options import (
     MaskOptions,
     WideOptions,
     slug,
+    swept,
 )
 from .options import COUPLINGS, DTYPES, INTEGRATORS, NOISES, check_output
 from .progress import Display
@@ -69,6 +70,9 @@ COMMON: tuple[Option, ...] = (
     common("device", "auto, cpu, cuda, cuda:N or mps."),
     common("dtype", "Number format; auto is fp32 on a CPU, fp16 on a GPU.", type=click.Choice(DTYPES)),
     common("chunk", "Views per model call; changes memory, not the result.  [default: what fits]", type=int),
+    click.option(
+        "--sweep", metavar="OPTION=A,B,...", help="One sheet with a picture per value of an option."
+    ),
     click.option("--quiet", is_flag=True, help="Print errors only."),
     click.option("--verbose", is_flag=True, help="Print times and other libraries' warnings."),
 )
@@ -91,7 +95,7 @@ FUNCTIONS = {
     "mask": "masked_image",
     "edit": "edit_image",
 }
-SHELL = ("out", "overwrite", "quiet", "verbose")  # what only the shell asks
+SHELL = ("out", "overwrite", "sweep", "quiet", "verbose")  # what only the shell asks
 
 
 def split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -104,10 +108,16 @@ def split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def paint(task: str, options: ImageOptions, words: str, shell: dict[str, Any]) -> None:
     """Run a task and write its folder; words: what the default folder is named after."""
+    varied = swept(options, shell["sweep"]) if shell["sweep"] else None
     folder = check_output(shell["out"] or Path(f"{task}_{slug(words)}"), shell["overwrite"])
     with Display(quiet=shell["quiet"], verbose=shell["verbose"]) as display:
         function = getattr(import_module(f".tasks.{task}", __package__), FUNCTIONS[task])
-        result = function(on_progress=display, **options.arguments())
+        if varied:
+            from .tasks.sweep import sweep
+
+            result = sweep(function, *varied, on_progress=display, **options.arguments())
+        else:
+            result = function(on_progress=display, **options.arguments())
         display("save", 0, 1)
         written = result.save(folder, overwrite=shell["overwrite"])
         display("save", 1, 1)

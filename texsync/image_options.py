@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +258,49 @@ def check_list(name: str, values: Any, least: int, remedy: str) -> None:
         raise InputError(f"{name} must be a list of texts, got {values!r}", remedy)
     if len(values) < least:
         raise InputError(f"{len(values)} {name}", remedy)
+
+
+NOT_SWEPT = (
+    "seed",
+    "count",
+    "model",
+    "device",
+    "prompt",
+    "prompts",
+    "masks",
+    "foregrounds",
+    "image",
+    "views",
+)
+
+
+def swept(options: ImageOptions, text: str) -> tuple[str, list[Any]]:
+    """What "strength=0,1,3" asks for: the option's name and its values, each of which the options would take.
+
+    Raises InputError if there is no such option, or no or a wrong value.
+    """
+    name, _, listed = text.partition("=")
+    name = name.strip().replace("-", "_")
+    able = [field for field in options.defaults() if field not in NOT_SWEPT]
+    if name not in able:
+        raise InputError(f"--sweep {text!r} names no option that can vary", f"use one of {', '.join(able)}")
+    values = [_number(value) for value in listed.split(",") if value.strip()]
+    if not values:
+        raise InputError(f"--sweep {text!r} gives no values", f"e.g. --sweep {name}=0,1,3")
+    for value in values:
+        replace(options, **{name: value})
+    return name, values
+
+
+def _number(text: str) -> Any:
+    """The whole or other number, or yes or no, that a text stands for; else the text."""
+    text = text.strip()
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
 
 
 def slug(text: str, most: int = 40) -> str:
