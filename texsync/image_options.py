@@ -26,6 +26,18 @@ from .options import (
 )
 
 ASSEMBLIES = ("paste", "blend")
+CONTROLS = (
+    "plain",
+    "canny",
+    "depth",
+    "hed",
+    "lineart",
+    "mlsd",
+    "normal",
+    "openpose",
+    "shuffle",
+    "softedge",
+)
 FINDERS = ("auto", "attention", "difference")
 PICTURE_REMEDY = 'describe the picture, e.g. "mossy stone"'
 MOST_PICTURES = 1000  # of one run
@@ -98,6 +110,8 @@ class ImageOptions:
                 "--control and --control-image belong together",
                 'give both, e.g. --control canny --control-image "house.jpg"',
             )
+        if self.control is not None:
+            choice("control", self.control, CONTROLS)
         if self.control is None and self.controlnet is not None:
             raise InputError("--controlnet without --control", "say what it follows, e.g. --control canny")
 

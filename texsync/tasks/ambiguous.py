@@ -25,6 +25,8 @@ def ambiguous_image(
     Raises InputError on anything that the caller can put right, such as a view that the model cannot do.
     Source: SyncSDE (CVPR 2025), Eq. 16-17.
     """
+    import torch
+
     from ..views.shuffle import ambiguous
     from .wide import assembled
 
@@ -34,7 +36,12 @@ def ambiguous_image(
     backbone = run.backbone()
     check_possible(asked.all_views, backbone)
     views = ambiguous(asked.all_views, run.view_size(backbone) // backbone.scale, asked.seed)
-    predict = run.predictor(backbone, asked.prompts)
+    size = run.view_size(backbone)
+    followed = run.control(size, size)
+    hints = None
+    if followed is not None:
+        hints = torch.stack(list(looks(followed, asked.all_views, views.canvas[0], asked.seed).values()))
+    predict = run.predictor(backbone, asked.prompts, control=hints)
     finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views, memory=1))
     made = []
     with run.stage("decode", asked.count):

@@ -51,7 +51,8 @@ def edit_image(
     foreground = finder.foreground(spans[len(spans) // 2], inverted[-1])
     views = masks(foreground[None])
     known = inverted if asked.faithful else resampled
-    predict = edit_predictor(run, backbone, asked, spans, known)
+    followed = run.control(picture.shape[-1], picture.shape[-2])
+    predict = edit_predictor(run, backbone, asked, spans, known, followed)
 
     def start(seed: int) -> Tensor:
         """The source's noise, fresh noise for the new thing alone, and the source's again for the edit."""
@@ -92,12 +93,14 @@ def edit_predictor(
     options: EditOptions,
     spans: Sequence[Span],
     known: Sequence[Tensor],
+    followed: Tensor | None,
 ) -> Predictor:
     """The source picture follows its path; the new thing and the edit hear the target, the edit against the source."""
     from ..backbones.inversion import Replay
 
-    negatives = [run.negative(backbone), options.source]
-    return Replay(run.predictor(backbone, [options.target] * 2, negatives), spans, known)
+    prompts, negatives = [options.target] * 2, [run.negative(backbone), options.source]
+    hints = None if followed is None else followed.expand(2, -1, -1, -1)
+    return Replay(run.predictor(backbone, prompts, negatives, hints), spans, known)
 
 
 class Finder:

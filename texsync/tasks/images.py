@@ -105,6 +105,7 @@ class Run:
         self.on_progress: Progress = on_progress or (lambda *_: None)
         self.seconds: dict[str, float] = {}
         self.calls = 0  # of the model
+        self._follow: Image | None = None
 
     @contextmanager
     def stage(self, name: str, total: int = 1) -> Iterator[None]:
@@ -118,14 +119,25 @@ class Run:
     def backbone(self) -> DiffusionBackbone:
         """The model, and its ControlNet if one is asked for.  Raises InputError for what it cannot do."""
         from ..backbones.diffusion import load_diffusion
+        from .reading import read_picture
 
         options = self.options
+        if options.control_image is not None:
+            self._follow = read_picture(options.control_image)
         controlnet = "none" if options.control is None else options.controlnet
         with self.stage("model"):
             backbone = load_diffusion(options.model, controlnet, device=options.device, dtype=options.dtype)
             backbone.schedule.spans(self.steps(backbone))
             backbone.latent_shape(self.view_size(backbone))
         return backbone
+
+    def control(self, width: int, height: int) -> Tensor | None:
+        """What the user wants followed, (3, height, width) in [0, 1], in pixels of the canvas; None: nothing."""
+        from .control import control_picture
+
+        if self._follow is None or self.options.control is None:
+            return None
+        return control_picture(self._follow, self.options.control, width, height)
 
     def steps(self, backbone: DiffusionBackbone) -> int:
         """The step count asked for, else the model's own, else the paper's."""

@@ -45,7 +45,9 @@ def masked_image(
         check_shape(mask, size, size, name_of(file))
         cells.append(mask_cells(mask, side, side, name_of(file), soft=asked.soft))
     views = mask_views(torch.as_tensor(np.stack(cells)))
-    predict = run.predictor(backbone, [background, *things, asked.everything])
+    prompts, followed = [background, *things, asked.everything], run.control(size, size)
+    hints = None if followed is None else followed.expand(len(prompts), -1, -1, -1)
+    predict = run.predictor(backbone, prompts, control=hints)
     finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views))
     with run.stage("decode", asked.count):
         decoded = [backbone.decode(x).cpu() for x in finals]

@@ -33,7 +33,9 @@ def wide_image(prompt: str, *, on_progress: Progress | None = None, **options: A
     frame = Frame.of(asked, run.view_size(backbone), backbone.scale)
     views = frame.views()
     count, shown = views.shape[0], frame.shown(views)
-    predict = run.predictor(backbone, [prompt] * count)
+    followed = run.control(frame.width * frame.scale, frame.height * frame.scale)
+    hints = None if followed is None else frame.crops(views, followed)
+    predict = run.predictor(backbone, [prompt] * count, control=hints)
     coupling = run.couplings(backbone, views, memory=1)
     finals = run.denoise_all(backbone, predict, views, coupling)
     made = []
@@ -83,6 +85,16 @@ class Frame:
     def corner(self, views: Views, i: int) -> tuple[int, int]:
         """(top, left) cell of window i."""
         return divmod(int(views.look.indices[i * self.window**2]), self.width)
+
+    def crops(self, views: Views, picture: Tensor) -> Tensor:
+        """What the windows show of a picture of the canvas (3, H, W) in pixels: (N, 3, s, s)."""
+        import torch
+
+        size, seen = self.window * self.scale, []
+        for i in range(views.shape[0]):
+            top, left = (cell * self.scale for cell in self.corner(views, i))
+            seen.append(picture.roll((-top, -left), (-2, -1))[:, :size, :size])
+        return torch.stack(seen)
 
     def shown(self, views: Views) -> list[int]:
         """The windows that the contact sheet shows: evenly spread, first and last among them."""
