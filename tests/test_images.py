@@ -67,6 +67,9 @@ def shell(tiny_model, tmp_path, monkeypatch):
         ({"count": 0}, "count 0 is out of range"),
         ({"steps": 0}, "steps 0"),
         ({"strength": float("nan")}, "strength nan"),
+        ({"coupling_options": ["first"]}, "coupling option 'first'; give name=value"),
+        ({"coupling_options": ["seed=3"]}, "coupling option 'seed=3'"),
+        ({"coupling_options": "first=3"}, "must be a list of texts"),
         ({"coupling": "glue"}, "unknown coupling 'glue'; known: syncsde"),
         ({"integrator": "euler"}, "unknown integrator"),
         ({"noise": "pink"}, "unknown noise"),
@@ -123,6 +126,18 @@ def test_every_coupling_runs_on_every_task_or_says_why_not(task, coupling, shell
 def test_strength_is_the_couplings_own_unless_it_is_given(few):
     plain, five, one = (wide_image("red copper", **few, width=40, strength=s).image for s in (None, 5.0, 1.0))
     assert np.array_equal(plain, five) and not np.array_equal(plain, one)
+
+
+def test_a_couplings_own_options_can_be_said(few):
+    with pytest.raises(InputError, match="coupling 'none' has no first; it takes no options"):
+        wide_image("red copper", **few, width=40, coupling="none", coupling_options=["first=3"])
+    options = {"width": 40, "coupling": "syncdiffusion", **few}
+    never, often = (
+        wide_image("red copper", **options, coupling_options=[f"first={n}", "weight=1e5"]).image
+        for n in (0, 2)
+    )
+    same = wide_image("red copper", **(options | {"coupling": "multidiffusion"})).image
+    assert np.array_equal(never, same) and not np.array_equal(often, same)
 
 
 # ---- sweeps -----------------------------------------------------------------------------------------------------

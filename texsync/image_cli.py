@@ -49,6 +49,13 @@ COMMON: tuple[Option, ...] = (
     common("steps", "Denoising steps.  [default: the model's, else 50]", type=int),
     common("strength", "How hard views are drawn to earlier ones.  [default: 5 for syncsde]", type=float),
     common("coupling", "How views listen to each other.", type=click.Choice(COUPLINGS)),
+    click.option(
+        "--coupling-option",
+        "coupling_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="More for the coupling, e.g. first=3 or weight=20 for syncdiffusion; may be repeated.",
+    ),
     common("integrator", "SyncSDE's update; exact is stable with few steps.", type=click.Choice(INTEGRATORS)),
     common("noise", "Views start from the same noise, or each its own.", type=click.Choice(NOISES)),
     common("model", "mini, the path of a diffusers folder, or a hub id.", metavar="NAME|PATH|HUB_ID"),

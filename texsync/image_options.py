@@ -40,6 +40,7 @@ CONTROLS = (
 )
 FINDERS = ("auto", "attention", "difference")
 PICTURE_REMEDY = 'describe the picture, e.g. "mossy stone"'
+OURS = ("decode", "colours", "seed", "strength", "integrator")  # of a coupling's options, set by other means
 MOST_PICTURES = 1000  # of one run
 LONGEST_SIDE = 65536  # pixels
 
@@ -51,6 +52,7 @@ class ImageOptions:
     None means: what the model's folder recommends, else the paper's value; for `strength`, the coupling's own (5 for
     SyncSDE, 10 for CSG); for `chunk`, what fits.
     seed, count: pictures of `count` seeds, `seed` the first.  steps: denoising steps, 1..1000.
+    coupling_options: more of the coupling's own, each "name=value", e.g. "first=3" for SyncDiffusion.
     strength: 1/lambda at the noisiest step, >= 0, unitless.  view_size: pixels a side of what the model
     sees at once, 64..4096.  guidance: classifier-free, 1 = off.  chunk: views per model call; the picture does not
     depend on it.  control: what is taken from `control_image`, a file, for the ControlNet to follow: see
@@ -62,6 +64,7 @@ class ImageOptions:
     steps: int | None = None
     strength: float | None = None
     coupling: str = "syncsde"
+    coupling_options: tuple[str, ...] = ()
     integrator: str = "paper"
     noise: str = "shared"
     model: str = "mini"
@@ -81,6 +84,10 @@ class ImageOptions:
         whole("count", self.count, 1, MOST_PICTURES)
         self._check_optional()
         choice("coupling", self.coupling, COUPLINGS)
+        check_list("coupling options", self.coupling_options, 0, 'e.g. "first=3"')
+        for text in self.coupling_options:
+            if not re.fullmatch(r"[a-z_]+=.+", text) or text.partition("=")[0] in OURS:
+                raise InputError(f"coupling option {text!r}", 'give name=value, e.g. "first=3"')
         choice("integrator", self.integrator, INTEGRATORS)
         choice("noise", self.noise, NOISES)
         choice("dtype", self.dtype, DTYPES)
@@ -114,6 +121,12 @@ class ImageOptions:
             choice("control", self.control, CONTROLS)
         if self.control is None and self.controlnet is not None:
             raise InputError("--controlnet without --control", "say what it follows, e.g. --control canny")
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """The coupling's options by name."""
+        pairs = (text.partition("=") for text in self.coupling_options)
+        return {name: _number(value) for name, _, value in pairs}
 
     @property
     def seeds(self) -> range:

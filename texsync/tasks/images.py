@@ -178,7 +178,7 @@ class Run:
         if views.shares and "colours" in known:
             height, width = (side * backbone.scale for side in views.canvas)
             wanted["colours"] = flat_colours(backbone.encode, height, width)
-        chosen = {name: value for name, value in wanted.items() if name in known}
+        chosen = {name: value for name, value in wanted.items() if name in known} | options.more
 
         def coupling(seed: int) -> Coupling:
             return make(options.coupling, **chosen, **({"seed": seed} if "seed" in known else {}))
