@@ -11,9 +11,19 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "texsync"
 FLOOR = dict(
-    errors=0, options=1, schedule=2, surface=2, views=3, backbones=3, couplings=4, sample=5, mini=5, tasks=6
+    errors=0,
+    options=1,
+    image_options=2,
+    schedule=2,
+    surface=2,
+    views=3,
+    backbones=3,
+    couplings=4,
+    sample=5,
+    mini=5,
+    tasks=6,
 )
-FLOOR |= dict(progress=7, doctor=7, worker=8, cli=9)  # the doors
+FLOOR |= dict(progress=7, doctor=7, worker=8, image_cli=8, cli=9)  # the doors
 HEAVY = {"torch", "diffusers", "transformers", "pytorch3d", "trimesh", "xatlas", "embreex"}
 
 

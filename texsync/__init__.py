@@ -11,23 +11,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import Cancelled, InputError, TexsyncError, TexsyncWarning
+    from .tasks.ambiguous import ambiguous_image
+    from .tasks.edit import edit_image
+    from .tasks.images import Pictures
+    from .tasks.mask import masked_image
     from .tasks.mesh import TexturedMesh, texture_mesh
+    from .tasks.wide import wide_image
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Cancelled",
     "InputError",
+    "Pictures",
     "TexsyncError",
     "TexsyncWarning",
     "TexturedMesh",
     "__version__",
+    "ambiguous_image",
+    "edit_image",
+    "masked_image",
     "texture_mesh",
+    "wide_image",
 ]
 
 _HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
     name: ".errors" for name in ("Cancelled", "InputError", "TexsyncError", "TexsyncWarning")
 }
+_HOME |= {f"{task}_image": f".tasks.{task}" for task in ("wide", "ambiguous", "edit")}
+_HOME["masked_image"] = ".tasks.mask"
+_HOME["Pictures"] = ".tasks.images"
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ import click
 
 from . import __version__
 from .errors import InputError, TexsyncError
+from .image_cli import COMMANDS
 from .options import COUPLINGS, DTYPES, INTEGRATORS, NOISES, PICKS, VIEW_ORDERS, MeshOptions, check_output
 from .progress import Display
 
@@ -199,6 +200,10 @@ def doctor(as_json: bool) -> int:
     checks = examine()
     click.echo(report(checks, as_json=as_json))
     return 0 if all(check.ok for check in checks if check.needed) else 1
+
+
+for command in COMMANDS:
+    texsync.add_command(command)
 
 
 if __name__ == "__main__":

@@ -144,12 +144,10 @@ def choice(name: str, value: Any, known: tuple[str, ...]) -> str:
     return value
 
 
-def check_prompt(prompt: Any) -> str:
+def check_prompt(prompt: Any, remedy: str = 'describe the surface, e.g. "weathered copper"') -> str:
     """The prompt, if there is a letter or a digit in it; raises InputError otherwise."""
     if not isinstance(prompt, str) or not any(character.isalnum() for character in prompt):
-        raise InputError(
-            f"the prompt {prompt!r} says nothing", 'describe the surface, e.g. "weathered copper"'
-        )
+        raise InputError(f"the prompt {prompt!r} says nothing", remedy)
     return prompt
 
 

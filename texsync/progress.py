@@ -13,15 +13,18 @@ from .errors import TexsyncWarning
 
 STAGES = {
     "mesh": "reading the mesh",
+    "picture": "reading the picture",
     "model": "loading the model",
     "geometry": "looking at the mesh",
+    "invert": "finding the picture's noise",
+    "attend": "looking for what changes",
     "denoise": "painting",
     "decode": "developing the views",
     "texture": "baking the texture",
     "save": "writing files",
 }
 # until these are over, a log holds its lines back, so that wrong input is told in one line alone
-READING = ("mesh", "model")
+READING = ("mesh", "picture", "model")
 
 
 class Display:

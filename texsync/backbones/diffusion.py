@@ -89,9 +89,14 @@ class DiffusionBackbone(Backbone):
         """The number format that the model computes in."""
         return self.parts.unet.dtype
 
+    @property
+    def multiple(self) -> int:
+        """Pixels; the sides of what the model sees are whole multiples of it, since the UNet halves them."""
+        return self.scale * 2 ** (len(self.parts.unet.config.block_out_channels) - 1)
+
     def latent_shape(self, view_size: int) -> tuple[int, int, int]:
         """(C, h, w) of a square view of `view_size` pixels; raises InputError if the model cannot halve it."""
-        multiple = self.scale * 2 ** (len(self.parts.unet.config.block_out_channels) - 1)
+        multiple = self.multiple
         if view_size < multiple or view_size % multiple:
             near = max(1, round(view_size / multiple)) * multiple
             raise InputError(f"view size {view_size} is not a multiple of {multiple}", f"use e.g. {near}")

@@ -35,7 +35,7 @@ def save_result(
         turntable(result.surface, result.texture, place / "turntable.gif")
         if preview:
             viewer(result.mesh, place / "viewer.html")
-        (place / "run.json").write_text(json.dumps(record(result), indent=2, default=_plain) + "\n")
+        (place / "run.json").write_text(dump(record(result), indent=2) + "\n")
     return folder
 
 
@@ -59,12 +59,19 @@ def record(result: TexturedMesh) -> dict[str, Any]:
         "peak_memory_mb": peak_memory_mb(),
         "mesh": {"name": result.loaded.stem, "faces": len(result.surface.faces)},
         "texture_seen": round(float(result.baked.seen.sum() / result.baked.covered.sum()), 4),
-        "versions": {
-            "python": platform.python_version(),
-            "texsync": __version__,
-            **{name: _version(name) for name in PACKAGES},
-        },
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """What a run ran on; None for a package that is not installed."""
+    own = {"python": platform.python_version(), "texsync": __version__}
+    return own | {name: _version(name) for name in PACKAGES}
+
+
+def dump(content: dict[str, Any], indent: int | None = None) -> str:
+    """As JSON, whatever numbers and paths are in it."""
+    return json.dumps(content, indent=indent, default=_plain)
 
 
 def peak_memory_mb() -> float | None:

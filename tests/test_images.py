@@ -1,0 +1,334 @@
+"""What the 2D tasks share: options, seeds, files, doors."""
+
+from __future__ import annotations
+
+import json
+
+import click
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import texsync
+from texsync import Cancelled, InputError, ambiguous_image, cli, image_cli, wide_image
+from texsync.image_options import (
+    AmbiguousOptions,
+    EditOptions,
+    ImageOptions,
+    MaskOptions,
+    WideOptions,
+    slug,
+    swept,
+)
+from texsync.options import COUPLINGS
+from texsync.tasks.images import read_parameters
+from texsync.tasks.sweep import sweep
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:words the model does not know:texsync.errors.TexsyncWarning"),
+    pytest.mark.filterwarnings("ignore:the prompt is longer:texsync.errors.TexsyncWarning"),
+]
+OPTIONS = {"wide": WideOptions, "ambiguous": AmbiguousOptions, "mask": MaskOptions, "edit": EditOptions}
+WORDS = {"wide": ["red copper"], "ambiguous": ["red copper", "a view"], "mask": ["red copper"], "edit": []}
+PICTURE = np.full((32, 32), 255, np.uint8)
+PICTURE[:, :16] = 0
+
+
+@pytest.fixture
+def few(tiny_model):
+    return {"model": str(tiny_model), "device": "cpu", "steps": 2}
+
+
+@pytest.fixture
+def shell(tiny_model, tmp_path, monkeypatch):
+    """Runs a command in an empty folder with the random model."""
+    Image.fromarray(PICTURE).save(tmp_path / "mask.png")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    file = str(tmp_path / "mask.png")
+    more = {"mask": ["--foreground", "a view", "--mask", file]}
+    more["edit"] = [file, "a copper object", "--source", "a red object"]
+    few = ["--model", str(tiny_model), "--steps", "2", "--device", "cpu"]
+
+    def run(task, *arguments) -> int:
+        return cli.main([task, *WORDS[task], *more.get(task, []), *few, *arguments])
+
+    return run
+
+
+# ---- options ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"seed": -1}, "seed -1"),
+        ({"count": 0}, "count 0 is out of range"),
+        ({"steps": 0}, "steps 0"),
+        ({"strength": float("nan")}, "strength nan"),
+        ({"coupling_options": ["first"]}, "coupling option 'first'; give name=value"),
+        ({"coupling_options": ["seed=3"]}, "coupling option 'seed=3'"),
+        ({"coupling_options": "first=3"}, "must be a list of texts"),
+        ({"coupling": "glue"}, "unknown coupling 'glue'; known: syncsde"),
+        ({"integrator": "euler"}, "unknown integrator"),
+        ({"noise": "pink"}, "unknown noise"),
+        ({"view_size": 3}, "view size 3"),
+        ({"guidance": "much"}, "guidance must be a number"),
+        ({"device": "tpu"}, "unknown device 'tpu'"),
+        ({"dtype": "int8"}, "unknown dtype"),
+        ({"chunk": 0}, "chunk 0"),
+        ({"control": "canny"}, "--control and --control-image belong together"),
+        ({"control_image": "a.png"}, "--control and --control-image belong together"),
+        ({"controlnet": "here"}, "--controlnet without --control"),
+    ],
+)
+def test_wrong_values_are_named(values, message):
+    with pytest.raises(InputError, match=message) as told:
+        ImageOptions(**values)
+    assert told.value.remedy and told.value.exit_code == 2
+
+
+@pytest.mark.parametrize("task", OPTIONS)
+def test_shell_and_python_share_names_and_defaults(task):
+    parameters = {p.name: p for p in cli.texsync.commands[task].params}
+    for name, default in OPTIONS[task].defaults().items():
+        assert parameters[name].get_default(click.Context(cli.texsync)) == default, name
+    own = set(parameters) - set(OPTIONS[task].defaults()) - set(image_cli.SHELL)
+    assert own <= {"prompt", "prompts", "background", "foregrounds", "masks", "image", "source", "target"}
+
+
+def test_slugs():
+    assert slug("A red, weathered  Bottle!") == "a_red_weathered_bottle"
+    assert slug("../..") == "picture" and len(slug("word " * 50)) <= 40
+
+
+@pytest.mark.parametrize("name", ["wide_image", "ambiguous_image", "masked_image", "edit_image", "Pictures"])
+def test_public_names(name):
+    assert name in dir(texsync) and getattr(texsync, name).__name__ == name
+
+
+# ---- couplings --------------------------------------------------------------------------------------------------
+
+
+REFUSED = {("wide", "csg"), ("ambiguous", "csg")}
+
+
+@pytest.mark.parametrize("coupling", COUPLINGS)
+@pytest.mark.parametrize("task", OPTIONS)
+def test_every_coupling_runs_on_every_task_or_says_why_not(task, coupling, shell, capsys):
+    code = shell(task, "--coupling", coupling, "--out", "out", "--quiet")
+    told = capsys.readouterr().err
+    assert code == (2 if (task, coupling) in REFUSED else 0), told
+    assert told.count("\n") == (1 if code else 0) and (coupling in told or code == 0)
+
+
+def test_strength_is_the_couplings_own_unless_it_is_given(few):
+    plain, five, one = (wide_image("red copper", **few, width=40, strength=s).image for s in (None, 5.0, 1.0))
+    assert np.array_equal(plain, five) and not np.array_equal(plain, one)
+
+
+def test_a_couplings_own_options_can_be_said(few):
+    with pytest.raises(InputError, match="coupling 'none' has no first; it takes no options"):
+        wide_image("red copper", **few, width=40, coupling="none", coupling_options=["first=3"])
+    options = {"width": 40, "coupling": "syncdiffusion", **few}
+    never, often = (
+        wide_image("red copper", **options, coupling_options=[f"first={n}", "weight=1e5"]).image
+        for n in (0, 2)
+    )
+    same = wide_image("red copper", **(options | {"coupling": "multidiffusion"})).image
+    assert np.array_equal(never, same) and not np.array_equal(often, same)
+
+
+# ---- sweeps -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_is_one_sheet_of_the_same_seeds(few, tmp_path):
+    made = sweep(ambiguous_image, "strength", [0, 5], prompts=["red", "copper"], count=3, **few)
+    alone = ambiguous_image(["red", "copper"], strength=5, seed=2, **few)
+    assert np.array_equal(made.results[1].images[2], alone.image)
+    sheet = np.asarray(made.sheet())
+    assert (
+        sheet.shape[0] > 3 * 256 and 2 * 256 < sheet.shape[1] < 3 * 256
+    )  # a row per seed, a column per value
+    assert np.array_equal(sheet[26:282, -520:-264], made.results[0].images[0].resize((256, 256), 1))
+    folder = made.save(tmp_path / "out")
+    assert len(list(folder.glob("strength_*_seed*.png"))) == 6
+    assert json.loads((folder / "run.json").read_text())["sweep"] == {"strength": [0, 5]}
+    assert read_parameters(folder / "strength_5_seed2.png")["strength"] == 5
+
+
+def test_wide_pictures_are_swept_down_the_sheet(few):
+    made = sweep(wide_image, "overlap", [8, 16], prompt="copper", **few)
+    assert made.sheet().height > 1.5 * made.sheet().width / 4
+
+
+@pytest.mark.parametrize("task", OPTIONS)
+def test_the_shell_sweeps(task, shell, capsys):
+    assert shell(task, "--sweep", "strength=0,5", "--out", "out") == 0
+    assert "strength_0_seed0.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("strength", "gives no values; e.g. --sweep strength=0,1,3"),
+        ("colour=1", "names no option that can vary; use one of .*strength"),
+        ("seed=1,2", "names no option that can vary"),
+        ("strength=0,-1", "strength -1 is out of range"),
+        ("coupling=none,glue", "unknown coupling 'glue'"),
+    ],
+)
+def test_wrong_sweeps_are_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        swept(WideOptions("x"), text)
+
+
+def test_values_are_read_as_what_they_are():
+    assert swept(WideOptions("x"), "loop=yes,no") == ("loop", [True, False])
+    assert swept(WideOptions("x"), " view-size = 64, 128") == ("view_size", [64, 128])
+    assert swept(WideOptions("x"), "coupling=none,syncsde") == ("coupling", ["none", "syncsde"])
+
+
+# ---- what the model says ----------------------------------------------------------------------------------------
+
+
+def test_a_model_that_recommends_nothing_gets_the_papers_values(tiny_model, tmp_path):
+    """Stable Diffusion as it is fetched: 50 steps at guidance 7.5 and no words beside the prompt, at its own size."""
+    import shutil
+
+    folder = shutil.copytree(tiny_model, tmp_path / "plain")
+    (folder / "texsync.json").unlink()
+    report = wide_image("red copper", model=str(folder), width=32, device="cpu").report
+    assert (report["steps"], report["guidance"], report["negative"], report["view_size"]) == (50, 7.5, "", 32)
+
+
+def test_a_model_without_a_controlnet_will_do(few, tmp_path):
+    import tiny
+
+    bare = tiny.write_model(tmp_path / "bare", controlnet=False, advice={"view_size": 32})
+    assert wide_image("red copper", **(few | {"model": str(bare)}), width=32).image.size == (32, 32)
+
+
+# ---- seeds, progress, stopping ----------------------------------------------------------------------------------
+
+
+def test_one_seed_one_picture(few):
+    made = wide_image("red copper", **few, width=40, seed=3, count=2)
+    alone = wide_image("red copper", **few, width=40, seed=4)
+    pictures = [one.images["picture"] for one in made.made]
+    assert torch.equal(pictures[1], alone.made[0].images["picture"])
+    assert not torch.allclose(pictures[0], pictures[1])
+
+
+def test_shared_noise_is_one_canvas_and_independent_noise_is_not(few):
+    from texsync.tasks.images import Run
+    from texsync.views import windows
+
+    views = windows(10, 8, 8, 2)
+    shared, own = (
+        Run("x", ImageOptions(noise=kind)).noise(views, 4, 0) for kind in ("shared", "independent")
+    )
+    assert torch.equal(shared[0][..., 2:], shared[1][..., :6])
+    assert own.shape == shared.shape and not torch.isclose(own[0][..., 2:], own[1][..., :6]).any()
+
+
+def test_progress_counts_every_step_and_previews(few):
+    told, shown = [], []
+
+    def listen(stage, step, total, preview):
+        told.append((stage, step, total))
+        if preview and step == 3:
+            shown.append(preview())
+
+    wide_image("red copper", **few, width=40, count=2, on_progress=listen)
+    assert [step for stage, step, _ in told if stage == "denoise"] == [0, 1, 2, 3, 4, 4]
+    assert {total for stage, _, total in told if stage == "denoise"} == {4}
+    assert shown[0].shape == (2, 3, 32, 32)
+
+
+def test_a_run_can_be_stopped(few):
+    def stop(stage, step, total, preview):
+        if step == 1 and stage == "denoise":
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        wide_image("red copper", **few, width=40, on_progress=stop)
+
+
+# ---- files ------------------------------------------------------------------------------------------------------
+
+
+def test_files_hold_the_picture_and_all_that_is_needed_to_make_it_again(few, tmp_path):
+    made = wide_image("red copper", **few, width=40, seed=3, count=2)
+    folder = made.save(tmp_path / "out")
+    names = {"picture_seed3.png", "picture_seed4.png", "views.png", "run.json"}
+    assert {file.name for file in folder.iterdir()} == names
+    with Image.open(folder / "picture_seed4.png") as picture:
+        assert picture.mode == "RGB" and np.array_equal(picture, made.images[1])
+    inside = read_parameters(folder / "picture_seed4.png")
+    options = {name: inside[name] for name in WideOptions.defaults()}
+    again = wide_image(inside["prompt"], **options)
+    assert np.array_equal(again.image, made.images[1])
+    record = json.loads((folder / "run.json").read_text())
+    assert record["task"] == "wide" and record["prompt"] == "red copper" and record["versions"]["torch"]
+    assert set(record["seconds"]) == {"model", "denoise", "decode"}
+    assert read_parameters(folder / "views.png") == {}
+
+
+def test_nothing_is_overwritten_unasked(few, tmp_path):
+    made = wide_image("red copper", **few, width=40)
+    made.save(tmp_path / "out")
+    with pytest.raises(InputError, match="already exists; pass --overwrite"):
+        made.save(tmp_path / "out")
+    assert made.save(tmp_path / "out", overwrite=True) == tmp_path / "out"
+
+
+# ---- the shell --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", OPTIONS)
+def test_a_command_writes_its_folder(task, shell, tmp_path, capsys):
+    assert shell(task, "--quiet") == 0
+    folder = tmp_path / "here" / f"{task}_{slug(' '.join(WORDS[task]) or 'a copper object')}"
+    assert {"edit.png" if task == "edit" else "picture.png", "views.png", "run.json"} <= {
+        file.name for file in folder.iterdir()
+    }
+    assert capsys.readouterr() == ("", "")
+
+
+WRONG = {
+    "taken": ("wide", ["--out", "old"], "old already exists"),
+    "overlap 0": ("wide", ["--overlap", "0"], "overlap 0 is out of range; use 1 to"),
+    "overlap of a window": ("wide", ["--overlap", "32"], "overlap 32 does not fit windows of 32"),
+    "width": ("wide", ["--width", "101"], "width 101 is not reachable.*; the nearest is 100"),
+    "view size": ("wide", ["--view-size", "33"], "view size 33 is not a multiple of 8; use e.g. 32"),
+    "not a number": ("wide", ["--width", "far"], "'far' is not a valid integer"),
+    "view": (
+        "ambiguous",
+        ["--view", "skew"],
+        "cannot be done in this model's latents; use identity, rotate90",
+    ),
+    "two for one": ("ambiguous", ["--view", "identity"], "two prompts for one view"),
+    "no source": ("edit", ["--source", ""], "no source prompt; say what the picture shows"),
+    "word": (
+        "edit",
+        ["--word", "cat"],
+        "'cat' is not in the prompt 'a red object'; use one of a, red, object",
+    ),
+    "no picture": ("edit", ["--mask", "none.png"], "there is no file none.png"),
+    "no model": ("ambiguous", ["--model", "/nowhere/at/all"], "unknown model '/nowhere/at/all'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_is_one_line_and_code_2(case, shell, capsys, tmp_path):
+    import re
+
+    (tmp_path / "here" / "old").mkdir()
+    (tmp_path / "here" / "old" / "run.json").write_text("{}")
+    task, arguments, message = WRONG[case]
+    assert shell(task, *arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and re.search(message, told.err) and told.err.count("\n") == 1
+    assert [file.name for file in (tmp_path / "here").iterdir()] == ["old"]

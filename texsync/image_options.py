@@ -1,0 +1,335 @@
+"""What a user may ask of the 2D tasks: names, defaults and ranges for shell and Python.
+
+Nothing heavy is imported here, so wrong input is refused before a picture is read or a model loads.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import MISSING, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+from .options import (
+    COUPLINGS,
+    DTYPES,
+    INTEGRATORS,
+    NOISES,
+    check_control_scale,
+    check_device_name,
+    check_prompt,
+    choice,
+    real,
+    whole,
+)
+
+ASSEMBLIES = ("paste", "blend")
+CONTROLS = (
+    "plain",
+    "canny",
+    "depth",
+    "hed",
+    "lineart",
+    "mlsd",
+    "normal",
+    "openpose",
+    "shuffle",
+    "softedge",
+)
+FINDERS = ("auto", "attention", "difference")
+PICTURE_REMEDY = 'describe the picture, e.g. "mossy stone"'
+OURS = ("decode", "colours", "seed", "strength", "integrator")  # of a coupling's options, set by other means
+MOST_PICTURES = 1000  # of one run
+LONGEST_SIDE = 65536  # pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """What every 2D task takes; raises InputError for any value out of range.
+
+    None means: what the model's folder recommends, else the paper's value; for `strength`, the coupling's own (5 for
+    SyncSDE, 10 for CSG); for `chunk`, what fits.
+    seed, count: pictures of `count` seeds, `seed` the first.  steps: denoising steps, 1..1000.
+    coupling_options: more of the coupling's own, each "name=value", e.g. "first=3" for SyncDiffusion.
+    strength: 1/lambda at the noisiest step, >= 0, unitless.  view_size: pixels a side of what the model
+    sees at once, 64..4096.  guidance: classifier-free, 1 = off.  chunk: views per model call; the picture does not
+    depend on it.  control: what is taken from `control_image`, a file, for the ControlNet to follow: see
+    `tasks.control`; control_scale: how firmly, (at the noisiest level, at the cleanest).
+    """
+
+    seed: int = 0
+    count: int = 1
+    steps: int | None = None
+    strength: float | None = None
+    coupling: str = "syncsde"
+    coupling_options: tuple[str, ...] = ()
+    integrator: str = "exact"
+    noise: str = "shared"
+    model: str = "mini"
+    negative: str | None = None
+    guidance: float | None = None
+    view_size: int | None = None
+    control: str | None = None
+    control_image: str | Path | None = None
+    controlnet: str | None = None
+    control_scale: tuple[float, float] | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        whole("seed", self.seed, 0, 2**63 - 1)
+        whole("count", self.count, 1, MOST_PICTURES)
+        self._check_optional()
+        choice("coupling", self.coupling, COUPLINGS)
+        check_list("coupling options", self.coupling_options, 0, 'e.g. "first=3"')
+        for text in self.coupling_options:
+            if not re.fullmatch(r"[a-z_]+=.+", text) or text.partition("=")[0] in OURS:
+                raise InputError(f"coupling option {text!r}", 'give name=value, e.g. "first=3"')
+        choice("integrator", self.integrator, INTEGRATORS)
+        choice("noise", self.noise, NOISES)
+        choice("dtype", self.dtype, DTYPES)
+        check_device_name(self.device)
+        self._check_control()
+        self.check()
+
+    def check(self) -> None:
+        """What a task asks of its own options; raises InputError."""
+
+    def _check_optional(self) -> None:
+        for name, high in (("steps", 1000), ("chunk", 1000)):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), 1, high)
+        if self.view_size is not None:
+            whole("view size", self.view_size, 16, 4096)
+        if self.strength is not None:
+            real("strength", self.strength, 0.0, math.inf)
+        if self.guidance is not None:
+            real("guidance", self.guidance, 0.0, 100.0)
+        if self.control_scale is not None:
+            check_control_scale(self.control_scale)
+
+    def _check_control(self) -> None:
+        if (self.control is None) != (self.control_image is None):
+            raise InputError(
+                "--control and --control-image belong together",
+                'give both, e.g. --control canny --control-image "house.jpg"',
+            )
+        if self.control is not None:
+            choice("control", self.control, CONTROLS)
+        if self.control is None and self.controlnet is not None:
+            raise InputError("--controlnet without --control", "say what it follows, e.g. --control canny")
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """The coupling's options by name."""
+        pairs = (text.partition("=") for text in self.coupling_options)
+        return {name: _number(value) for name, _, value in pairs}
+
+    @property
+    def seeds(self) -> range:
+        """One per picture."""
+        return range(int(self.seed), int(self.seed) + int(self.count))
+
+    def arguments(self) -> dict[str, Any]:
+        """Every option by name, values untouched: what `run.json` keeps and the task takes."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Name to default, for every option that has one."""
+        return {field.name: field.default for field in fields(cls) if field.default is not MISSING}
+
+
+@dataclass(frozen=True)
+class WideOptions(ImageOptions):
+    """A picture larger than the model sees at once.
+
+    width, height: pixels, each at least `view_size`; None is 4 views wide and 1 high.
+    overlap: pixels that neighbouring windows share, 1..view_size - 1; None is three quarters of a window.
+    loop: the picture closes on itself along its longer side.  assemble: "paste" lays later windows on top as the
+    paper does, "blend" fades between them.
+    """
+
+    prompt: str
+    width: int | None = None
+    height: int | None = None
+    overlap: int | None = None
+    loop: bool = False
+    assemble: str = "paste"
+
+    def check(self) -> None:
+        check_prompt(self.prompt, PICTURE_REMEDY)
+        choice("assembly", self.assemble, ASSEMBLIES)
+        for name in ("width", "height"):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), 16, LONGEST_SIDE)
+        if self.overlap is not None:
+            whole("overlap", self.overlap, 1, LONGEST_SIDE)
+
+
+@dataclass(frozen=True)
+class AmbiguousOptions(ImageOptions):
+    """One picture that is something else seen another way.
+
+    prompts: two or more.  views: how the picture is turned or mirrored for each of them, see `views.shuffle.NAMES`,
+    several joined by "+"; one fewer than prompts means that the first prompt is told of the picture as it is.
+    assemble: "paste" keeps the last view's picture as the paper does, "blend" the mean of all.
+    """
+
+    prompts: tuple[str, ...]
+    views: tuple[str, ...] = ("flip",)
+    assemble: str = "paste"
+
+    def check(self) -> None:
+        check_list("prompts", self.prompts, 2, "give two or more, one per view")
+        for prompt in self.prompts:
+            check_prompt(prompt, PICTURE_REMEDY)
+        check_list("views", self.views, 1, "name one or more, e.g. flip or rotate90")
+        if not 0 <= len(self.prompts) - len(self.views) <= 1:
+            raise InputError(
+                f"{len(self.prompts)} prompts for {len(self.views)} views ({', '.join(self.views)})",
+                "give each view one prompt, or one prompt more for the picture as it is",
+            )
+        choice("assembly", self.assemble, ASSEMBLIES)
+
+    @property
+    def all_views(self) -> tuple[str, ...]:
+        """One per prompt."""
+        return self.views if len(self.views) == len(self.prompts) else ("identity", *self.views)
+
+
+@dataclass(frozen=True)
+class MaskOptions(ImageOptions):
+    """A picture with things in front of a background.
+
+    background: a prompt.  foregrounds: one prompt per mask.  masks: pictures, white where the thing is.
+    whole: the prompt for everything together; None is "<background> with <foreground>".
+    soft: greys of the masks are shares; otherwise half white and more is foreground.
+    """
+
+    background: str
+    foregrounds: tuple[str, ...]
+    masks: tuple[Any, ...]
+    whole: str | None = None
+    soft: bool = False
+
+    def check(self) -> None:
+        check_list("foregrounds", self.foregrounds, 1, "say what is inside the mask")
+        for prompt in (self.background, *self.foregrounds, self.everything):
+            check_prompt(prompt, PICTURE_REMEDY)
+        if len(self.foregrounds) != len(self.masks):
+            raise InputError(
+                f"{len(self.foregrounds)} foreground prompts for {len(self.masks)} masks",
+                "give each mask one prompt",
+            )
+
+    @property
+    def everything(self) -> str:
+        """The prompt of the whole picture."""
+        return self.whole or f"{self.background} with {' and '.join(self.foregrounds)}"
+
+
+@dataclass(frozen=True)
+class EditOptions(ImageOptions):
+    """A change to a picture of the user's own.
+
+    image: a picture.  source: what it shows.  target: what it shall show.  word: of the source prompt, what changes;
+    None: the words that the target does not have.  mask: a picture of one's own, white where the change goes.
+    find: without a mask the change goes where the model pays "attention" to the word, as in the paper, or where the
+    two prompts make a "difference" to it; "auto" takes attention where the model has any at its latents' full size.
+    mask_threshold: what is above it on a scale from 0, the least in the picture, to 1 is foreground; in (0, 1).
+    faithful: the background follows the picture itself; off: the model's reconstruction of it, as in the paper's code.
+    """
+
+    image: Any
+    source: str
+    target: str
+    word: str | None = None
+    mask: Any = None
+    find: str = "auto"
+    mask_threshold: float = 0.3
+    faithful: bool = True
+
+    def check(self) -> None:
+        if not self.source:
+            raise InputError(
+                "no source prompt", 'say what the picture shows, e.g. --source "a photo of a white cat"'
+            )
+        for prompt in (self.source, self.target):
+            check_prompt(prompt, PICTURE_REMEDY)
+        choice("way to find the change", self.find, FINDERS)
+        real("mask threshold", self.mask_threshold, 0.01, 0.99)
+        if self.mask is None and not self.changing:
+            raise InputError(
+                f"every word of the source {self.source!r} is in the target {self.target!r}",
+                "say with --word which one changes, or give a --mask",
+            )
+
+    @property
+    def changing(self) -> str:
+        """The words of the source prompt that change, as they stand there."""
+        if self.word is not None:
+            return self.word
+        target = {word.lower() for word in re.findall(r"[\w'-]+", self.target)}
+        words = list(re.finditer(r"[\w'-]+", self.source))
+        gone = [word for word in words if word.group().lower() not in target]
+        return self.source[gone[0].start() : gone[-1].end()] if gone else ""
+
+
+def check_list(name: str, values: Any, least: int, remedy: str) -> None:
+    """Raises InputError unless `values` is a list or tuple of at least `least` texts."""
+    if not isinstance(values, (tuple, list)) or not all(isinstance(value, str) for value in values):
+        raise InputError(f"{name} must be a list of texts, got {values!r}", remedy)
+    if len(values) < least:
+        raise InputError(f"{len(values)} {name}", remedy)
+
+
+NOT_SWEPT = (
+    "seed",
+    "count",
+    "model",
+    "device",
+    "prompt",
+    "prompts",
+    "masks",
+    "foregrounds",
+    "image",
+    "views",
+)
+
+
+def swept(options: ImageOptions, text: str) -> tuple[str, list[Any]]:
+    """What "strength=0,1,3" asks for: the option's name and its values, each of which the options would take.
+
+    Raises InputError if there is no such option, or no or a wrong value.
+    """
+    name, _, listed = text.partition("=")
+    name = name.strip().replace("-", "_")
+    able = [field for field in options.defaults() if field not in NOT_SWEPT]
+    if name not in able:
+        raise InputError(f"--sweep {text!r} names no option that can vary", f"use one of {', '.join(able)}")
+    values = [_number(value) for value in listed.split(",") if value.strip()]
+    if not values:
+        raise InputError(f"--sweep {text!r} gives no values", f"e.g. --sweep {name}=0,1,3")
+    for value in values:
+        replace(options, **{name: value})
+    return name, values
+
+
+def _number(text: str) -> Any:
+    """The whole or other number, or yes or no, that a text stands for; else the text."""
+    text = text.strip()
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
+
+
+def slug(text: str, most: int = 40) -> str:
+    """A prompt as part of a folder's name: small letters, digits and underscores."""
+    return re.sub(r"[^\w]+|_+", "_", text.lower()).strip("_")[:most].rstrip("_") or "picture"

@@ -1,0 +1,89 @@
+"""One picture that shows something else when it is turned, mirrored or seen in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..image_options import AmbiguousOptions
+from .images import Made, Pictures, Progress, Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..backbones.base import Backbone
+
+
+def ambiguous_image(
+    prompts: Sequence[str], *, on_progress: Progress | None = None, **options: Any
+) -> Pictures:
+    """Paint one picture that fits each prompt when seen in that prompt's way.
+
+    prompts: two or more.  options: views, assemble, and what every 2D task takes; see
+    `image_options.AmbiguousOptions`.  The pictures are the canvas and what each view shows of it.
+    Raises InputError on anything that the caller can put right, such as a view that the model cannot do.
+    Source: SyncSDE (CVPR 2025), Eq. 16-17.
+    """
+    import torch
+
+    from ..views.shuffle import ambiguous
+    from .wide import assembled
+
+    asked = AmbiguousOptions(tuple(prompts), **options)
+    check_different(asked.all_views, asked.seed)
+    run = Run("ambiguous", asked, on_progress)
+    backbone = run.backbone()
+    check_possible(asked.all_views, backbone)
+    views = ambiguous(asked.all_views, run.view_size(backbone) // backbone.scale, asked.seed)
+    size = run.view_size(backbone)
+    followed = run.control(size, size)
+    hints = None
+    if followed is not None:
+        hints = torch.stack(list(looks(followed, asked.all_views, views.canvas[0], asked.seed).values()))
+    predict = run.predictor(backbone, asked.prompts, control=hints)
+    finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views, memory=1))
+    made = []
+    with run.stage("decode", asked.count):
+        for seed, x in zip(asked.seeds, finals, strict=True):
+            canvas = backbone.decode(assembled(views, x, asked.assemble)[None])[0].cpu()
+            seen = looks(canvas, asked.all_views, views.canvas[0], asked.seed)
+            made.append(Made(seed, {"picture": canvas, **seen}, backbone.decode(x).cpu()))
+    return run.result(backbone, made, list(asked.all_views), views=asked.all_views)
+
+
+def looks(picture: Tensor, names: Sequence[str], cells: int, seed: int) -> dict[str, Tensor]:
+    """What each view shows of a picture (3, H, H) in [0, 1], by file name."""
+    from ..views.shuffle import shown
+
+    return {
+        f"view_{i}_{name.replace('+', '_')}": shown(picture, name, cells=cells, seed=seed)
+        for i, name in enumerate(names, 1)
+    }
+
+
+def check_possible(names: Sequence[str], backbone: Backbone) -> None:
+    """Raises InputError for views that the model's autoencoder would not survive."""
+    from ..views.shuffle import NAMES, commutes
+
+    wrong = [name for name in names if backbone.scale > 1 and not commutes(name)]
+    if wrong:
+        able = ", ".join(name for name in NAMES if commutes(name))
+        raise InputError(
+            f"view {wrong[0]!r} cannot be done in this model's latents",
+            f"use {able} or compositions of them, or a --model that works on pixels",
+        )
+
+
+def check_different(names: Sequence[str], seed: int) -> None:
+    """Raises InputError if two of the views are one, or a name is unknown."""
+    from ..views.shuffle import table
+
+    tables: dict[tuple[int, bytes], str] = {}
+    for name in names:
+        seen, sign = table(name, 8 * 16, seed)
+        first = tables.setdefault((sign, seen.tobytes()), name)
+        if first is not name or list(names).count(name) > 1:
+            raise InputError(
+                f"two prompts for one view: {first} and {name} are the same", "choose different views"
+            )

@@ -1,0 +1,169 @@
+"""Change a thing in a picture of the user's own, and leave the rest as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..image_options import EditOptions
+from .images import Made, Pictures, Progress, Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..backbones.base import Predictor
+    from ..backbones.diffusion import DiffusionBackbone
+    from ..schedule import Span
+
+GUIDANCE = 5.0  # the paper's for editing
+
+
+def edit_image(
+    image: Any, source: str, target: str, *, on_progress: Progress | None = None, **options: Any
+) -> Pictures:
+    """Change what differs between two descriptions of a picture.
+
+    image: a file, PIL image or array.  source: what it shows.  target: what it shall show.  options: word, mask,
+    mask_threshold, faithful, and what every 2D task takes; see `image_options.EditOptions`.
+    The pictures are the edit, the reconstruction and the mask, about as large as the model likes, in the shape of
+    the original.  Raises InputError on anything that the caller can put right, such as a word that the source
+    prompt does not have.
+    Source: SyncSDE (CVPR 2025), Eq. 12 and 24-25; its inversion is mended, see `backbones.inversion`.
+    """
+    from ..views.masks import masks
+    from .mask import name_of
+    from .reading import check_shape, fitted, read_mask, read_picture, to_tensor
+
+    asked = EditOptions(image, source, target, **options)
+    run = Run("edit", asked, on_progress, papers_guidance=GUIDANCE)
+    with run.stage("picture"):
+        original = read_picture(image)
+        own = None if asked.mask is None else read_mask(asked.mask)
+        if own is not None:
+            check_shape(own, *original.size, name_of(asked.mask))
+    backbone = run.backbone()
+    picture = to_tensor(fitted(original, run.view_size(backbone), backbone.multiple))[None]
+    finder = Finder(run, backbone, asked, own, tuple(side // backbone.scale for side in picture.shape[-2:]))
+    spans = backbone.schedule.spans(run.steps(backbone))
+    inverted, resampled = both_paths(run, backbone, finder, spans, backbone.encode(picture))
+    foreground = finder.foreground(spans[len(spans) // 2], inverted[-1])
+    views = masks(foreground[None])
+    known = inverted if asked.faithful else resampled
+    followed = run.control(picture.shape[-1], picture.shape[-2])
+    predict = edit_predictor(run, backbone, asked, spans, known, followed)
+
+    def start(seed: int) -> Tensor:
+        """The source's noise, fresh noise for the new thing alone, and the source's again for the edit."""
+        import torch
+
+        fresh = run.noise(views, backbone.latent_channels, seed)[:1].to(backbone.device)
+        return torch.cat([known[0], fresh, known[0]])
+
+    finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views), start)
+    with run.stage("decode", asked.count):
+        again = backbone.decode(resampled[-1])[0].cpu()
+        made = [
+            shown(seed, backbone.decode(x).cpu(), again, foreground, backbone.scale)
+            for seed, x in zip(asked.seeds, finals, strict=True)
+        ]
+    return run.result(backbone, made, ["source", asked.target, "edit"], word=finder.word, find=finder.how)
+
+
+def both_paths(
+    run: Run, backbone: DiffusionBackbone, finder: Finder, spans: Sequence[Span], latents: Tensor
+) -> tuple[list[Tensor], list[Tensor]]:
+    """From the picture to its noise, noisiest first, and from that noise to a picture again; the finder listens."""
+    from ..backbones.inversion import REFINEMENTS, invert, path
+
+    told = run.predictor(backbone, [finder.options.source], [""], guidance=1.0)
+    total = len(spans) * (1 + REFINEMENTS)
+    with run.stage("invert", total):
+        inverted = invert(run.counted("invert", total, told), spans, latents.to(backbone.device))
+    once = run.counted("attend", len(spans), told)
+    with run.stage("attend", len(spans)), finder.listening(once) as heard:
+        resampled = path(heard, spans, inverted[0])
+    return inverted, resampled
+
+
+def edit_predictor(
+    run: Run,
+    backbone: DiffusionBackbone,
+    options: EditOptions,
+    spans: Sequence[Span],
+    known: Sequence[Tensor],
+    followed: Tensor | None,
+) -> Predictor:
+    """The source picture follows its path; the new thing and the edit hear the target, the edit against the source."""
+    from ..backbones.inversion import Replay
+
+    prompts, negatives = [options.target] * 2, [run.negative(backbone), options.source]
+    hints = None if followed is None else followed.expand(2, -1, -1, -1)
+    return Replay(run.predictor(backbone, prompts, negatives, hints), spans, known)
+
+
+class Finder:
+    """Where the change goes: the user's own mask, or where the model finds it.
+
+    own: the user's mask (H, W) or None.  latent: (h, w) of the picture.  What is wrong with a mask or a word is found
+    when this is made, before the model runs.
+    """
+
+    def __init__(
+        self, run: Run, backbone: DiffusionBackbone, options: EditOptions, own: Any, latent: tuple[int, ...]
+    ):
+        from ..backbones.attention import Listener, is_fine, tokens_of
+        from .mask import name_of
+        from .reading import mask_cells
+
+        self.run, self.backbone, self.options = run, backbone, options
+        unet = backbone.parts.unet
+        self.how = "mask" if own is not None else options.find
+        if self.how == "auto":
+            self.how = "attention" if is_fine(unet) else "difference"
+        self.word = options.changing if own is None else None
+        tokens = [] if self.word is None else tokens_of(backbone.text.tokenizer, options.source, self.word)
+        self.cells = None if own is None else mask_cells(own, latent[0], latent[1], name_of(options.mask))
+        self.listener = Listener(unet, tokens, (latent[0], latent[1])) if self.how == "attention" else None
+
+    @contextmanager
+    def listening(self, predict: Predictor) -> Iterator[Predictor]:
+        """A predictor that runs the source's path once; attention is heard meanwhile if it is needed."""
+        if self.listener is None:
+            yield predict
+            return
+        with self.listener.listening():
+            yield self.listener.through(predict)
+
+    def foreground(self, span: Span, latent: Tensor) -> Tensor:
+        """1 where the change goes, else 0, (h, w); raises InputError if that is nowhere or everywhere."""
+        import torch
+
+        if self.cells is not None:
+            return torch.as_tensor(self.cells)
+        heat = self.heat(span, latent)
+        found = (heat > self.options.mask_threshold).double()
+        if found.min() == found.max():
+            raise InputError(
+                f"nothing in the picture stands out as {self.word!r}",
+                "name another --word, describe the picture better, or give a --mask",
+            )
+        return found
+
+    def heat(self, span: Span, latent: Tensor) -> Tensor:
+        """How much the change goes where, (h, w) from 0 to 1."""
+        from ..backbones.difference import DRAWS, disagreement, rescaled
+
+        if self.listener is not None:
+            return rescaled(self.listener.foreground())
+        options = self.options
+        prompts = [options.source] * DRAWS + [options.target] * DRAWS
+        predict = self.run.predictor(self.backbone, prompts, [""] * len(prompts), guidance=1.0)
+        return disagreement(predict, span, latent, options.seed)
+
+
+def shown(seed: int, views: Tensor, again: Tensor, foreground: Tensor, scale: int) -> Made:
+    """The pictures of one seed: the edit, the reconstruction and the mask in the picture's size."""
+    mask = foreground.float().repeat_interleave(scale, 0).repeat_interleave(scale, 1).expand(3, -1, -1)
+    return Made(seed, {"edit": views[-1], "reconstruction": again, "mask": mask}, views)

@@ -1,0 +1,305 @@
+"""What the 2D tasks share: the model, the loop over seeds, and what is left on disk."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..image_options import ImageOptions
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from ..backbones.base import Predictor
+    from ..backbones.diffusion import DiffusionBackbone
+    from ..couplings import Coupling
+    from ..schedule import Span
+    from ..views import Views
+
+Progress = Callable[[str, int, int, "Callable[[], Tensor] | None"], None]
+"""(stage, step, total, preview) -> None, as in `tasks.mesh`; raise errors.Cancelled from it to stop the run."""
+
+GUIDANCE, STEPS = 7.5, 50  # the paper's, for a model that recommends nothing (SyncSDE, supplement A.1)
+AT_ONCE = 16  # views per model call at most, so that memory does not grow with the picture
+
+
+@dataclass
+class Made:
+    """The pictures of one seed.
+
+    images: name to (3, H, W) in [0, 1], the task's main picture first.  views: (N, 3, s, s) in [0, 1], some of what
+    the single trajectories show.
+    """
+
+    seed: int
+    images: dict[str, Tensor]
+    views: Tensor
+
+
+@dataclass
+class Pictures:
+    """What a 2D task returns.
+
+    made: one entry per seed.  titles: of the views.  report: every option as it was used, timings in seconds; what
+    `run.json` holds.  image: the first seed's main picture (PIL); images: the main picture of every seed.
+    """
+
+    task: str
+    made: list[Made]
+    titles: list[str]
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def image(self) -> Image:
+        return self.images[0]
+
+    @property
+    def images(self) -> list[Image]:
+        from ..surface.preview import to_image
+
+        return [to_image(next(iter(made.images.values()))) for made in self.made]
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the pictures as PNG with the parameters inside, `views.png` and `run.json`: all or nothing.
+
+        Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
+        """
+        from ..surface.folder import atomic_folder
+        from .outputs import dump, peak_memory_mb, versions
+
+        record = {**self.report, "peak_memory_mb": peak_memory_mb(), "versions": versions()}
+        with atomic_folder(folder, overwrite=overwrite) as place:
+            for made in self.made:
+                end = f"_seed{made.seed}" if len(self.made) > 1 else ""
+                for name, picture in made.images.items():
+                    write_png(picture, place / f"{name}{end}.png", {**record, "seed": made.seed, "count": 1})
+            self.sheet().save(place / "views.png", optimize=True)
+            (place / "run.json").write_text(dump(record, indent=2) + "\n")
+        return Path(folder)
+
+    def sheet(self) -> Image:
+        """The contact sheet (PIL): one row of views per seed."""
+        from ..surface.preview import contact_sheet
+
+        return contact_sheet({f"seed {made.seed}": made.views for made in self.made}, self.titles)
+
+
+class Run:
+    """One run of a 2D task, stage by stage."""
+
+    def __init__(
+        self,
+        task: str,
+        options: ImageOptions,
+        on_progress: Progress | None = None,
+        papers_guidance: float = GUIDANCE,
+    ):
+        self.task, self.options, self.papers_guidance = task, options, papers_guidance
+        self.on_progress: Progress = on_progress or (lambda *_: None)
+        self.seconds: dict[str, float] = {}
+        self.calls = 0  # of the model
+        self._follow: Image | None = None
+
+    @contextmanager
+    def stage(self, name: str, total: int = 1) -> Iterator[None]:
+        """Announce a stage of `total` steps and time it."""
+        start = time.perf_counter()
+        self.on_progress(name, 0, total, None)
+        yield
+        self.on_progress(name, total, total, None)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+
+    def backbone(self) -> DiffusionBackbone:
+        """The model, and its ControlNet if one is asked for.  Raises InputError for what it cannot do."""
+        from ..backbones.diffusion import load_diffusion
+        from .reading import read_picture
+
+        options = self.options
+        if options.control_image is not None:
+            self._follow = read_picture(options.control_image)
+        controlnet = "none" if options.control is None else options.controlnet
+        with self.stage("model"):
+            backbone = load_diffusion(options.model, controlnet, device=options.device, dtype=options.dtype)
+            backbone.schedule.spans(self.steps(backbone))
+            backbone.latent_shape(self.view_size(backbone))
+        return backbone
+
+    def control(self, width: int, height: int) -> Tensor | None:
+        """What the user wants followed, (3, height, width) in [0, 1], in pixels of the canvas; None: nothing."""
+        from .control import control_picture
+
+        if self._follow is None or self.options.control is None:
+            return None
+        return control_picture(self._follow, self.options.control, width, height)
+
+    def steps(self, backbone: DiffusionBackbone) -> int:
+        """The step count asked for, else the model's own, else the paper's."""
+        return self._said(backbone, "steps", STEPS)
+
+    def guidance(self, backbone: DiffusionBackbone) -> float:
+        return self._said(backbone, "guidance", self.papers_guidance)
+
+    def negative(self, backbone: DiffusionBackbone) -> str:
+        return self._said(backbone, "negative_prompt", "", asked=self.options.negative)
+
+    def view_size(self, backbone: DiffusionBackbone) -> int:
+        """Pixels a side of what the model sees at once: as asked for, else what it was trained at."""
+        trained = backbone.parts.unet.config.sample_size
+        native = trained * backbone.scale if isinstance(trained, int) else backbone.native_size
+        return self._said(backbone, "view_size", native)
+
+    def _said(self, backbone: DiffusionBackbone, name: str, papers: Any, asked: Any = None) -> Any:
+        """What the user asks for, else what the model's folder says; its defaults are meant for meshes."""
+        from ..backbones.folder import Recommended
+
+        asked = getattr(self.options, name, None) if asked is None else asked
+        said = getattr(backbone.recommended, name)
+        return asked if asked is not None else papers if said == getattr(Recommended(), name) else said
+
+    def couplings(self, backbone: DiffusionBackbone, views: Views, **task: Any) -> Callable[[int], Coupling]:
+        """Seed to the coupling asked for, acting on every step.
+
+        task: the task's own settings, for couplings that have them.  Raises InputError if the coupling is not
+        defined on these views.
+        """
+        from ..couplings import flat_colours, make, takes
+
+        options, known = self.options, takes(self.options.coupling)
+        wanted = {"until": 0.0, "integrator": options.integrator, "decode": backbone.decode, **task}
+        if options.strength is not None:
+            wanted["strength"] = options.strength
+        if views.shares and "colours" in known:
+            height, width = (side * backbone.scale for side in views.canvas)
+            wanted["colours"] = flat_colours(backbone.encode, height, width)
+        chosen = {name: value for name, value in wanted.items() if name in known} | options.more
+
+        def coupling(seed: int) -> Coupling:
+            return make(options.coupling, **chosen, **({"seed": seed} if "seed" in known else {}))
+
+        coupling(options.seed).check(views)
+        return coupling
+
+    def predictor(
+        self,
+        backbone: DiffusionBackbone,
+        prompts: Sequence[str],
+        negatives: Sequence[str] | None = None,
+        control: Tensor | None = None,
+        guidance: float | None = None,
+    ) -> Predictor:
+        """What tells noise from picture in len(prompts) views, each with its own words."""
+        options, size = self.options, self.view_size(backbone)
+        guidance = self.guidance(backbone) if guidance is None else guidance
+        most = min(len(prompts), AT_ONCE)
+        return backbone.predictor(
+            prompts,
+            [self.negative(backbone)] * len(prompts) if negatives is None else negatives,
+            control,
+            guidance=guidance,
+            control_scale=options.control_scale,
+            chunk=options.chunk or backbone.chunk_that_fits(most, size, guided=guidance != 1),
+        )
+
+    def denoise_all(
+        self,
+        backbone: DiffusionBackbone,
+        predict: Predictor,
+        views: Views,
+        coupling: Callable[[int], Coupling],
+        start: Callable[[int], Tensor] | None = None,
+    ) -> list[Tensor]:
+        """The clean latents (N, C, h, w) of every seed, on the model's device.
+
+        coupling: by seed, see `couplings`.  start: seed to where its run begins, (N, C, h, w); None is `noise`.
+        """
+        from ..sample import sample
+        from .mesh import Watched
+
+        start = start or (lambda seed: self.noise(views, backbone.latent_channels, seed))
+        spans = backbone.schedule.spans(self.steps(backbone))
+        total, done, finals = len(spans) * self.options.count, 0, []
+        with self.stage("denoise", total):
+            for seed in self.options.seeds:
+                watched, final = Watched(predict), start(seed).to(backbone.device)
+                for _, x, _ in sample(watched, views, coupling(seed), spans, final):
+                    final, done, self.calls = x, done + 1, self.calls + 1
+                    self.on_progress("denoise", done, total, partial(_preview, backbone, watched.clean))
+                finals.append(final)
+        return finals
+
+    def counted(self, stage: str, total: int, predict: Predictor) -> Predictor:
+        """The same predictor; every call of it is a step of a stage."""
+        done = 0
+
+        def step(x: Tensor, span: Span) -> Tensor:
+            nonlocal done
+            eps = predict(x, span)
+            done, self.calls = done + 1, self.calls + 1
+            self.on_progress(stage, done, total, None)
+            return eps
+
+        return step
+
+    def noise(self, views: Views, channels: int, seed: int) -> Tensor:
+        """Where a run starts, (N, C, h, w): noise on the canvas seen by each view, or each view's own."""
+        import torch
+
+        from ..views import noise
+
+        generator = torch.Generator().manual_seed(seed)
+        if self.options.noise == "shared":
+            return noise(views, channels, generator)
+        count, height, width = views.shape
+        return torch.randn(count, channels, height, width, generator=generator)
+
+    def result(
+        self, backbone: DiffusionBackbone, made: list[Made], titles: list[str], **used: Any
+    ) -> Pictures:
+        """Everything together; used: options that the task filled in."""
+        from ..backbones.memory import DTYPES
+
+        report = {
+            "task": self.task,
+            **self.options.arguments(),
+            "steps": self.steps(backbone),
+            "guidance": self.guidance(backbone),
+            "negative": self.negative(backbone),
+            "view_size": self.view_size(backbone),
+            "device": str(backbone.device).removesuffix(":0"),
+            "dtype": next(name for name, dtype in DTYPES.items() if dtype == backbone.dtype),
+            **used,
+            "backbone_calls": self.calls,
+            "seconds": self.seconds,
+        }
+        return Pictures(self.task, made, titles, report)
+
+
+def _preview(backbone: DiffusionBackbone, clean: Tensor) -> Tensor:
+    return backbone.decode(clean).cpu()
+
+
+def write_png(picture: Tensor, path: Path, parameters: dict[str, Any]) -> None:
+    """An 8-bit PNG whose text chunk "parameters" holds `parameters` as JSON."""
+    from PIL.PngImagePlugin import PngInfo
+
+    from ..surface.preview import to_image
+    from .outputs import dump
+
+    info = PngInfo()
+    info.add_text("parameters", dump(parameters))
+    to_image(picture).save(path, pnginfo=info, optimize=True)
+
+
+def read_parameters(path: str | Path) -> dict[str, Any]:
+    """What `write_png` put into a picture; an empty dict for other pictures."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return json.loads(getattr(picture, "text", {}).get("parameters", "{}"))

@@ -1,0 +1,139 @@
+"""Pictures and masks of the user's own: whatever kind of file they are, or one line about why not."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEAST_SIDE = 16  # pixels
+MOST_PIXELS = 120_000_000  # 20,000 x 6,000
+MOST_ASPECT = 4.0  # long side over short side of a picture to edit
+SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+def read_picture(source: Any, backdrop: str = "white") -> Image.Image:
+    """A picture file, PIL image or array as RGB, upright as its EXIF says; clear parts show the backdrop.
+
+    16-bit and grey pictures are taken to 8-bit RGB.  Raises InputError for what is no picture, or an animation, or
+    smaller than 16 or larger than 120 million pixels.
+    """
+    if isinstance(source, np.ndarray):
+        source = Image.fromarray(source)
+    if isinstance(source, Image.Image):
+        return _checked(source, backdrop, "the picture")
+    if not isinstance(source, (str, Path)):
+        raise InputError(f"{source!r} is not a picture", "give the path of a file, a PIL image or an array")
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise InputError(f"there is no file {path}", "give the path of a picture")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                return _checked(picture, backdrop, str(path))
+    except UnidentifiedImageError:
+        raise InputError(f"{path} is not a picture", "give a PNG, JPEG or the like") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} cannot be read ({error})", "save it again as PNG or JPEG") from None
+
+
+def _checked(picture: Image.Image, backdrop: str, name: str) -> Image.Image:
+    _check_size(picture, name)
+    return _rgb(ImageOps.exif_transpose(picture), backdrop, name)
+
+
+def _check_size(picture: Image.Image, name: str) -> None:
+    frames, (width, height) = getattr(picture, "n_frames", 1), picture.size
+    if frames > 1 and picture.format != "MPO":  # a camera's JPEG with its own preview behind it
+        raise InputError(f"{name} is an animation of {frames} frames", "save one of them as PNG")
+    if min(width, height) < LEAST_SIDE:
+        raise InputError(
+            f"{name} is only {width} x {height} pixels", f"use one of at least {LEAST_SIDE} a side"
+        )
+    if width * height > MOST_PIXELS:
+        raise InputError(f"{name} has {width} x {height} pixels", f"shrink it below {MOST_PIXELS:,} pixels")
+
+
+def _rgb(picture: Image.Image, backdrop: str, name: str) -> Image.Image:
+    if picture.mode in SIXTEEN_BIT:
+        values = np.asarray(picture).astype(np.int64)
+        grey = values / 257 if values.max(initial=0) > 255 or picture.mode != "I" else values
+        return Image.fromarray(np.clip(np.round(grey), 0, 255).astype(np.uint8)).convert("RGB")
+    if picture.mode == "F":
+        raise InputError(f"{name} holds floating point numbers", "save it as 8-bit PNG")
+    if picture.has_transparency_data:
+        clear = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", clear.size, backdrop), clear).convert("RGB")
+    return picture.convert("RGB")
+
+
+def read_mask(source: Any, soft: bool = False) -> np.ndarray:
+    """A mask file as (H, W) float64 in [0, 1], 1 = foreground = white; clear parts are background.
+
+    soft: keep greys as shares; otherwise what is at least half white is foreground (SyncSDE's code).
+    """
+    grey = np.asarray(read_picture(source, backdrop="black").convert("L"), np.float64) / 255
+    return grey if soft else (grey >= 0.5).astype(np.float64)
+
+
+def check_shape(mask: np.ndarray, width: int, height: int, name: str) -> None:
+    """Raises InputError unless a mask (H, W) has the shape of width : height."""
+    tall, wide = mask.shape
+    if abs(tall * width - wide * height) > max(width, height):  # about a pixel
+        raise InputError(
+            f"{name} is {wide} x {tall} pixels, the picture {width} x {height}",
+            "crop or pad the mask to the picture's shape",
+        )
+
+
+def mask_cells(mask: np.ndarray, height: int, width: int, name: str, *, soft: bool = False) -> np.ndarray:
+    """A mask (H, W) on the grid of latent cells (height, width): each cell's share, rounded unless soft.
+
+    Raises InputError if nothing or everything is foreground.
+    """
+    area = Image.fromarray((mask * 255).astype(np.float32)).resize((width, height), Image.Resampling.BOX)
+    cells = np.clip(np.asarray(area, np.float64) / 255, 0, 1)
+    cells = cells if soft else (cells >= 0.5).astype(np.float64)
+    if cells.max() == 0:
+        raise InputError(
+            f"{name} is empty", "paint white where the foreground is, at least a few pixels wide"
+        )
+    if cells.min() == 1:
+        raise InputError(f"{name} is full", "leave black where the background is")
+    return cells
+
+
+def fitted_size(size: tuple[int, int], view_size: int, multiple: int) -> tuple[int, int]:
+    """(width, height) that a picture is worked on at: its shape, about view_size^2 pixels, in whole multiples.
+
+    Raises InputError for a picture that is more than four times as long as it is short.
+    """
+    width, height = size
+    if max(size) > MOST_ASPECT * min(size):
+        raise InputError(
+            f"the picture is {width} x {height} pixels", f"crop it to at most {MOST_ASPECT:g} : 1"
+        )
+    grow = view_size / (width * height) ** 0.5
+    width, height = (max(multiple, round(side * grow / multiple) * multiple) for side in size)
+    return width, height
+
+
+def to_tensor(picture: Image.Image) -> Tensor:
+    """RGB to (3, H, W) float32 in [0, 1]."""
+    import torch
+
+    return torch.as_tensor(np.array(picture)).permute(2, 0, 1).float() / 255
+
+
+def fitted(picture: Image.Image, view_size: int, multiple: int) -> Image.Image:
+    """A picture at the size that it is worked on, see `fitted_size`."""
+    return picture.resize(fitted_size(picture.size, view_size, multiple), Image.Resampling.LANCZOS)

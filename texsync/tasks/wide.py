@@ -1,0 +1,140 @@
+"""A picture wider or higher than the model sees at once: overlapping windows, denoised in step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..image_options import WideOptions
+from .images import Made, Pictures, Progress, Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..views import Views
+
+VIEWS_WIDE = 4  # of the default picture
+MOST_SHOWN = 8  # windows on the contact sheet
+
+
+def wide_image(prompt: str, *, on_progress: Progress | None = None, **options: Any) -> Pictures:
+    """Paint a picture of any width and height, each window drawn towards the one before it.
+
+    options: width, height, overlap (pixels), loop, assemble, and what every 2D task takes; see
+    `image_options.WideOptions`.  Raises InputError on anything that the caller can put right.
+    Source: SyncSDE (CVPR 2025), Eq. 13-15, where the region that is pulled is the overlap.
+    """
+    from ..backbones.tiled import decode_tiled
+
+    asked = WideOptions(prompt, **options)
+    run = Run("wide", asked, on_progress)
+    backbone = run.backbone()
+    frame = Frame.of(asked, run.view_size(backbone), backbone.scale)
+    views = frame.views()
+    count, shown = views.shape[0], frame.shown(views)
+    followed = run.control(frame.width * frame.scale, frame.height * frame.scale)
+    hints = None if followed is None else frame.crops(views, followed)
+    predict = run.predictor(backbone, [prompt] * count, control=hints)
+    coupling = run.couplings(backbone, views, memory=1)
+    finals = run.denoise_all(backbone, predict, views, coupling)
+    made = []
+    with run.stage("decode", asked.count):
+        for seed, x in zip(asked.seeds, finals, strict=True):
+            picture = decode_tiled(backbone, assembled(views, x, asked.assemble), frame.window, frame.loops)
+            made.append(Made(seed, {"picture": picture}, backbone.decode(x[shown]).cpu()))
+    return run.result(backbone, made, [frame.title(views, i) for i in shown], **frame.sizes())
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The canvas and its windows, in latent cells of `scale` pixels.
+
+    step: from one window to the next.  loops: (down, across), axes along which the canvas closes on itself.
+    """
+
+    width: int
+    height: int
+    window: int
+    step: int
+    scale: int
+    loops: tuple[bool, bool]
+
+    @classmethod
+    def of(cls, options: WideOptions, view_size: int, scale: int) -> Frame:
+        """Raises InputError for sizes that this model cannot do, with the nearest that it can."""
+        width = side("width", options.width or VIEWS_WIDE * view_size, view_size, scale)
+        height = side("height", options.height or view_size, view_size, scale)
+        overlap = view_size * 3 // 4 // scale * scale if options.overlap is None else options.overlap
+        if not 0 < overlap < view_size or overlap % scale:
+            near = min(max(scale, round(overlap / scale) * scale), view_size - scale)
+            raise InputError(
+                f"overlap {overlap} does not fit windows of {view_size} pixels made of cells of {scale}",
+                f"the nearest that does is {near}",
+            )
+        across = options.loop and width >= height
+        step = (view_size - overlap) // scale
+        loops = (options.loop and not across, across)
+        return cls(width // scale, height // scale, view_size // scale, step, scale, loops)
+
+    def views(self) -> Views:
+        from ..views import windows
+
+        return windows(self.width, self.height, self.window, self.step, loop=any(self.loops))
+
+    def corner(self, views: Views, i: int) -> tuple[int, int]:
+        """(top, left) cell of window i."""
+        return divmod(int(views.look.indices[i * self.window**2]), self.width)
+
+    def crops(self, views: Views, picture: Tensor) -> Tensor:
+        """What the windows show of a picture of the canvas (3, H, W) in pixels: (N, 3, s, s)."""
+        import torch
+
+        size, seen = self.window * self.scale, []
+        for i in range(views.shape[0]):
+            top, left = (cell * self.scale for cell in self.corner(views, i))
+            seen.append(picture.roll((-top, -left), (-2, -1))[:, :size, :size])
+        return torch.stack(seen)
+
+    def shown(self, views: Views) -> list[int]:
+        """The windows that the contact sheet shows: evenly spread, first and last among them."""
+        last = views.shape[0] - 1
+        count = min(last + 1, MOST_SHOWN)
+        return [round(i * last / max(count - 1, 1)) for i in range(count)]
+
+    def title(self, views: Views, i: int) -> str:
+        top, left = self.corner(views, i)
+        return f"at {left * self.scale}, {top * self.scale}"
+
+    def sizes(self) -> dict[str, int]:
+        """Options as they were used, in pixels."""
+        return {
+            "width": self.width * self.scale,
+            "height": self.height * self.scale,
+            "overlap": (self.window - self.step) * self.scale,
+        }
+
+
+def side(name: str, pixels: int, view_size: int, scale: int) -> int:
+    """`pixels` if a canvas may be that wide or high; raises InputError with the nearest size otherwise."""
+    if pixels < view_size:
+        raise InputError(
+            f"{name} {pixels} is less than one view of {view_size} pixels",
+            f"use at least {view_size}, or a smaller --view-size",
+        )
+    if pixels % scale:
+        raise InputError(
+            f"{name} {pixels} is not reachable, the model paints in steps of {scale} pixels",
+            f"the nearest is {round(pixels / scale) * scale}",
+        )
+    return pixels
+
+
+def assembled(views: Views, x: Tensor, how: str) -> Tensor:
+    """Clean windows x (N, C, h, w) as one canvas (C, H, W).
+
+    how: "paste" lays later windows on top (SyncSDE's phi), "blend" fades between those that overlap.
+    """
+    from ..views.plane import feathered, latest
+
+    return (latest if how == "paste" else feathered)(views).f_inv(x)
