@@ -40,7 +40,7 @@ def test_views_in_step_are_views_one_after_the_other(name):
     options = dict(guidance=1.5, control_scale=0.0, chunk=64)
     predict = model(size, size).predictor(PROMPTS, [""] * 3, None, **options)
     start = torch.randn(3, 2, size, size, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    coupling = make("syncsde", memory=1, until=0.0)
+    coupling = make("syncsde", integrator="paper", memory=1, until=0.0)
     *_, (_, together, _) = sample(predict, views, coupling, spans, start)
     before = None
     for i, prompt in enumerate(PROMPTS):

@@ -104,7 +104,7 @@ def test_the_edit_in_step_is_the_paper_one_after_the_other():
     states = invert(predictor(["brick"]), SPANS, clean(), 2)
     start = torch.cat([states[0], torch.randn(1, CHANNELS, 6, 6, generator=draw).double(), states[0]])
     predict = Replay(predictor(["rust", "rust"], 1.5), SPANS, states)
-    coupling = make("syncsde", until=0.0)
+    coupling = make("syncsde", integrator="paper", until=0.0)
     *_, (_, together, _) = sample(predict, masks(foreground[None]), coupling, SPANS, start)
     alone, paths = predictor(["rust"], 1.5), [[state[0] for state in states]]
     for i in (1, 2):

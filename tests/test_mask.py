@@ -53,7 +53,9 @@ def test_parts_in_step_are_parts_one_after_the_other(soft):
     options = dict(guidance=1.5, control_scale=0.0, chunk=64)
     start = torch.randn(3, 2, 6, 6, generator=draw, dtype=torch.float64)
     predict = model(6, 6).predictor(prompts, [""] * 3, None, **options)
-    *_, (_, together, _) = sample(predict, masks(foreground[None]), make("syncsde", until=0.0), spans, start)
+    *_, (_, together, _) = sample(
+        predict, masks(foreground[None]), make("syncsde", integrator="paper", until=0.0), spans, start
+    )
     paths: list = []
     for i, prompt in enumerate(prompts):
         alone, x, path = model(6, 6).predictor([prompt], [""], None, **options), start[i], []
