@@ -52,6 +52,7 @@ class Loaded:
     radius 1.  faces: (F, 3) int64, none without an area.  normals: (V, 3) unit, smooth over UV seams, outward.
     part: (F,) int64 into `parts`.  uv: (U, 2) float64, v up, and uv_faces: (F, 3) int64: the file's own UVs; both None
     if any part has none.  shapes: the meshes as in the file.  to_world: (4, 4), from the render frame to the file's.
+    polygon: (F,) int64, which polygon of the scene a triangle is part of; None where the file has triangles only.
     """
 
     scene: trimesh.Scene
@@ -66,6 +67,7 @@ class Loaded:
     parts: tuple[Part, ...]
     shapes: dict[str, Shape]
     to_world: np.ndarray
+    polygon: np.ndarray | None = None
 
 
 def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
@@ -101,6 +103,7 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
         parts=parts,
         shapes=shapes,
         to_world=to_world,
+        polygon=_polygons(parts, shapes),
     )
 
 
@@ -185,6 +188,18 @@ def _parts(placed: list, shapes: dict[str, Shape], starts: np.ndarray, kept: lis
             has_uv=shapes[shape].has_uv,
         )
         first = last
+
+
+def _polygons(parts: tuple[Part, ...], shapes: dict[str, Shape]) -> np.ndarray | None:
+    """(F,) one number for all triangles of a polygon; None if any part does not say."""
+    numbers, start = [], 0
+    for part in parts:
+        polygon = shapes[part.shape].polygon
+        if polygon is None:
+            return None
+        numbers.append(polygon[part.kept] + start)
+        start += int(polygon.max(initial=-1)) + 1
+    return np.concatenate(numbers)
 
 
 def _own_uvs(

@@ -17,6 +17,7 @@ class Shape:
 
     vertices: (V, 3) float64.  faces: (F, 3) int64.  uv: (U, 2) float64, v up, or None.  uv_faces: (F, 3) int64 or None.
     normals: (N, 3) float64 as in the file, or None.  normal_faces: (F, 3) int64 or None.
+    polygon: (F,) int64, the polygon that a triangle is part of, where the file says so; a new UV map cuts none.
     """
 
     vertices: np.ndarray
@@ -25,6 +26,7 @@ class Shape:
     uv_faces: np.ndarray | None = None
     normals: np.ndarray | None = None
     normal_faces: np.ndarray | None = None
+    polygon: np.ndarray | None = None
 
     @property
     def has_uv(self) -> bool:

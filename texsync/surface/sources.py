@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import trimesh
 
 KNOWN = ("obj", "glb", "gltf", "ply", "stl", "off")
+HANDED = "texmesh"  # what the Blender add-on writes; see handoff.py
 GLTF = (".glb", ".gltf")
 EXPORT_AGAIN = "export it again from the program that made it"
 
@@ -38,7 +40,7 @@ def read_scene(mesh: Any) -> tuple[str, str, trimesh.Scene, dict[str, Shape]]:
     path = checked_path(Path(mesh).expanduser())
     format = path.suffix[1:].lower()
     try:
-        scene, shapes = (read_obj_scene if format == "obj" else read_with_trimesh)(path)
+        scene, shapes = _reader(format)(path)
     except (OSError, PermissionError) as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
     except InputError:
@@ -49,6 +51,14 @@ def read_scene(mesh: Any) -> tuple[str, str, trimesh.Scene, dict[str, Shape]]:
     return path.name, format, scene, shapes
 
 
+def _reader(format: str) -> Callable[[Path], tuple[trimesh.Scene, dict[str, Shape]]]:
+    if format == HANDED:
+        from .handoff import read_handed_scene
+
+        return read_handed_scene
+    return read_obj_scene if format == "obj" else read_with_trimesh
+
+
 def checked_path(path: Path) -> Path:
     """The path if a mesh file may be there; raises InputError otherwise."""
     formats = ", ".join(KNOWN)
@@ -56,7 +66,7 @@ def checked_path(path: Path) -> Path:
         raise InputError(f"{path} is a folder", f"name a mesh file in it ({formats})")
     if not path.exists():
         raise InputError(f"{path} does not exist", "check the path")
-    if path.suffix[1:].lower() not in KNOWN:
+    if path.suffix[1:].lower() not in (*KNOWN, HANDED):
         raise InputError(f"{path} has an unknown ending {path.suffix!r}", f"known: {formats}")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty", EXPORT_AGAIN)
