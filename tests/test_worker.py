@@ -358,10 +358,12 @@ def test_warnings_for_the_user_become_notes(capsys):
     import warnings
 
     notes = []
-    with heard(Job("x", "mesh", {}), notes.append):
+    with warnings.catch_warnings(), heard(Job("x", "mesh", {}), notes.append):
+        warnings.simplefilter("default", DeprecationWarning)
         warnings.warn("two\nlines", texsync.TexsyncWarning, stacklevel=1)
         warnings.warn("old habit", DeprecationWarning, stacklevel=1)
     assert notes == ["two lines"]
+    assert capsys.readouterr().err == "DeprecationWarning: old habit\n"
 
 
 def test_any_function_that_saves_a_folder_is_a_task(monkeypatch, tmp_path):

@@ -37,7 +37,7 @@ def tasks() -> dict[str, Task]:
 
     package = import_module(__package__.partition(".")[0])
     there = {name: attribute for name, attribute in FUNCTIONS.items() if attribute in package.__all__}
-    made: dict[str, Task] = {"mesh": mesh}
+    made: dict[str, Task] = {"mesh": mesh, "unwrap": unwrap}
     return made | {name: _function(package, attribute) for name, attribute in there.items()}
 
 
@@ -94,6 +94,31 @@ def save_handed(result: TexturedMesh, handed: Handed, out: Path, overwrite: bool
         if uvs is not None:
             (place / "uvs.bin").write_bytes(uvs)
         (place / "run.json").write_text(json.dumps(record(result), indent=2, default=_plain) + "\n")
+
+
+def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
+    """Only the map of a .texmesh: uvs.bin if the policy `uvs` asks for a new one.
+
+    arguments: mesh, uvs, texture_size, up, front as for `mesh`.  For senders whose modifiers need UVs first.
+    """
+    from ..options import MARK
+    from ..surface.folder import atomic_folder
+    from ..surface.handoff import new_uvs, read_handed
+    from ..surface.load import load
+    from ..surface.uv import prepare
+
+    out, overwrite, rest = _place(arguments)
+    on_progress("mesh", 0, 1, None)
+    handed = read_handed(str(rest.get("mesh", "")))
+    loaded = load(str(rest.pop("mesh")), rest.pop("up", "auto"), rest.pop("front", "auto"))
+    surface = prepare(loaded, rest.pop("uvs", "auto"), rest.pop("texture_size", 1024))
+    uvs = new_uvs(handed, loaded, surface)
+    with atomic_folder(out, overwrite=overwrite) as place:
+        if uvs is not None:
+            (place / "uvs.bin").write_bytes(uvs)
+        (place / MARK).write_text(json.dumps({"task": "unwrap", "new": uvs is not None}) + "\n")
+    on_progress("mesh", 1, 1, None)
+    return listed(out)
 
 
 def listed(folder: Path) -> dict[str, str]:
