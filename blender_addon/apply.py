@@ -29,7 +29,9 @@ def apply(folder: Path) -> list[bpy.types.Object]:
     maps = _maps(folder, targets, objects)
     faces = _faces(folder) if record.get("partial") else None
     with _object_mode(objects):
-        names = [_put_map(item.data, uv, target) for item, uv, target in zip(objects, maps, targets, strict=True)]
+        names = [
+            _put_map(item.data, uv, target) for item, uv, target in zip(objects, maps, targets, strict=True)
+        ]
         material = _material(folder, record, objects[0].data, names[0])
         for item in objects:
             _put_material(item.data, material, record, faces)

@@ -70,19 +70,36 @@ def changed_by_modifiers(owner: bpy.types.Object) -> bool:
 
 
 @contextmanager
+def readable(owner: bpy.types.Object) -> Iterator[bpy.types.Object]:
+    """An object whose mesh can be read: in edit mode a twin outside of it, as UVs are out of reach there."""
+    if owner.mode != "EDIT":
+        yield owner
+        return
+    owner.update_from_editmode()
+    with _twin(owner, owner.data.copy()) as twin:
+        yield twin
+
+
+@contextmanager
 def with_uvs(owner: bpy.types.Object, uv: array) -> Iterator[bpy.types.Mesh]:
-    """The mesh as the viewport would show it if it had these UVs, in map NEW_MAP; a twin is made and removed."""
-    mesh, twin = owner.data.copy(), owner.copy()
-    collection = bpy.context.scene.collection
+    """The mesh as the viewport would show it if it had these UVs, in map NEW_MAP."""
+    mesh = owner.data.copy()
+    while len(mesh.uv_layers) >= MOST_MAPS or mesh.uv_layers.get(NEW_MAP):
+        mesh.uv_layers.remove(mesh.uv_layers.get(NEW_MAP) or mesh.uv_layers[-1])
+    mesh.uv_layers.new(name=NEW_MAP).data.foreach_set("uv", uv)
+    with _twin(owner, mesh) as twin, evaluated(twin) as shown:
+        yield shown
+
+
+@contextmanager
+def _twin(owner: bpy.types.Object, mesh: bpy.types.Mesh) -> Iterator[bpy.types.Object]:
+    """A copy of an object with another mesh, in the scene for as long as the block lasts; then both are gone."""
+    twin = owner.copy()
     try:
-        while len(mesh.uv_layers) >= MOST_MAPS or mesh.uv_layers.get(NEW_MAP):
-            mesh.uv_layers.remove(mesh.uv_layers.get(NEW_MAP) or mesh.uv_layers[-1])
-        mesh.uv_layers.new(name=NEW_MAP).data.foreach_set("uv", uv)
         twin.data = mesh
-        collection.objects.link(twin)
+        bpy.context.scene.collection.objects.link(twin)
         bpy.context.view_layer.update()
-        with evaluated(twin) as shown:
-            yield shown
+        yield twin
     finally:
         bpy.data.objects.remove(twin)
         bpy.data.meshes.remove(mesh)

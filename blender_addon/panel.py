@@ -143,7 +143,7 @@ class TEXSYNC_PT_advanced(bpy.types.Panel):
 def wrapped(layout, context, text: str, icon: str = "NONE") -> None:
     """Text over as many lines as the sidebar's width needs; a label would cut it off."""
     width = context.region.width if context.region else 300
-    scale = context.preferences.system.ui_scale
+    scale = context.preferences.system.ui_scale or 1.0  # 0 in the background
     letters = max(int((width - 50 * scale) / (LETTER * scale)), 16)
     column = layout.column(align=True)
     lines = [part for line in text.splitlines() for part in textwrap.wrap(line, letters)]

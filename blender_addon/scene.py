@@ -91,9 +91,9 @@ def uid(item: bpy.types.ID) -> int:
     return getattr(item, "session_uid", 0)
 
 
-def describe(item: bpy.types.Object) -> dict:
-    """How to find an object again when the result is there."""
-    mesh = item.data
+def describe(item: bpy.types.Object, view: bpy.types.Object) -> dict:
+    """How to find an object again when the result is there.  view: the object, or its readable twin."""
+    mesh = view.data
     return {
         "object": item.name,
         "uid": uid(item),

@@ -55,7 +55,8 @@ class Problem:
 class Job:
     """One `run`.
 
-    finish: called with the files when it is done; what it raises becomes a problem.  drop: called if it comes to nothing.
+    finish: called with the files when it is done; what it raises becomes a problem.
+    drop: called if it comes to nothing.
     """
 
     ident: str

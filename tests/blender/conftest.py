@@ -1,7 +1,7 @@
 """Run inside a Python that has bpy: the add-on is installed from its zip, and drives the real worker.
 
-BLENDER_USER_RESOURCES, TEXSYNC_ZIP, TEXSYNC_PROGRAM and TEXSYNC_TINY, a model that is quick and cannot paint, are set by
-tests/test_addon_blender.py.  The worker stays warm from test to test.
+tests/test_addon_blender.py sets BLENDER_USER_RESOURCES, TEXSYNC_ZIP, TEXSYNC_PROGRAM, TEXSYNC_DEFAULTS, and
+TEXSYNC_TINY, a model that is quick and cannot paint.  The worker stays warm from test to test.
 """
 
 from __future__ import annotations
