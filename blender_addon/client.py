@@ -66,12 +66,15 @@ class Client:
 
     def _read(self) -> None:
         """Every line to the queue; then one {"event": "gone"}."""
-        for line in self.process.stdout:
-            with contextlib.suppress(ValueError):  # a start script may print what it likes
-                message = json.loads(line)
-                if isinstance(message, dict) and "event" in message:
-                    self._queue.put(message)
+        with self.process.stdout as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError):  # a start script may print what it likes
+                    message = json.loads(line)
+                    if isinstance(message, dict) and "event" in message:
+                        self._queue.put(message)
         code = self.process.wait()
+        with contextlib.suppress(OSError, ValueError):
+            self.process.stdin.close()
         self._queue.put({"event": "gone", "code": code, "tail": tail(self.log)})
 
     def events(self) -> list[dict]:
