@@ -1,4 +1,4 @@
-"""The shell door: `texsync MESH "PROMPT"`, `texsync doctor`.
+"""The shell door: `texsync MESH "PROMPT"`, `texsync doctor`, `texsync worker`.
 
 Exit codes: 0 done, 2 the input is wrong, 1 our fault, 130 interrupted; errors are one line on stderr.
 """
@@ -200,6 +200,14 @@ def doctor(as_json: bool) -> int:
     checks = examine()
     click.echo(report(checks, as_json=as_json))
     return 0 if all(check.ok for check in checks if check.needed) else 1
+
+
+@texsync.command()
+def worker() -> int:
+    """Serve another program, such as Blender: JSON lines on stdin and stdout."""
+    from .worker.service import main
+
+    return main()
 
 
 for command in COMMANDS:

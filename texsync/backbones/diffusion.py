@@ -20,6 +20,7 @@ from .locate import find_control, find_model, on_hub
 from .memory import Chunks, choose_device, choose_dtype, decode_bytes, denoise_bytes, fitting
 from .prediction import prediction_type, schedule_from, to_eps
 from .prompts import TextEncoder
+from .warm import remembered
 
 PICTURES_AT_ONCE = 2  # in the autoencoder, which fills a device with one picture already
 
@@ -41,10 +42,14 @@ def load_diffusion(
     """
     place = choose_device(device)
     number = choose_dtype(dtype, place)
-    half = number != torch.float32
-    folder = read_model(find_model(model, half=half))
-    control = find_control(folder, model, controlnet, half=half)
-    return DiffusionBackbone(folder, load_parts(folder, control, place, number))
+
+    def load() -> DiffusionBackbone:
+        half = number != torch.float32
+        folder = read_model(find_model(model, half=half))
+        control = find_control(folder, model, controlnet, half=half)
+        return DiffusionBackbone(folder, load_parts(folder, control, place, number))
+
+    return remembered((str(model), controlnet and str(controlnet), place, number), load)
 
 
 def check_source(

@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from ..options import check_axes
 
 Y_UP, Z_UP = ("y", "z"), ("z", "-y")  # glTF's convention; Blender's, which most STL and PLY files follow
-BY_FORMAT = {"stl": Z_UP, "ply": Z_UP, "off": Z_UP}
+BY_FORMAT = {"stl": Z_UP, "ply": Z_UP, "off": Z_UP, "texmesh": Z_UP}
 FRONT_OF = {"x": "z", "y": "z", "z": "-y", "-x": "z", "-y": "-z", "-z": "y"}
 
 

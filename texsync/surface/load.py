@@ -57,6 +57,7 @@ class Loaded:
     uv: (U, 2) float64, v up, and uv_faces: (F, 3) int64: the file's own UVs; both None if any part has none.
     shapes: the meshes as in the file.  to_world: (4, 4), from the render frame to the file's.
     gltf: where the shapes are in a GLB or glTF file.  obj: what else stands in an OBJ file.
+    polygon: (F,) int64, which polygon of the scene a triangle is part of; None where the file has triangles only.
     """
 
     scene: trimesh.Scene
@@ -73,6 +74,7 @@ class Loaded:
     to_world: np.ndarray
     gltf: GltfSource | None = None
     obj: ObjSource | None = None
+    polygon: np.ndarray | None = None
 
 
 def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
@@ -110,6 +112,7 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
         to_world=to_world,
         gltf=source.gltf,
         obj=source.obj,
+        polygon=_polygons(parts, shapes),
     )
 
 
@@ -204,6 +207,18 @@ def _textures(parts: tuple[Part, ...], shapes: dict[str, Shape]) -> np.ndarray:
         pieces.append(material[part.kept] + first)
         first += len(names)
     return np.concatenate(pieces)
+
+
+def _polygons(parts: tuple[Part, ...], shapes: dict[str, Shape]) -> np.ndarray | None:
+    """(F,) one number for all triangles of a polygon; None if any part does not say."""
+    numbers, start = [], 0
+    for part in parts:
+        polygon = shapes[part.shape].polygon
+        if polygon is None:
+            return None
+        numbers.append(polygon[part.kept] + start)
+        start += int(polygon.max(initial=-1)) + 1
+    return np.concatenate(numbers)
 
 
 def _own_uvs(

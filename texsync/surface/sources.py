@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KNOWN = ("obj", "glb", "gltf", "ply", "stl", "off")
 GLTF = ("glb", "gltf")
+HANDED = "texmesh"  # what the Blender add-on writes; see handoff.py
 EXPORT_AGAIN = "export it again from the program that made it"
 
 
@@ -70,6 +71,10 @@ def read_scene(mesh: Any) -> Source:
         if format == "obj":
             scene, shapes, rest = read_obj_scene(path)
             return Source(path.name, format, scene, shapes, obj=rest)
+        if format == HANDED:
+            from .handoff import read_handed_scene
+
+            return Source(path.name, format, *read_handed_scene(path))
         return Source(path.name, format, *read_with_trimesh(path))
     except (OSError, PermissionError) as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
@@ -87,7 +92,7 @@ def checked_path(path: Path) -> Path:
         raise InputError(f"{path} is a folder", f"name a mesh file in it ({formats})")
     if not path.exists():
         raise InputError(f"{path} does not exist", "check the path")
-    if path.suffix[1:].lower() not in KNOWN:
+    if path.suffix[1:].lower() not in (*KNOWN, HANDED):
         raise InputError(f"{path} has an unknown ending {path.suffix!r}", f"known: {formats}")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty", EXPORT_AGAIN)

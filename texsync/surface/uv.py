@@ -43,7 +43,17 @@ def prepare(loaded: Loaded, policy: str = "auto", texture_size: int = 1024) -> S
             return _surface(loaded, *_own(loaded))
         if trouble and loaded.uv is not None:
             warnings.warn(f"{loaded.stem}: new UV map, because {trouble}", TexsyncWarning, stacklevel=2)
-    return _surface(loaded, *unwrap(loaded.vertices, loaded.faces, texture_size))
+    return _surface(loaded, *_new(loaded, texture_size))
+
+
+def _new(loaded: Loaded, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A new map; where the file has polygons, none of them is cut."""
+    uv, uv_faces = unwrap(loaded.vertices, loaded.faces, texture_size)
+    if loaded.polygon is None:
+        return uv, uv_faces
+    from .polygons import uncut
+
+    return uncut(loaded.vertices, loaded.faces, loaded.polygon, uv, uv_faces, texture_size)
 
 
 def _surface(loaded: Loaded, uv: np.ndarray, uv_faces: np.ndarray) -> Surface:

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the zip that Blender installs, as an add-on (3.4 and later) or as an extension (4.2 and later):
+
+python blender_addon/build.py [folder]
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# one folder in the zip: a legacy install would scatter files that lie at its top
+TOP = "texsync_addon"
+NOT_SHIPPED = ("build.py",)
+DATE = (2026, 1, 1, 0, 0, 0)  # the same files make the same zip
+
+
+def build(folder: Path) -> Path:
+    """Write texsync_blender-<version>.zip into a folder and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"texsync_blender-{version()}.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in shipped():
+            entry = zipfile.ZipInfo(f"{TOP}/{file.name}", DATE)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(entry, file.read_bytes())
+    return path
+
+
+def shipped() -> list[Path]:
+    """Python files, the manifest and the licence."""
+    files = [*HERE.glob("*.py"), HERE / "blender_manifest.toml", HERE / "LICENSE"]
+    return sorted(file for file in files if file.name not in NOT_SHIPPED)
+
+
+def version() -> str:
+    """As in bl_info; read, not imported, because that takes Blender."""
+    for node in ast.parse((HERE / "__init__.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "bl_info":
+            return ".".join(map(str, ast.literal_eval(node.value)["version"]))
+    raise LookupError("bl_info has no version")
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "dist"
+    sys.stdout.write(f"{build(target)}\n")

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker process and its pipes.  No bpy here: threads may run this, and tests need no Blender."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+WINDOWS = sys.platform == "win32"
+# of Blender's own Python; the worker's must not see them
+NOT_THEIRS = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
+TAIL = 4000  # characters of the log that an error quotes from
+
+
+class CannotStart(Exception):
+    """The program is not there, or the system refuses to run it; the text says which."""
+
+
+def environment() -> dict[str, str]:
+    """What the worker inherits."""
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_THEIRS}
+    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+
+
+def start_options() -> dict:
+    """Popen's options for a process of its own that opens no window and gets no Ctrl-C of Blender's."""
+    if WINDOWS:
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+        return {"creationflags": flags, "env": environment()}
+    return {"start_new_session": True, "env": environment()}
+
+
+class Client:
+    """One `texsync worker`.  Reading happens in a thread; `events()` never waits.
+
+    command: program and arguments that come before "worker".  log: file for whatever the worker prints.
+    Raises CannotStart.
+    """
+
+    def __init__(self, command: list[str], log: Path):
+        self.command, self.log = list(command), log
+        self._queue: queue.SimpleQueue[dict] = queue.SimpleQueue()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with log.open("wb") as file:
+                self.process = subprocess.Popen(
+                    [*command, "worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=file,
+                    cwd=log.parent,
+                    **start_options(),
+                )
+        except OSError as error:
+            raise CannotStart(f"{command[0]}: {error.strerror or error}") from error
+        atexit.register(self.kill)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        """Every line to the queue; then one {"event": "gone"}."""
+        with self.process.stdout as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError):  # a start script may print what it likes
+                    message = json.loads(line)
+                    if isinstance(message, dict) and "event" in message:
+                        self._queue.put(message)
+        code = self.process.wait()
+        with contextlib.suppress(OSError, ValueError):
+            self.process.stdin.close()
+        self._queue.put({"event": "gone", "code": code, "tail": tail(self.log)})
+
+    def events(self) -> list[dict]:
+        """What came in since the last call."""
+        found = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._queue.get_nowait())
+        return found
+
+    def send(self, **message) -> None:
+        """One command; a worker that is gone says so in `events`."""
+        with contextlib.suppress(OSError, ValueError):
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def quit(self) -> None:
+        """Ask it to end; closing its stdin makes it end even if it does not understand."""
+        self.send(command="quit")
+        with contextlib.suppress(OSError, ValueError):
+            self.process.stdin.close()
+        atexit.unregister(self.kill)
+
+    def kill(self) -> None:
+        """End it now, with everything that it started."""
+        atexit.unregister(self.kill)
+        if self.alive:
+            with contextlib.suppress(OSError):
+                if WINDOWS:
+                    self.process.kill()
+                else:
+                    os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1.0)
+        with contextlib.suppress(OSError, ValueError):
+            self.process.stdin.close()
+
+
+class Doctor:
+    """`texsync doctor --json` in the background; `report()` is None until it has an answer."""
+
+    TIME = 180.0  # seconds; a cold disk takes a minute to import everything
+
+    def __init__(self, command: list[str]):
+        self._answer: dict | None = None
+        threading.Thread(target=self._ask, args=([*command, "doctor", "--json"],), daemon=True).start()
+
+    def _ask(self, command: list[str]) -> None:
+        try:
+            done = subprocess.run(
+                command, capture_output=True, stdin=subprocess.DEVNULL, timeout=self.TIME, **start_options()
+            )
+            self._answer = json.loads(done.stdout)
+        except OSError as error:
+            self._answer = failed(f"{command[0]}: {error.strerror or error}")
+        except subprocess.TimeoutExpired:
+            self._answer = failed(f"no answer within {self.TIME:.0f} seconds")
+        except ValueError:
+            said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+            self._answer = failed(said[-1] if said else f"it ended with code {done.returncode} and no word")
+
+    def report(self) -> dict | None:
+        """{"texsync": version, "ok": bool, "checks": [{"name", "ok", "found", "remedy", "needed"}]}"""
+        return self._answer
+
+
+def failed(why: str) -> dict:
+    """A report that says only that texsync could not be asked."""
+    check = {"name": "texsync", "ok": False, "found": why, "remedy": "set the path above", "needed": True}
+    return {"texsync": "", "ok": False, "checks": [check]}
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log."""
+    try:
+        return log.read_bytes()[-TAIL:].decode(errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the panel shows: one worker, at most one job, the last problem.  A state machine without bpy or threads.
+
+idle -> starting -> running -> idle          `tick()` moves it on, a few times a second
+             \\         \\-> cancelling -> idle
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .client import CannotStart, Client
+
+PROTOCOL = 1
+HELLO = 180.0  # seconds until a start counts as failed; a cold disk takes a minute
+GRACE = 3.0  # seconds to stop in after Cancel; then the process is ended
+STAGES = {
+    "mesh": "Reading the mesh",
+    "model": "Loading the model",
+    "geometry": "Looking at the mesh",
+    "denoise": "Painting",
+    "decode": "Developing the views",
+    "texture": "Baking the texture",
+    "save": "Writing the picture",
+}
+# the shell's flags, which remedies speak of, as this panel calls them
+FLAGS = {
+    "--unwrap": "UVs: New Map",
+    "--keep-uvs": "UVs: Keep Mine",
+    "--dtype": "Number Format",
+    "--controlnet": "ControlNet",
+    "--out": "the output folder in the preferences",
+    "--chunk": "Views at Once",
+}
+
+
+@dataclass
+class Problem:
+    """Something to tell the user.  fix: name of a button that mends it, see operators.FIXES, or ""."""
+
+    message: str
+    remedy: str = ""
+    kind: str = "internal"
+    fix: str = ""
+
+    def text(self) -> str:
+        return f"{self.message}.\n{sentence(self.remedy)}" if self.remedy else f"{self.message}."
+
+
+@dataclass
+class Job:
+    """One `run`.
+
+    finish: called with the files when it is done; what it raises becomes a problem.
+    drop: called if it comes to nothing.
+    """
+
+    ident: str
+    task: str
+    arguments: dict
+    finish: Callable[[dict], None]
+    drop: Callable[[], None]
+    previews: bool = True
+    stage: str = ""
+    step: int = 0
+    total: int = 1
+    since: float = 0.0  # when the stage began
+    notes: list[str] = field(default_factory=list)
+
+
+class Session:
+    """Use `run`, `cancel`, `release` and `close`, and call `tick` while `busy`."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self.clock = clock
+        self.client: Client | None = None
+        self.hello: dict = {}
+        self.phase = "idle"
+        self.job: Job | None = None
+        self.problem: Problem | None = None
+        self.preview = ""
+        self.notes: list[str] = []
+        self.keep_warm = True
+        self.seconds: dict[str, float] = {}  # what each stage took the last time
+        self._since = 0.0  # when the phase began
+
+    @property
+    def busy(self) -> bool:
+        return self.phase != "idle"
+
+    def run(self, command: list[str], log: Path, job: Job, keep_warm: bool = True) -> None:
+        """Start a job, and before it a worker if there is none or another program is asked for."""
+        self.problem, self.preview, self.notes, self.keep_warm = None, "", [], keep_warm
+        if self.client and (self.client.command != command or not self.client.alive):
+            self.close()
+        self.job = job
+        if self.client is None:
+            try:
+                self.client = Client(command, log)
+            except CannotStart as error:
+                self._end(Problem(f"texsync cannot be started ({error})", START, "start", "preferences"))
+                return
+            self.hello = {}
+        self._enter("running" if self.hello else "starting")
+        if self.hello:
+            self._submit()
+
+    def cancel(self) -> None:
+        """Stop the job; if it does not listen, its process is ended."""
+        if self.phase == "starting":
+            self.close()
+        elif self.phase == "running":
+            self.client.send(command="cancel", id=self.job.ident)
+            self._enter("cancelling")
+
+    def release(self) -> None:
+        """Give all memory back, on the GPU too: end the worker.  The next job starts another."""
+        if not self.busy:
+            self.close()
+
+    def close(self) -> None:
+        """End job and worker now."""
+        if self.client:
+            self.client.kill()
+        self.client, self.hello = None, {}
+        self._end(None)
+
+    def tick(self) -> bool:
+        """Take in what the worker said; True if anything changed that the panel shows."""
+        changed = False
+        for event in self.client.events() if self.client else []:
+            handle = getattr(self, f"_on_{event['event']}", None)
+            if handle and self._is_mine(event):
+                handle(event)
+                changed = True
+            if self.client is None:
+                break
+        return self._check_time() or changed
+
+    def _is_mine(self, event: dict) -> bool:
+        """Not of a job that is over."""
+        return event.get("id") is None or (self.job is not None and event["id"] == self.job.ident)
+
+    def _check_time(self) -> bool:
+        waited = self.clock() - self._since
+        if self.phase == "cancelling" and waited > GRACE:
+            self.close()
+            return True
+        if self.phase == "starting" and waited > HELLO:
+            self.close()
+            self.problem = Problem("texsync was started but does not answer", START, "start", "check")
+            return True
+        return False
+
+    def _submit(self) -> None:
+        job = self.job
+        job.since = self.clock()
+        self.client.send(
+            command="run", id=job.ident, task=job.task, arguments=job.arguments, previews=job.previews
+        )
+
+    def _enter(self, phase: str) -> None:
+        self.phase, self._since = phase, self.clock()
+
+    def _end(self, problem: Problem | None, *, done: bool = False) -> None:
+        job, self.job, self.preview = self.job, None, ""
+        if job and not done:
+            job.drop()
+        self.problem = problem or self.problem
+        self._enter("idle")
+        if self.client and not self.keep_warm:
+            self.client.quit()
+            self.client, self.hello = None, {}
+
+    def _on_hello(self, event: dict) -> None:
+        if event.get("protocol") != PROTOCOL:
+            theirs, version = event.get("protocol"), event.get("texsync", "?")
+            older = "the add-on" if isinstance(theirs, int) and theirs > PROTOCOL else "texsync"
+            self.close()
+            message = f"texsync {version} and this add-on do not understand each other"
+            message += f" (protocol {theirs}, not {PROTOCOL})"
+            self.problem = Problem(message, f"update {older}", "version", "preferences")
+            return
+        self.hello = event
+        if self.phase == "starting":
+            self._enter("running")
+            self._submit()
+
+    def _on_progress(self, event: dict) -> None:
+        job = self.job
+        stage = str(event.get("stage", ""))
+        if stage != job.stage:
+            if job.stage:
+                self.seconds[job.stage] = self.clock() - job.since
+            job.stage, job.since = stage, self.clock()
+        job.step, job.total = int(event.get("step", 0)), max(int(event.get("total", 1)), 1)
+
+    def _on_preview(self, event: dict) -> None:
+        self.preview = str(event.get("path", ""))
+
+    def _on_note(self, event: dict) -> None:
+        self.notes.append(in_panel_words(str(event.get("text", ""))))
+
+    def _on_done(self, event: dict) -> None:
+        job, cancelled = self.job, self.phase == "cancelling"
+        self._end(None, done=not cancelled)
+        if cancelled:
+            return
+        try:
+            job.finish(event.get("files", {}))
+        except Exception as error:  # whatever it is, the panel is the only place to tell it
+            self.problem = Problem(str(error) or type(error).__name__, "", "apply")
+
+    def _on_cancelled(self, event: dict) -> None:
+        self._end(None)
+
+    def _on_error(self, event: dict) -> None:
+        kind = str(event.get("kind", "internal"))
+        if kind == "idle" or (event.get("id") is None and self.hello):
+            return  # an answer to a cancel that came too late
+        message = in_panel_words(str(event.get("message", "")))
+        remedy = in_panel_words(str(event.get("remedy", "")))
+        self._end(Problem(message, remedy, kind, fix_for(kind, message)))
+
+    def _on_gone(self, event: dict) -> None:
+        self.client, self.hello = None, {}
+        if not self.busy or self.phase == "cancelling" or self.problem:
+            self._end(None)
+            return
+        last = event.get("tail", "").splitlines()[-1:] or [""]
+        why = f": {last[0][:200]}" if last[0] else ""
+        when = "before it said hello" if self.phase == "starting" else "in the middle of the job"
+        remedy = "open the log for details" if self.phase == "running" else START
+        fix = "check" if self.phase == "starting" else ""
+        self._end(Problem(f"texsync ended with code {event.get('code')} {when}{why}", remedy, "gone", fix))
+
+    def status(self) -> str:
+        """One line on what goes on."""
+        if self.phase == "starting":
+            return "Starting texsync"
+        if self.phase == "cancelling":
+            return "Cancelling"
+        if not self.job:
+            return ""
+        words = STAGES.get(self.job.stage, self.job.stage.capitalize()) or "Sending the mesh"
+        return f"{words} {self.job.step}/{self.job.total}" if self.job.total > 1 else words
+
+    def fraction(self) -> float:
+        """How much of the painting is done, 0..1; the other stages are short."""
+        job = self.job
+        if not job:
+            return 0.0
+        order = list(STAGES)
+        if job.stage == "denoise":
+            return 0.1 + 0.8 * job.step / job.total
+        place = order.index(job.stage) if job.stage in order else 0
+        return 0.03 * place if place < order.index("denoise") else 0.9 + 0.03 * (place - 3)
+
+    def seconds_left(self) -> float | None:
+        """An estimate once some steps are over; None before."""
+        job = self.job
+        if not job or self.phase != "running" or job.stage not in STAGES:
+            return None
+        order = list(STAGES)
+        later = sum(self.seconds.get(stage, 0.0) for stage in order[order.index(job.stage) + 1 :])
+        spent = self.clock() - job.since
+        if job.stage == "denoise":
+            return spent / job.step * (job.total - job.step) + later if job.step else None
+        known = self.seconds.get(job.stage)
+        return None if known is None or order.index(job.stage) < 3 else max(known - spent, 0.0) + later
+
+
+START = "Check in the add-on's preferences which texsync it runs"
+
+
+def fix_for(kind: str, message: str) -> str:
+    """The button that mends a problem, or ""."""
+    if "cannot keep its UVs" in message:
+        return "new_map"
+    if kind == "memory" or "not enough memory" in message:
+        return "smaller"
+    if match := re.search(r"old picture has (\d+) x \1 texels", message):
+        return f"texture_size {match[1]}"
+    return "check" if kind == "installation" else ""
+
+
+def in_panel_words(text: str) -> str:
+    """A message of texsync's with this panel's names instead of the shell's flags."""
+
+    def name(match: re.Match) -> str:
+        return FLAGS.get(match[0], match[0][2:].replace("-", " ").title())
+
+    return re.sub(r"--[a-z]+(-[a-z]+)*", name, text)
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def clock_words(seconds: float) -> str:
+    """ "about 40 s left", "about 3 min left"."""
+    if seconds < 90:
+        return f"about {max(round(seconds), 1)} s left"
+    return f"about {round(seconds / 60)} min left"

@@ -1,0 +1,107 @@
+"""The add-on in Blender as a module (bpy), legacy in one version and as an extension in the next, on the real worker.
+
+`.ci/blender` makes the environments.  TEXSYNC_BPY may name other interpreters that have bpy, separated as in PATH.
+What runs in Blender's process is in tests/blender; here it is started and its verdict passed on.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from texsync.options import MeshOptions
+
+ROOT = Path(__file__).parents[1]
+CHECKS = Path(__file__).parent / "blender"
+MESH = ROOT / "meshes" / "monkey.obj"
+sys.path.insert(0, str(ROOT))
+
+from blender_addon import build  # noqa: E402
+
+
+def interpreters() -> list[str]:
+    """Every Python with bpy that there is: named, made by .ci/blender, or this one."""
+    named = os.environ.get("TEXSYNC_BPY", "").split(os.pathsep)
+    made = [str(path) for path in sorted(ROOT.glob(".venv-bpy*/bin/python"))]
+    mine = [sys.executable] if importlib.util.find_spec("bpy") else []
+    return [path for path in named if path] or made or mine
+
+
+def version(python: str) -> tuple[int, ...]:
+    code = "import bpy; print(*bpy.app.version)"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return tuple(map(int, done.stdout.split()[-3:]))
+
+
+@pytest.fixture(scope="module")
+def surroundings(tmp_path_factory, tiny_model) -> dict[str, str]:
+    """The zip, a program that runs this texsync, a tiny model, and what the shell makes of a mesh."""
+    folder = tmp_path_factory.mktemp("blender")
+    program = folder / "texsync"
+    program.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{ROOT}" OMP_NUM_THREADS=1 exec "{sys.executable}" -m texsync "$@"\n'
+    )
+    program.chmod(0o755)
+    asked = ["mossy stone", "--seed", "3", "--steps", "4", "--texture-size", "256", "--keep-uvs"]
+    out = folder / "shell"
+    subprocess.run([str(program), str(MESH), *asked, "--quiet", "--out", str(out)], check=True)
+    return {
+        "TEXSYNC_ZIP": str(build.build(folder)),
+        "TEXSYNC_PROGRAM": str(program),
+        "TEXSYNC_TINY": str(tiny_model),
+        "TEXSYNC_DEFAULTS": json.dumps(MeshOptions.defaults()),
+        "TEXSYNC_MESH": str(MESH),
+        "TEXSYNC_TEXTURE": str(out / "monkey_texture.png"),
+    }
+
+
+@pytest.mark.parametrize(
+    "python", interpreters() or [""], ids=lambda path: Path(path).parts[-3] if path else "no bpy"
+)
+def test_in_blender(python, surroundings, tmp_path):
+    """All checks; as an extension where this Blender is newer than the last with legacy add-ons only."""
+    if not python:
+        pytest.skip("NOT TESTED IN BLENDER: there is no bpy here; .ci/blender installs it")
+    way = "extension" if version(python) >= (5, 0, 0) else "legacy"
+    command = [python, "-m", "pytest", "-q", "-x", "-c", os.devnull, "--rootdir", str(CHECKS)]
+    command += [
+        "--confcutdir",
+        str(CHECKS),
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "python_files=check_*.py",
+        str(CHECKS),
+    ]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    environment |= {**surroundings, "TEXSYNC_INSTALL": way, "BLENDER_USER_RESOURCES": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("python", interpreters()[:1] or [""], ids=lambda path: "bpy" if path else "no bpy")
+def test_blenders_own_tool_accepts_the_zip(python, surroundings):
+    """And refuses a permission that there is none of, or this proves nothing."""
+    if not python:
+        pytest.skip("NOT VALIDATED BY BLENDER: there is no bpy here; .ci/blender installs it")
+    code = "import bpy, pathlib; print(next(pathlib.Path(bpy.__file__).parent.rglob('blender_ext.py')))"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    tool = done.stdout.split()[-1]
+    good = subprocess.run(
+        [python, tool, "validate", surroundings["TEXSYNC_ZIP"]], capture_output=True, text=True
+    )
+    assert good.returncode == 0, good.stdout + good.stderr
+    bad = Path(surroundings["TEXSYNC_ZIP"]).parent / "bad"
+    bad.mkdir()
+    for file in build.shipped():
+        (bad / file.name).write_bytes(file.read_bytes())
+    manifest = bad / "blender_manifest.toml"
+    manifest.write_text(manifest.read_text().replace("files =", "everything ="))
+    refused = subprocess.run([python, tool, "validate", str(bad)], capture_output=True, text=True)
+    assert refused.returncode != 0

@@ -1,0 +1,162 @@
+"""A mesh as another program holds it, array by array: how Blender hands a scene over and gets its UVs back.
+
+A mesh format would triangulate, merge or reorder; here corner number k of the sender is corner number k of the
+answer.  The file (.texmesh) is one line of JSON, then little-endian arrays one after the other, which any language's
+standard library can write:
+
+    {"texsync_mesh": 1, "name": "Suzanne", "parts": [{"name": "Suzanne", "transform": [16 numbers, row by row],
+      "vertices": {"at": 0, "count": 1521}, "corner_vertex": {...}, "triangles": {...}, "polygon": {...}, "uv": {...}}],
+     "repaint": {"uv": {...}, "width": 512, "height": 512, "pixels": {...}}}
+
+at: bytes after the line; count: numbers.  vertices: float32 xyz.  corner_vertex: int32, the vertex at each corner.
+triangles: int32, three corners each.  polygon: int32, the polygon of each triangle.  uv: float32 uv of each corner,
+may be missing.  repaint: see `partial.Repaint`; may be missing.  Axes are Blender's: +z up, -y front.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError
+from .corners import corner_uvs, keeps_uvs
+from .partial import Repaint
+from .shape import Shape, as_trimesh
+from .sources import checked_path
+
+if TYPE_CHECKING:
+    import trimesh
+
+    from .load import Loaded
+    from .types import Surface
+
+VERSION = 1
+LONGEST_HEADER = 2**24  # bytes
+FLOATS, WHOLE = "<f4", "<i4"
+
+
+@dataclass(frozen=True)
+class HandedPart:
+    """One object.  shape: its triangles.  triangles: (F, 3) int64 into its `corners` corners."""
+
+    name: str
+    transform: np.ndarray
+    shape: Shape
+    triangles: np.ndarray
+    corners: int
+
+
+@dataclass(frozen=True)
+class Handed:
+    """Everything in a .texmesh file; `parts` have unique names."""
+
+    name: str
+    parts: tuple[HandedPart, ...]
+    repaint: Repaint | None = None
+
+
+def read_handed(path: str | Path) -> Handed:
+    """Read a .texmesh file; raises InputError if it is not one, is cut short, or was written by a newer add-on."""
+    path = checked_path(Path(path))
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
+    line = content[:LONGEST_HEADER].partition(b"\n")[0]
+    try:
+        header = json.loads(line)
+        version = header["texsync_mesh"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InputError(f"{path.name} is not a .texmesh file", "hand the mesh over again") from None
+    if version != VERSION:
+        raise InputError(f"{path.name} has version {version!r}, not {VERSION}", "update texsync")
+    try:
+        return _handed(header, memoryview(content)[len(line) + 1 :])
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise InputError(f"{path.name} is damaged ({error})", "hand the mesh over again") from None
+
+
+def _handed(header: dict[str, Any], data: memoryview) -> Handed:
+    from trimesh.util import unique_name
+
+    parts: list[HandedPart] = []
+    for entry in header["parts"]:
+        name = unique_name(str(entry["name"]), {part.name for part in parts})
+        parts.append(_part(name, entry, data))
+    repaint = _repaint(header["repaint"], data) if header.get("repaint") else None
+    return Handed(str(header["name"]), tuple(parts), repaint)
+
+
+def _part(name: str, entry: dict[str, Any], data: memoryview) -> HandedPart:
+    corner_vertex = _array(data, entry["corner_vertex"], WHOLE).astype(np.int64)
+    triangles = _array(data, entry["triangles"], WHOLE, 3).astype(np.int64)
+    _check(triangles, len(corner_vertex), f"{name}: triangles")
+    uv = _array(data, entry["uv"], FLOATS, 2).astype(np.float64) if entry.get("uv") else None
+    if uv is not None and len(uv) != len(corner_vertex):
+        raise ValueError(f"{name}: {len(uv)} UVs for {len(corner_vertex)} corners")
+    polygon = _array(data, entry["polygon"], WHOLE).astype(np.int64)
+    if len(polygon) != len(triangles):
+        raise ValueError(f"{name}: {len(polygon)} polygon numbers for {len(triangles)} triangles")
+    shape = Shape(
+        vertices=_array(data, entry["vertices"], FLOATS, 3).astype(np.float64),
+        faces=corner_vertex[triangles],
+        uv=uv,
+        uv_faces=None if uv is None else triangles,
+        polygon=polygon,
+    )
+    _check(shape.faces, len(shape.vertices), f"{name}: corners")
+    transform = np.array(entry["transform"], np.float64).reshape(4, 4)
+    return HandedPart(name, transform, shape, triangles, len(corner_vertex))
+
+
+def _repaint(entry: dict[str, Any], data: memoryview) -> Repaint:
+    old = None
+    if entry.get("pixels"):
+        pixels = _array(data, entry["pixels"], FLOATS).reshape(int(entry["height"]), int(entry["width"]), 4)
+        old = (pixels[::-1] * 255).round().clip(0, 255).astype(np.uint8)  # Blender's first row is the bottom
+    return Repaint(_array(data, entry["uv"], FLOATS, 2).astype(np.float64).reshape(-1, 3, 2), old)
+
+
+def _array(data: memoryview, place: dict[str, int], kind: str, columns: int = 1) -> np.ndarray:
+    """One of the arrays, (count,) or (count / columns, columns); raises ValueError where it does not fit."""
+    at, count = int(place["at"]), int(place["count"])
+    if at < 0 or count < 0 or at + 4 * count > len(data):
+        raise ValueError(f"{count} numbers at byte {at} of {len(data)}")
+    flat = np.frombuffer(data, kind, count, at)
+    return flat.reshape(-1, columns) if columns > 1 else flat
+
+
+def _check(indices: np.ndarray, count: int, what: str) -> None:
+    if len(indices) and (indices.min() < 0 or indices.max() >= count):
+        raise ValueError(f"{what} refer to number {indices.max()} of {count}")
+
+
+def read_handed_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
+    """For `sources.read_scene`: the parts as a trimesh scene, and their shapes by name."""
+    import trimesh
+
+    handed = read_handed(path)
+    scene = trimesh.Scene()
+    for part in handed.parts:
+        mesh = as_trimesh(part.shape)
+        scene.add_geometry(mesh, node_name=part.name, geom_name=part.name, transform=part.transform)
+    return scene, {part.name: part.shape for part in handed.parts}
+
+
+def new_uvs(handed: Handed, loaded: Loaded, surface: Surface) -> bytes | None:
+    """What the sender needs to show a new map: float32 uv of every corner, part after part; None if it kept its own."""
+    if keeps_uvs(loaded, surface):
+        return None
+    by_name = {part.shape: part for part in loaded.parts}
+    blocks = []
+    for part in handed.parts:
+        table = np.zeros((part.corners, 2), np.float32)
+        if part.name in by_name:  # one without faces is not
+            corners = corner_uvs(loaded, surface, by_name[part.name])
+            table[part.triangles.ravel()] = surface.uv[corners.ravel()]
+        blocks.append(table.astype(FLOATS).tobytes())
+    return b"".join(blocks)
