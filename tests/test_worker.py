@@ -388,13 +388,22 @@ def test_any_function_that_saves_a_folder_is_a_task(monkeypatch, tmp_path):
         run({"out": str(tmp_path / "p")}, print)
 
 
-def test_previews_are_few_and_cheap(tmp_path):
+def test_previews_are_few_and_cheap(tmp_path, monkeypatch):
     """Not before there is something to see, not after the last step, and four times as long between as one takes."""
+    now = [100.0]
+    monkeypatch.setattr("texsync.worker.pictures.time.monotonic", lambda: now[0])
+
+    def slow():
+        now[0] += 0.05
+        return torch.rand(10, 3, 8, 8)
+
     previews = Previews(tmp_path)
     assert not previews.due(1, 30) and previews.due(5, 30) and not previews.due(30, 30)
-    first = previews.write(lambda: time.sleep(0.05) or torch.rand(10, 3, 8, 8))
+    first = previews.write(slow)
     assert first.exists() and not previews.due(6, 30)
-    time.sleep(0.3)
+    now[0] += 0.14
+    assert not previews.due(6, 30)
+    now[0] += 0.02
     assert previews.due(7, 30)
     second = previews.write(lambda most: torch.rand(most, 3, 8, 8))
     assert second.exists() and not first.exists()
