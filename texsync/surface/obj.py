@@ -153,14 +153,12 @@ def _runs(lines: Lines, f_at: np.ndarray) -> tuple[np.ndarray, tuple[Run, ...]]:
     before = np.stack([np.searchsorted(at, f_at) for _, at in sections], axis=1).reshape(-1, 4)
     names = [[None, *(lines.lines[i][len(word) :].strip() or None for i in at)] for word, at in sections]
     table: dict[Run, int] = {}
-    rows, inverse = np.unique(
-        before, axis=0, return_inverse=True
-    )  # sections only grow: this is the file's order
+    changes = np.append(True, (np.diff(before, axis=0) != 0).any(axis=1))[: len(f_at)]
     number = [
         table.setdefault(Run(*(name[k] for name, k in zip(names, row, strict=True))), len(table))
-        for row in rows.tolist()
+        for row in before[changes].tolist()
     ]
-    return np.array(number, np.int64)[inverse.reshape(-1)], tuple(table)
+    return np.array(number, np.int64)[np.cumsum(changes) - 1], tuple(table)
 
 
 def _lost(lines: Lines, v_at: np.ndarray, owner: np.ndarray, normal_faces: np.ndarray) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -175,4 +176,5 @@ def _numbers(table: Any) -> list[str]:
     if np.array_equal(single, table):
         row = " ".join(["%.9g"] * table.shape[1])
         return [row % tuple(values) for values in table.tolist()]
-    return [" ".join(repr(value).removesuffix(".0") for value in values) for values in table.tolist()]
+    text = "\n".join(" ".join(map(repr, values)) for values in table.tolist())
+    return re.sub(r"\.0(?=[ \n]|$)", "", text).split("\n")
