@@ -264,13 +264,17 @@ def checked(period: int) -> torch.Tensor:
 def test_perceptual_distances_see_texture_and_not_place(measure):
     torch.manual_seed(0)
     layers = [torch.nn.Conv2d(3 if i == 0 else 8, 8, 3, padding=1) for i in range(6)]
-    network = torch.nn.Sequential(*(part for layer in layers for part in (layer, torch.nn.ReLU())))
+    network = torch.nn.Sequential(
+        *(part for layer in layers for part in (layer, torch.nn.ReLU(inplace=True)))
+    )
     apart = perceptual.texture if measure == "texture" else perceptual.style_of(network)
     fine, coarse = checked(2), checked(8)
     with torch.no_grad():
         assert apart(fine, fine).item() == pytest.approx(0, abs=1e-9)
         assert apart(fine.roll(2, -1), fine).item() < 0.2 * apart(coarse, fine).item()
         assert apart(torch.cat([fine, coarse]), fine).shape == (2,)
+    coarse.requires_grad_()
+    assert torch.autograd.grad(apart(coarse, fine).sum(), coarse)[0].any()
 
 
 def test_distances_with_trained_networks_never_download(monkeypatch, tmp_path):
@@ -298,13 +302,17 @@ def test_gradients_pass_through_a_real_model(tiny_model):
 
     backbone = load_diffusion(str(tiny_model), None, device="cpu", dtype="fp32")
     views, span = windows(12, 8, 8, 4), backbone.schedule.spans(4)[1]
-    predict = backbone.predictor(["a red object"] * 2, [""] * 2, None, guidance=2.0, chunk=1)
+    predict, at_once = (
+        backbone.predictor(["a red object"] * 2, [""] * 2, None, guidance=2.0, chunk=chunk)
+        for chunk in (1, 2)
+    )
     x = torch.randn(2, backbone.latent_channels, 8, 8, generator=torch.Generator().manual_seed(0))
     given, direct = (
         SyncDiffusion(backbone.decode, through_model=through).gradient(x, predict, span)
         for through in (True, False)
     )
     assert given[0].any() and direct[0].any() and not torch.allclose(given, direct)
+    assert close(given, SyncDiffusion(backbone.decode).gradient(x, at_once, span), 1e-6)
     assert not predict(x, span).requires_grad and not backbone.decode(x).requires_grad
     *_, (_, end, _) = sample(predict, views, SyncDiffusion(backbone.decode), [span], x)
     assert end.isfinite().all() and not end.requires_grad
