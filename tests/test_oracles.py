@@ -1,4 +1,7 @@
-"""Thirteen facts about the method that need no weights, most of them from the paper's and its baselines' arithmetic."""
+"""Thirteen facts about the method that need no weights, most of them from the paper's and its baselines' arithmetic.
+
+The twelfth, on masks from attention, is with the edits that use it, in test_edit.py.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from texsync.couplings import Independent, MultiDiffusion, SyncMVD, SyncSDE, Syn
 from texsync.couplings.cases import CASES
 from texsync.sample import sample
 from texsync.schedule import Schedule, Span
-from texsync.views import ambiguous, attended, identity, latest, masks, noise, segments, windows
+from texsync.views import ambiguous, identity, latest, masks, noise, segments, windows
 from texsync.views.motion import joints
 from texsync.views.shuffle import NAMES, view_of
 
@@ -269,14 +272,6 @@ def test_11_motion_features_walk_where_they_say():
     assert close(steps.norm(dim=1), torch.full((29,), 0.1, dtype=torch.float64), 1e-8)
     pasted = joints(torch.cat([walk(20, 0.0), walk(20, rate)]))
     assert (pasted[1:] - pasted[:-1]).norm(dim=-1).max() < 0.1 + 2 * rate * 1.1
-
-
-def test_12_a_word_s_mask_follows_attention():
-    cross = torch.rand(4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert close(
-        attended(cross, torch.full((20, 20), 1 / 20, dtype=torch.float64)), cross.mean().expand(4, 5)
-    )
-    assert close(attended(cross, torch.eye(20).double()), cross)
 
 
 def test_13_the_kernel_distance_of_a_set_to_itself_is_nothing():

@@ -8,12 +8,11 @@ import torch
 from torch.nn import functional
 from zoo import CHANNELS, close, model, start_for
 
-from texsync.backbones.replay import Replay
 from texsync.couplings import Independent, SyncSDE
 from texsync.errors import InputError
 from texsync.sample import sample
 from texsync.schedule import Schedule
-from texsync.views import ambiguous, feathered, identity, latest, masks, segments, windows
+from texsync.views import ambiguous, feathered, latest, masks, segments, windows
 from texsync.views.shuffle import NAMES, RIGID, commutes, shown, table, view_of
 
 
@@ -208,16 +207,3 @@ def test_a_larger_picture_is_cut_like_the_canvas():
         assert torch.equal(view_of(large, name, cells=16, seed=3), small)
     with pytest.raises(InputError, match="the picture is 16 x 8; give a square one"):
         view_of(z[:, :8], "flip")
-
-
-def test_a_stored_path_is_retraced():
-    """Whatever the model would say of the first picture; the others step as they would without it."""
-    spans, views = Schedule.scaled_linear().spans(10), identity(5, 6, count=3)
-    path, x = number(11, CHANNELS, 5, 6), start_for(views)
-    words = ["rust", "moss"]
-    others = model(5, 6).predictor(words, ["", ""], None, guidance=2.0, control_scale=0, chunk=9)
-    x[0] = path[0]
-    steps = list(sample(Replay(path, others), views, SyncSDE(0.0), spans, x))
-    assert all(close(y[0], path[s + 1], 1e-9) for s, (_, y, _) in enumerate(steps))
-    plain = list(sample(others, identity(5, 6, count=2), Independent(), spans, x[1:]))
-    assert close(steps[-1][1][1:], plain[-1][1])

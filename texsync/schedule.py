@@ -48,11 +48,6 @@ class Span:
         """The noise that x and a clean picture imply."""
         return (x - math.sqrt(self.alpha) * x0) / math.sqrt(1 - self.alpha)
 
-    def eps_to(self, x: Tensor, x_next: Tensor) -> Tensor:
-        """The noise with which a DDIM step from x ends at x_next."""
-        drift = math.sqrt(self.alpha_next / self.alpha) * x - x_next
-        return drift / (math.sqrt(1 - self.alpha) * self.gamma)
-
     def noised(self, x0: Tensor, eps: Tensor) -> Tensor:
         """A clean picture at this noise level; undoes `tweedie`."""
         return math.sqrt(self.alpha) * x0 + math.sqrt(1 - self.alpha) * eps

@@ -4,7 +4,6 @@ from .base import PICKS as PICKS
 from .base import Prefix as Prefix
 from .base import Views as Views
 from .base import lookup as lookup
-from .masks import attended as attended
 from .masks import masks as masks
 from .motion import segments as segments
 from .noise import noise as noise

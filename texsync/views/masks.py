@@ -49,12 +49,3 @@ def shares(foregrounds: Tensor) -> np.ndarray:
         )
     left = np.cumprod(1 - things[::-1], axis=0)[::-1]  # what the things from this one on leave free
     return np.concatenate([left[:1], things * np.concatenate([left[1:], np.ones_like(left[:1])])])
-
-
-def attended(cross: Tensor, attention: Tensor) -> Tensor:
-    """A word's map, spread over the pixels that look at it: the soft foreground mask of SyncSDE's Eq. 25.
-
-    cross: (h, w), how much each pixel attends to the word, in [0, 1].  attention: (h w, h w), how much each pixel
-    attends to each other one; its rows add up to 1.  Returns (h, w) in [0, 1]; 1 minus it is Eq. 24's background.
-    """
-    return (attention @ cross.flatten()).view(cross.shape)
