@@ -53,6 +53,7 @@ COMMON: tuple[Option, ...] = (
         "--coupling-option",
         "coupling_options",
         multiple=True,
+        default=(),
         metavar="NAME=VALUE",
         help="More for the coupling, e.g. first=3 or weight=20 for syncdiffusion; may be repeated.",
     ),

@@ -1,0 +1,194 @@
+"""What the benchmarks of the 2D tasks share: pictures kept on disk, distances between sets of them, and a judge.
+
+There is no trained network but the model itself on a machine without network, so it measures its own pictures:
+features are the middle of its UNet, and it says which of several prompts it would rather have denoised a picture
+with (Li et al. 2023, arXiv:2303.16203). Numbers compare methods within one run; they are not Inception's or CLIP's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from texsync import wide_image
+from texsync.backbones.diffusion import DiffusionBackbone, load_diffusion
+from texsync.tasks.images import Pictures
+from texsync.tasks.reading import read_picture, to_tensor
+
+METHODS: dict[str, dict] = {
+    "uncoupled": {"coupling": "none"},
+    "SyncSDE paper": {"coupling": "syncsde", "integrator": "paper"},
+    "SyncSDE exact": {"coupling": "syncsde", "integrator": "exact"},
+    "SyncTweedies": {"coupling": "synctweedies"},
+    "MultiDiffusion": {"coupling": "multidiffusion"},
+    "Visual Anagrams": {"coupling": "visual-anagrams"},
+    "SyncMVD": {"coupling": "syncmvd"},
+    "SyncDiffusion": {"coupling": "syncdiffusion", "coupling_options": ("first=3",)},
+    "CSG": {"coupling": "csg"},
+}
+LEVELS = (0.35, 0.55, 0.75)  # share of the noise levels at which the judge looks
+COMPONENTS = 8  # of the reference's features, in the Frechet distance
+
+
+def parser(task: str, prompts: Sequence[str]) -> argparse.ArgumentParser:
+    """Arguments that every benchmark of a 2D task has."""
+    made = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    made.add_argument("--model", default="mini")
+    made.add_argument("--seeds", type=int, default=20)
+    made.add_argument("--steps", type=int, default=20)
+    made.add_argument("--prompts", nargs="+", default=list(prompts))
+    made.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    made.add_argument("--references", type=int, default=60, help="uncoupled pictures per prompt")
+    made.add_argument("--device", default="auto")
+    made.add_argument(
+        "--work", type=Path, default=Path("benchmarks") / "work" / task, help="kept between runs"
+    )
+    return made
+
+
+class Shelf:
+    """Pictures by name in a folder; what is there already is not made again, so a run can be taken up."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, object]):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, note = folder, folder / "settings.json"
+        told = json.dumps(settings, sort_keys=True, default=str)
+        if note.exists() and note.read_text() != told:
+            raise SystemExit(f"{folder} holds pictures of other settings; remove it or name another --work")
+        note.write_text(told)
+
+    def get(self, name: str, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """The pictures (3, H, W) of a run, made if they are not there."""
+        place = self.folder / name
+        if not (place / "done").exists():
+            place.mkdir(parents=True, exist_ok=True)
+            for part, picture in make().items():
+                array = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+                Image.fromarray(array).save(place / f"{part}.png")
+            (place / "done").touch()
+        return {file.stem: to_tensor(read_picture(file)) for file in sorted(place.glob("*.png"))}
+
+
+def flat(result: Pictures) -> dict[str, Tensor]:
+    """Everything that a run of one seed made: its pictures by name and its views as view0, view1 ..."""
+    made = result.made[0]
+    return {**made.images, **{f"trajectory{i}": view for i, view in enumerate(made.views)}}
+
+
+def singles(shelf: Shelf, asked: argparse.Namespace, prompt: str, size: int) -> list[Tensor]:
+    """Uncoupled pictures of a prompt, of seeds that no coupled run has."""
+    options = dict(width=size, coupling="none", model=asked.model, steps=asked.steps, device=asked.device)
+    seeds = range(10_000, 10_000 + asked.references)
+    return [
+        shelf.get(f"single/{prompt}/{s}", lambda s=s: flat(wide_image(prompt, seed=s, **options)))["picture"]
+        for s in seeds
+    ]
+
+
+class Judge:
+    """A model that looks at pictures.  candidates: prompts among which it must find the right one."""
+
+    def __init__(self, model: str, device: str, candidates: Sequence[str]):
+        self.backbone: DiffusionBackbone = load_diffusion(model, "none", device=device)
+        self.candidates = list(dict.fromkeys(candidates))
+        self.spans = [
+            min(self.backbone.schedule.spans(100), key=lambda s: abs(s.frac - level)) for level in LEVELS
+        ]
+
+    def prefers(self, picture: Tensor, prompt: str, region: Tensor | None = None) -> bool:
+        """Does the model denoise the picture (3, H, W) best when told this prompt, of all candidates?
+
+        region: (h, w) in latent cells, 1 where it is asked; None: everywhere.
+        """
+        return self.candidates[int(self.errors(picture, region).argmin())] == prompt
+
+    def errors(self, picture: Tensor, region: Tensor | None = None) -> Tensor:
+        """Mean squared error of the noise foreseen with each candidate, relative to their mean."""
+        latent = self.backbone.encode(self._whole(picture)[None])
+        count = len(self.candidates)
+        predict = self.backbone.predictor(self.candidates, [""] * count, None, guidance=1.0, chunk=16)
+        draw, total = torch.Generator().manual_seed(0), torch.zeros(count)
+        for span in self.spans:
+            noise = torch.randn(latent.shape, generator=draw)
+            x = span.noised(latent, noise).expand(count, -1, -1, -1)
+            apart = (predict(x, span) - noise).square().mean(dim=1)
+            weight = torch.ones(apart.shape[1:]) if region is None else region.float()
+            errors = (apart * weight).sum(dim=(1, 2)) / weight.sum()
+            total += errors / errors.mean()
+        return total / len(self.spans)
+
+    @torch.no_grad()
+    def features(self, pictures: Sequence[Tensor]) -> np.ndarray:
+        """Mean and spread over the picture of the UNet's middle layer, (N, 2 F), with no words and little noise."""
+        unet, kept = self.backbone.parts.unet, []
+        handle = unet.mid_block.register_forward_hook(
+            lambda *a: kept.append(a[2][0] if isinstance(a[2], tuple) else a[2])
+        )
+        span = min(self.backbone.schedule.spans(100), key=lambda s: abs(s.frac - 0.1))
+        try:
+            for picture in pictures:
+                latent = self.backbone.encode(self._whole(picture)[None])
+                noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(0))
+                self.backbone.predictor([""], [""], None, guidance=1.0, chunk=1)(
+                    span.noised(latent, noise), span
+                )
+        finally:
+            handle.remove()
+        maps = torch.cat(kept).float().cpu().flatten(2)
+        return torch.cat([maps.mean(-1), maps.std(-1)], dim=1).numpy().astype(np.float64)
+
+    def _whole(self, picture: Tensor) -> Tensor:
+        size = self.backbone.native_size
+        assert picture.shape[-2:] == (size, size), f"the judge looks at {size} x {size} pixels"
+        return picture
+
+
+def kernel_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Unbiased squared MMD of two sets of features (N, D) with the cubic kernel (KID), in units of the second set."""
+    a, b = ((x - other.mean(0)) / (other - other.mean(0)).std() for x in (one, other))
+
+    def kernel(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return (u @ v.T / u.shape[1] + 1) ** 3
+
+    def within(u: np.ndarray) -> float:
+        k = kernel(u, u)
+        return float((k.sum() - np.trace(k)) / (len(u) * (len(u) - 1)))
+
+    return within(a) + within(b) - 2 * float(kernel(a, b).mean())
+
+
+def frechet_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Frechet distance of Gaussians fitted to the first principal components of the second set of features."""
+    mean, scale = other.mean(0), (other - other.mean(0)).std()
+    _, _, axes = np.linalg.svd((other - mean) / scale, full_matrices=False)
+    a, b = (((x - mean) / scale) @ axes[:COMPONENTS].T for x in (one, other))
+    ca, cb = np.cov(a.T), np.cov(b.T)
+    roots = np.sqrt(np.maximum(np.linalg.eigvals(ca @ cb).real, 0)).sum()
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(ca) + np.trace(cb) - 2 * roots)
+
+
+def show(title: str, rows: Mapping[str, Mapping[str, Sequence[float]]], digits: int = 2) -> None:
+    """A table: one row per method, mean and standard error of each measure over its samples."""
+    measures = list(next(iter(rows.values())))
+    table = Table(title=title)
+    for name in ("method", *measures):
+        table.add_column(name, justify="left" if name == "method" else "right")
+    for method, values in rows.items():
+        table.add_row(method, *(_cell(np.asarray(values[m], float), digits) for m in measures))
+    Console(width=140).print(table)
+
+
+def _cell(samples: np.ndarray, digits: int) -> str:
+    if not len(samples):
+        return "-"
+    mean = f"{samples.mean():.{digits}f}"
+    return mean if len(samples) == 1 else f"{mean} ± {samples.std(ddof=1) / len(samples) ** 0.5:.{digits}f}"

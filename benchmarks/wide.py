@@ -1,0 +1,110 @@
+"""Wide pictures by every coupling: as good as single ones? told what was asked? without seams? in what time and memory?
+
+    python benchmarks/wide.py [--model NAME] [--seeds N] [--width PIXELS] [--cost]
+
+Fidelity: kernel and Frechet distance of crops to uncoupled single pictures of the same prompts. Prompt: share of
+crops that the model itself would rather denoise with their own prompt than with another. Seam: change of colour
+across the borders of windows as pasted, over that elsewhere; 1 means no seam. Unlike: difference of texture statistics
+of the left and the right end. --cost prints time and memory at 4:1 and 16:1 instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+import numpy as np
+from measure import METHODS, Judge, Shelf, flat, frechet_distance, kernel_distance, parser, show, singles
+from torch import Tensor
+
+from texsync import wide_image
+from texsync.couplings.perceptual import texture
+
+PROMPTS = ("mossy stone", "blue and white stripes", "sand", "cobblestone")
+OTHERS = ("red bricks", "gold", "wood", "grass", "snow", "lava")
+MEASURES = ("kernel x1000", "Frechet", "prompt %", "seam", "unlike")
+
+
+def crops(picture: Tensor) -> list[Tensor]:
+    """Whole views side by side, from the left."""
+    size = picture.shape[-2]
+    return [picture[..., left : left + size] for left in range(0, picture.shape[-1] - size + 1, size)]
+
+
+def seam(picture: Tensor, step: int, cell: int) -> float:
+    """Mean change from column to column at multiples of `step`, over that at the other borders of latent cells."""
+    change = picture.diff(dim=-1).abs().mean(dim=(0, 1)).numpy()
+    column = np.arange(1, len(change) + 1)
+    at, beside = column % step == 0, (column % cell == 0) & (column % step != 0)
+    return float(change[at].mean() / change[beside].mean())
+
+
+def run(asked: argparse.Namespace) -> None:
+    settings = {k: v for k, v in vars(asked).items() if k in ("model", "steps", "width", "overlap")}
+    shelf = Shelf(asked.work, settings)
+    judge = Judge(asked.model, asked.device, [*asked.prompts, *OTHERS])
+    step = judge.backbone.native_size - asked.overlap
+    common = {"model": asked.model, "steps": asked.steps, "device": asked.device}
+    rows: dict = {method: {name: [] for name in MEASURES} for method in asked.methods}
+    for prompt in asked.prompts:
+        known = judge.features(singles(shelf, asked, prompt, judge.backbone.native_size))
+        for method in asked.methods:
+            options = dict(width=asked.width, overlap=asked.overlap, **METHODS[method], **common)
+            pictures = [
+                shelf.get(
+                    f"{method}/{prompt}/{seed}",
+                    lambda p=prompt, s=seed, o=options: flat(wide_image(p, seed=s, **o)),
+                )["picture"]
+                for seed in range(asked.seeds)
+            ]
+            parts = [crop for picture in pictures for crop in crops(picture)]
+            features, row = judge.features(parts), rows[method]
+            row["kernel x1000"].append(1000 * kernel_distance(features, known))
+            row["Frechet"].append(frechet_distance(features, known))
+            row["prompt %"] += [100.0 * judge.prefers(part, prompt) for part in parts]
+            row["seam"] += [seam(picture, step, judge.backbone.scale) for picture in pictures]
+            ends = [crops(picture) for picture in pictures]
+            row["unlike"] += [float(texture(e[0][None], e[-1][None])) for e in ends]
+    show(f"wide, {asked.width} px, {asked.seeds} seeds x {len(asked.prompts)} prompts", rows)
+
+
+COST = """
+import json, sys, time
+from texsync import wide_image
+options = json.loads(sys.argv[1])
+wide_image("sand", **(options | {"width": 256, "steps": 1}))
+start = time.process_time()
+wide_image("sand", **options)
+from texsync.tasks.outputs import peak_memory_mb
+print(json.dumps([time.process_time() - start, peak_memory_mb()]))
+"""
+
+
+def cost(asked: argparse.Namespace) -> None:
+    """Processor seconds and peak memory of one picture at 4:1, 8:1 and 16:1, each in a process of its own."""
+    import json
+
+    rows: dict = {}
+    for times in (4, 8, 16):
+        options = {"width": times * 256, "steps": 4, "chunk": 8, "model": asked.model, "device": asked.device}
+        told = subprocess.run(
+            [sys.executable, "-c", COST, json.dumps(options)], capture_output=True, text=True, check=True
+        )
+        seconds, memory = json.loads(told.stdout.splitlines()[-1])
+        rows[f"{times}:1"] = {
+            "seconds": [seconds],
+            "s per window": [seconds / (4 * times - 3)],
+            "MB": [memory],
+        }
+    show("wide: time and memory, 4 steps, 8 views at a time", rows)
+
+
+if __name__ == "__main__":
+    made = parser("wide", PROMPTS)
+    made.set_defaults(methods=[m for m in METHODS if m != "CSG"])
+    made.add_argument("--width", type=int, default=768)
+    made.add_argument("--overlap", type=int, default=128)
+    made.add_argument("--cost", action="store_true")
+    given = made.parse_args()
+    (cost if given.cost else run)(given)
