@@ -10,6 +10,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest  # noqa: E402
 
+collect_ignore = ["blender"]  # it runs inside Blender, started by test_addon_blender.py
+
 # a shell starts background jobs with Ctrl-C ignored, and children inherit that; the tests of Ctrl-C need it heard
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
