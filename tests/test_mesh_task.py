@@ -17,6 +17,7 @@ from trimesh import Trimesh
 
 from texsync import Cancelled, InputError, TexsyncWarning, TexturedMesh, texture_mesh
 from texsync.backbones.diffusion import DiffusionBackbone
+from texsync.couplings import COUPLINGS
 from texsync.options import MeshOptions
 from texsync.progress import STAGES
 from texsync.surface import preview
@@ -354,6 +355,19 @@ def test_every_coupling_and_integrator_runs_and_differs(paint):
 def test_strength_nought_is_no_coupling(paint):
     nothing, alone = paint(ball(), strength=0), paint(ball(), coupling="none")
     assert apart(nothing, alone).max() == 0
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in COUPLINGS if name not in ("syncsde", "synctweedies", "none")]
+)
+def test_every_baseline_paints_a_mesh_or_says_why_not(paint, name):
+    if name == "csg":
+        with pytest.raises(InputError, match="csg holds the background of a masked picture"):
+            paint(ball(), coupling=name)
+        return
+    made = paint(ball(), coupling=name)
+    assert torch.isfinite(made.views).all()
+    assert apart(made, paint(ball(), coupling="none")).max() > 1
 
 
 # ---- odd meshes -------------------------------------------------------------------------------------------------

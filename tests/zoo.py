@@ -8,11 +8,33 @@ import numpy as np
 import torch
 
 from texsync.backbones.gaussian import Gaussian
-from texsync.couplings import Independent, SyncSDE, SyncTweedies
+from texsync.couplings import (
+    CSG,
+    Coupling,
+    Independent,
+    MultiDiffusion,
+    SyncDiffusion,
+    SyncMVD,
+    SyncSDE,
+    SyncTweedies,
+    VisualAnagrams,
+)
+from texsync.errors import InputError
 from texsync.surface.cameras import Camera
 from texsync.surface.pixels import Pixels, look
 from texsync.surface.types import Surface
-from texsync.views import Views, flip, identity, lookup, rotations, surface_views, windows
+from texsync.views import (
+    Views,
+    ambiguous,
+    flip,
+    identity,
+    lookup,
+    masks,
+    rotations,
+    segments,
+    surface_views,
+    windows,
+)
 
 CAMERAS = (Camera(0), Camera(45), Camera(340, 25), Camera(110))
 LATENT, FINE, TEXELS = 16, 128, 256
@@ -67,6 +89,13 @@ def negated(size: int) -> Views:
     )
 
 
+def discs(soft: bool) -> torch.Tensor:
+    """Two masks (2, 6, 7) that overlap a little."""
+    y, x = torch.meshgrid(torch.arange(6.0), torch.arange(7.0), indexing="ij")
+    apart = torch.stack([(y - 2) ** 2 + (x - 1.5) ** 2, (y - 3) ** 2 + (x - 4) ** 2]).sqrt()
+    return torch.exp(-(apart**2) / 6) if soft else (apart < 2).float()
+
+
 PLANE_VIEWS = {
     "identity": identity(5, 6, count=3),
     "windows": windows(12, 6, 6, 2),
@@ -74,7 +103,15 @@ PLANE_VIEWS = {
     "flip": flip(6),
     "rotations": rotations(5),
     "negated": negated(6),
+    "uneven": windows(13, 8, 6, 4),
+    "loop": windows(13, 6, 6, 4, loop=True),
+    "segments": segments(3, 12, 4),
+    "masks": masks(discs(soft=False)),
+    "masks-soft": masks(discs(soft=True)),
+    "ambiguous": ambiguous(("identity", "rotate90+negate", "skew", "jigsaw+mirror", "patches"), 8),
 }
+ONE_TO_ONE = ("identity", "flip", "rotations", "negated", "ambiguous")
+"""Every view shows every cell once, and all are believed alike."""
 ALL_VIEWS = {
     **PLANE_VIEWS,
     "surface": blob_views(),
@@ -88,7 +125,26 @@ SYNC_SDES = {
     "syncsde-neighbour": SyncSDE(until=0.0, memory=1, strength=3.0),
     "syncsde-exact-best": SyncSDE(integrator="exact", pick="best", memory=2),
 }
-ALL_COUPLINGS = {"none": Independent(), "synctweedies": SyncTweedies(until=0.0), **SYNC_SDES}
+AVERAGING = {
+    "synctweedies": SyncTweedies(until=0.0),
+    "multidiffusion": MultiDiffusion(until=0.0),
+    "visual-anagrams": VisualAnagrams(until=0.0),
+    "syncmvd": SyncMVD(until=0.0),
+    "syncdiffusion": SyncDiffusion(decode=lambda latents: (latents + 2) / 4, until=0.0, weight=0.3, first=3),
+}
+ALL_COUPLINGS = {"none": Independent(), **AVERAGING, **SYNC_SDES, "csg": CSG(strength=4.0)}
+
+
+def defined(views: Views, coupling: Coupling) -> bool:
+    """May this coupling be used with these views?"""
+    try:
+        coupling.check(views)
+    except InputError:
+        return False
+    return True
+
+
+PAIRS = [(v, c) for v in ALL_VIEWS for c in ALL_COUPLINGS if defined(ALL_VIEWS[v], ALL_COUPLINGS[c])]
 
 
 @cache
@@ -125,7 +181,7 @@ def alone(views: Views, i: int = 0) -> Views:
     """View i without the others."""
     pixels = views.shape[1] * views.shape[2]
     part = slice(i * pixels, (i + 1) * pixels)
-    return Views(views.look[part], views.merge[:, part], (1, *views.shape[1:]), views.canvas)
+    return Views(views.look[part], views.merge[:, part], (1, *views.shape[1:]), views.canvas, views.shares)
 
 
 def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-10) -> bool:

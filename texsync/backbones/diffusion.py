@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
 from ..schedule import Span
@@ -204,8 +205,16 @@ class DiffusionPredictor:
         if self._chunks is None:
             size = x.shape[-1] * self.backbone.scale
             self._chunks = Chunks(self.backbone.chunk_that_fits(len(x), size, guided=self.guidance != 1))
-        with torch.set_grad_enabled(x.requires_grad and torch.is_grad_enabled()):
-            return self._chunks.run(lambda which: self._eps(x[which], span, which), len(x))
+        wanted = x.requires_grad and torch.is_grad_enabled()
+
+        def some(which: slice) -> Tensor:
+            if not wanted:
+                return self._eps(x[which], span, which)
+            # computed again on the way back, so that one chunk's intermediate maps are kept at a time
+            return checkpoint(self._eps, x[which], span, which, use_reentrant=False)
+
+        with torch.set_grad_enabled(wanted):
+            return self._chunks.run(some, len(x))
 
     def _eps(self, x: Tensor, span: Span, which: slice) -> Tensor:
         words = self.words[:, which] if self.guidance != 1 else self.words[1:, which]

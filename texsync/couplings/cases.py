@@ -1,8 +1,7 @@
 """The sixty ways in which SyncTweedies' authors let pictures and canvas agree, as switches of one step.
 
 Kim et al. 2024, arXiv:2403.14370, section 3.3 and appendix; numbers as in their code.  Views here are linear maps, so
-some of the sixty are one method written twice: averaging a Tweedie estimate on the canvas is averaging both of the
-things it is made of.  Cases 35-48 equal cases among 11-34 for that reason.
+an average may be taken before or after a formula, and twenty of the sixty do what an earlier one does.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -48,7 +49,9 @@ def lpips() -> Distance:
     except ImportError:
         raise InputError("the LPIPS distance needs the lpips package", "pip install lpips") from None
     _require("lpips", "torchvision.models.vgg16(weights='DEFAULT')")
-    network = library.LPIPS(net="vgg", verbose=False).eval().requires_grad_(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it names torchvision's weights in the old way
+        network = library.LPIPS(net="vgg", verbose=False).eval().requires_grad_(False)
 
     def measure(pictures: Tensor, anchor: Tensor) -> Tensor:
         network.to(pictures.device)
@@ -60,6 +63,8 @@ def lpips() -> Distance:
 @cache
 def style() -> Distance:
     """Gram matrices of VGG-19's first five convolutions (Gatys et al. 2016), with torchvision's weights.
+
+    Its numbers are on another scale than LPIPS's, so SyncDiffusion wants another weight with it.
 
     Raises InputError if the package or the weights are not on this machine; nothing is downloaded unasked.
     """
@@ -75,6 +80,9 @@ def style() -> Distance:
 
 def style_of(layers: torch.nn.Sequential) -> Distance:
     """The style distance with any network's layers; those numbered in `STYLE_LAYERS` are compared."""
+    for layer in layers:
+        if isinstance(layer, torch.nn.ReLU):
+            layer.inplace = False  # what came before it is compared too
     mean, spread = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
     def grams(pictures: Tensor) -> list[Tensor]:

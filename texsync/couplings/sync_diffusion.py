@@ -71,7 +71,11 @@ class SyncDiffusion(Coupling):
 
     def acts(self, span: Span) -> bool:
         """Is this one of the steps that descend?"""
-        return (self.first is None or span.index < self.first) and span.index % self.every == 0
+        return (
+            self.weight > 0
+            and (self.first is None or span.index < self.first)
+            and span.index % self.every == 0
+        )
 
     @torch.enable_grad()
     def gradient(self, x: Tensor, predict, span: Span) -> Tensor:

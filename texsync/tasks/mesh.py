@@ -181,12 +181,13 @@ class Job:
         views = surface_views(coarse, fine, cells * LATENT_TEXELS)
         return fine, depth_condition(fine), views
 
-    def coupling(self) -> Coupling:
-        from ..couplings import make
+    def coupling(self, backbone: DiffusionBackbone) -> Coupling:
+        from ..couplings import make, takes
 
         options = self.options
-        mine = {"strength": options.strength, "integrator": options.integrator}
-        return make(options.coupling, **(mine if options.coupling == "syncsde" else {}))
+        mine = {"strength": options.strength, "integrator": options.integrator, "decode": backbone.decode}
+        known = takes(options.coupling)
+        return make(options.coupling, **{name: value for name, value in mine.items() if name in known})
 
     def denoise(
         self, backbone: DiffusionBackbone, views: Views, condition: Tensor, cameras: tuple[Camera, ...]
@@ -197,7 +198,7 @@ class Job:
         predict = Watched(self.predictor(backbone, condition, cameras))
         spans = backbone.schedule.spans(self.steps(backbone))
         x = self.noise(views, backbone.latent_channels).to(backbone.device)
-        for i, (_, latents, _) in enumerate(sample(predict, views, self.coupling(), spans, x)):
+        for i, (_, latents, _) in enumerate(sample(predict, views, self.coupling(backbone), spans, x)):
             x = latents
             self.on_progress("denoise", i + 1, len(spans), lambda: backbone.decode(predict.clean).cpu())
         return x

@@ -5,6 +5,7 @@ from .base import Prefix as Prefix
 from .base import Views as Views
 from .base import lookup as lookup
 from .masks import masks as masks
+from .motion import segments as segments
 from .noise import noise as noise
 from .noise import shared_noise as shared_noise
 from .plane import feathered as feathered

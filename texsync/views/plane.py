@@ -20,8 +20,9 @@ def windows(width: int, height: int, window: int, step: int, *, loop: bool = Fal
     """Square windows that slide over a canvas larger than the model can see, left to right, then down.
 
     All in latent cells.  The last window ends flush with the canvas, so it may overlap more than the others.
-    loop: the ends of the longer side (the width of a square) are one seam less: windows there wrap round to the
-    first ones, all `step` apart, which makes a view of 360 degrees.
+    loop: the longer side (the width of a square) has no ends, as a view of 360 degrees: windows wrap round to the
+    first ones.  There is one more of them, which hears both ends of what is done so far and has a free stretch
+    between them to join them in; those after it only tidy up.
     Neighbours overlap by window - step.  Raises InputError unless that is at least one cell and less than a
     window, or if the canvas is smaller than a window.
     """
@@ -92,9 +93,15 @@ def grid(height: int, width: int) -> np.ndarray:
 
 
 def _starts(side: int, window: int, step: int, loop: bool) -> list[int]:
-    if loop:
-        return list(range(0, side, step))
-    return [*range(0, side - window, step), side - window]
+    if not loop:
+        return [*range(0, side - window, step), side - window]
+    starts = list(range(0, side, step))
+    before = [start for start in starts if start + window <= side - step // 2]
+    done = before[-1] + window if before else side
+    bridge = done - (window - (side - done)) // 2
+    if not 0 < done - bridge < window - (side - done):  # the ends are too near, or too far for one window
+        return starts
+    return list(dict.fromkeys([*before, bridge, *starts]))
 
 
 def _runs(starts: list[int], window: int, side: int) -> np.ndarray:
