@@ -18,7 +18,16 @@ import click
 from . import __version__
 from .errors import InputError, TexsyncError
 from .image_cli import COMMANDS
-from .options import COUPLINGS, DTYPES, INTEGRATORS, NOISES, PICKS, VIEW_ORDERS, MeshOptions, check_output
+from .options import (
+    DTYPES,
+    INTEGRATORS,
+    MESH_COUPLINGS,
+    NOISES,
+    PICKS,
+    VIEW_ORDERS,
+    MeshOptions,
+    check_output,
+)
 from .progress import Display
 
 DEFAULTS = MeshOptions.defaults()
@@ -118,7 +127,7 @@ MESH_OPTIONS = (
     _option("seed", "Same seed, same texture.", type=int),
     _option("steps", "Denoising steps.  [default: the model's, 30 for most]", type=int),
     _option("strength", "How hard later views are drawn to earlier ones (SyncSDE).", type=float),
-    _option("coupling", "How views listen to each other.", type=click.Choice(COUPLINGS)),
+    _option("coupling", "How views listen to each other.", type=click.Choice(MESH_COUPLINGS)),
     _option(
         "integrator",
         "SyncSDE's update; the paper's overshoots with fewer than 30 steps.",

@@ -26,6 +26,7 @@ COUPLINGS = (
     "csg",
     "none",
 )
+MESH_COUPLINGS = tuple(name for name in COUPLINGS if name != "csg")  # which needs the shares of masks
 INTEGRATORS = ("paper", "exact")
 PICKS = ("mean", "best")
 UVS = ("auto", "keep", "unwrap")
@@ -94,7 +95,7 @@ class MeshOptions:
             check_control_scale(self.control_scale)
 
     def _check_choices(self) -> None:
-        choice("coupling", self.coupling, COUPLINGS)
+        choice("coupling", self.coupling, MESH_COUPLINGS)
         choice("integrator", self.integrator, INTEGRATORS)
         choice("pick", self.pick, PICKS)
         choice("uvs", self.uvs, UVS)
