@@ -15,8 +15,8 @@ from measure import METHODS, Judge, Shelf, flat, frechet_distance, kernel_distan
 
 from texsync import ambiguous_image
 
-PROMPTS = ("mossy stone", "red bricks", "blue and white stripes", "gold")
-OTHERS = ("wood", "grass", "snow", "lava")
+PROMPTS = ("meadow", "desert", "forest", "beach")
+OTHERS = ("mossy stone", "gold", "snow")
 MEASURES = ("kernel x1000", "Frechet", "first %", "second %", "both %")
 
 

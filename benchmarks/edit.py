@@ -20,8 +20,8 @@ from texsync import edit_image
 from texsync.backbones.diffusion import DiffusionBackbone
 from texsync.surface.preview import to_image
 
-PROMPTS = ("a red ball", "a blue ball", "a gold box", "a green box")
-OTHERS = ("wood", "snow", "sand", "mossy stone")
+PROMPTS = ("red ball", "blue ball", "desert", "meadow")
+OTHERS = ("forest", "beach", "mossy stone")
 MEASURES = ("kernel x1000", "Frechet", "target %", "outside", "inside")
 HALF = 0.6  # of the noise levels, for SDEdit
 

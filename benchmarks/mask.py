@@ -18,8 +18,8 @@ from measure import METHODS, Judge, Shelf, flat, frechet_distance, kernel_distan
 
 from texsync import masked_image
 
-PROMPTS = ("blue marble", "a red ball", "sand", "a green box")
-OTHERS = ("wood", "snow", "gold", "red bricks")
+PROMPTS = ("desert", "red ball", "meadow", "blue ball")
+OTHERS = ("forest", "beach", "mossy stone")
 MEASURES = ("kernel x1000", "Frechet", "thing %", "background %", "outside")
 
 

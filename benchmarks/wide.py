@@ -21,8 +21,8 @@ from torch import Tensor
 from texsync import wide_image
 from texsync.couplings.perceptual import texture
 
-PROMPTS = ("mossy stone", "blue and white stripes", "sand", "cobblestone")
-OTHERS = ("red bricks", "gold", "wood", "grass", "snow", "lava")
+PROMPTS = ("meadow", "desert", "forest", "beach")
+OTHERS = ("mossy stone", "gold", "snow")
 MEASURES = ("kernel x1000", "Frechet", "prompt %", "seam", "unlike")
 
 

@@ -53,10 +53,9 @@ def test_any_width_and_overlap_is_covered(width, overlap, loop):
     made = frame(width, overlap=overlap, loop=loop)
     views = made.views()
     assert views.covered.all() and views.canvas == (6, width)
-    lefts = [made.corner(views, i)[1] for i in range(views.shape[0])]
-    places = sorted(set(lefts))  # a loop is closed by windows that lie between others
-    gaps = np.diff([*places, places[0] + width]) if loop else np.diff(lefts)
-    assert all(0 < gap <= 6 - overlap for gap in gaps) and (loop or lefts[0] == 0)
+    lefts = sorted(made.corner(views, i)[1] for i in range(views.shape[0]))
+    gaps = np.diff([*lefts, lefts[0] + width]) if loop else np.diff(lefts)
+    assert lefts[0] == 0 and all(0 < gap <= 6 - overlap for gap in gaps)
     assert loop or lefts[-1] + 6 == width
 
 
@@ -108,7 +107,7 @@ def test_windows_in_step_are_windows_one_after_the_other():
     options = dict(guidance=1.5, control_scale=0.0, chunk=64)
     predict = model(6, 6).predictor(["brick"] * count, [""] * count, None, **options)
     *_, (_, together, _) = sample(
-        predict, views, make("syncsde", integrator="paper", memory=1, until=0.0, strength=5.0), spans, start
+        predict, views, make("syncsde", memory=1, until=0.0, strength=5.0), spans, start
     )
     alone, before = model(6, 6).predictor(["brick"], [""], None, **options), None
     for i in range(count):
@@ -223,10 +222,7 @@ def test_a_loop_meets_itself():
         predict = model(6, 6).predictor(
             [""] * count, [""] * count, None, guidance=1, control_scale=0, chunk=64
         )
-        spans, coupling = (
-            Schedule.scaled_linear().spans(10),
-            make("syncsde", integrator="paper", memory=1, until=0.0),
-        )
+        spans, coupling = Schedule.scaled_linear().spans(10), make("syncsde", memory=1, until=0.0)
         canvases = []
         for _ in range(12):
             start = views.f(torch.randn(2, 6, 20, generator=draw, dtype=torch.float64))

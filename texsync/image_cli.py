@@ -173,6 +173,12 @@ def wide(prompt: str, **values: Any) -> None:
         "Keep the last view's picture, as in the paper, or the mean of all.",
         type=click.Choice(ASSEMBLIES),
     ),
+    flag(
+        AmbiguousOptions,
+        "upscaler",
+        "Stage II of DeepFloyd IF, if --model is its stage I.",
+        metavar="PATH|HUB_ID",
+    ),
 )
 def ambiguous(prompts: tuple[str, ...], **values: Any) -> None:
     """Paint one picture that is the first PROMPT as it is and the second when seen another way."""

@@ -177,11 +177,13 @@ class AmbiguousOptions(ImageOptions):
     prompts: two or more.  views: how the picture is turned or mirrored for each of them, see `views.shuffle.NAMES`,
     several joined by "+"; one fewer than prompts means that the first prompt is told of the picture as it is.
     assemble: "paste" keeps the last view's picture as the paper does, "blend" the mean of all.
+    upscaler: stage II of DeepFloyd IF, a folder or hub id, for a `model` that is its stage I.
     """
 
     prompts: tuple[str, ...]
     views: tuple[str, ...] = ("flip",)
     assemble: str = "paste"
+    upscaler: str | None = None
 
     def check(self) -> None:
         check_list("prompts", self.prompts, 2, "give two or more, one per view")

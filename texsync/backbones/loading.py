@@ -36,16 +36,16 @@ def load_parts(
     """Load every part; raises InputError if a file is wrong or the memory too small."""
     every = [*folder.weights.values(), *([control.weights] if control else [])]
     _check_room(sum(weights.numbers for weights in every) * dtype.itemsize, device)
-    with _quiet():
+    with quiet():
         networks = {
-            part: _network(folder.path / part, folder.classes[part], folder.weights[part], device, dtype)
+            part: load_network(folder.path / part, folder.classes[part], folder.weights[part], device, dtype)
             for part in ("unet", "vae", "text_encoder")
         }
-        tokenizer = _tokenizer(folder.path / "tokenizer")
+        tokenizer = load_tokenizer(folder.path / "tokenizer")
         if control is None:
             return Parts(tokenizer=tokenizer, **networks)
         kind = ("diffusers", "ControlNetModel")
-        controlnet = _network(control.path, kind, control.weights, device, dtype)
+        controlnet = load_network(control.path, kind, control.weights, device, dtype)
         return Parts(tokenizer=tokenizer, controlnet=controlnet, hint=_split_hint(controlnet), **networks)
 
 
@@ -58,7 +58,7 @@ def _check_room(needed: int, device: torch.device) -> None:
         )
 
 
-def _network(
+def load_network(
     path: Path, kind: tuple[str, str], weights: Weights, device: torch.device, dtype: torch.dtype
 ) -> nn.Module:
     load = _loader(kind, path)
@@ -97,7 +97,7 @@ def _loader(kind: tuple[str, str], path: Path) -> Any:
     return found
 
 
-def _tokenizer(path: Path) -> Any:
+def load_tokenizer(path: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
@@ -130,7 +130,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet():
+def quiet():
     """No progress bars of other libraries while loading; put back as they were."""
     from diffusers.utils import logging as diffusers_log
     from transformers.utils import logging as transformers_log

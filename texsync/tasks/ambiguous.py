@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import InputError
 from ..image_options import AmbiguousOptions
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..backbones.base import Backbone
+    from ..backbones.diffusion import DiffusionBackbone
+    from ..views import Views
 
 
 def ambiguous_image(
@@ -28,15 +32,15 @@ def ambiguous_image(
     import torch
 
     from ..views.shuffle import ambiguous
-    from .wide import assembled
 
     asked = AmbiguousOptions(tuple(prompts), **options)
     check_different(asked.all_views, asked.seed)
     run = Run("ambiguous", asked, on_progress)
     backbone = run.backbone()
     check_possible(asked.all_views, backbone)
-    views = ambiguous(asked.all_views, run.view_size(backbone) // backbone.scale, asked.seed)
     size = run.view_size(backbone)
+    views = ambiguous(asked.all_views, size // backbone.scale, asked.seed)
+    develop = developer(run, backbone, asked, views)
     followed = run.control(size, size)
     hints = None
     if followed is not None:
@@ -46,10 +50,38 @@ def ambiguous_image(
     made = []
     with run.stage("decode", asked.count):
         for seed, x in zip(asked.seeds, finals, strict=True):
-            canvas = backbone.decode(assembled(views, x, asked.assemble)[None])[0].cpu()
+            canvas = develop(x, seed)
             seen = looks(canvas, asked.all_views, views.canvas[0], asked.seed)
             made.append(Made(seed, {"picture": canvas, **seen}, backbone.decode(x).cpu()))
     return run.result(backbone, made, list(asked.all_views), views=asked.all_views)
+
+
+def developer(
+    run: Run, backbone: DiffusionBackbone, asked: AmbiguousOptions, views: Views
+) -> Callable[[Tensor, int], Tensor]:
+    """(clean latents of all views, seed) to the canvas as a picture, (3, H, H) in [0, 1].
+
+    With an upscaler the last view's picture is enlarged as that view shows it and with its prompt, then turned back.
+    """
+    from ..backbones.deepfloyd import DeepFloyd, Upscaler
+    from ..views.base import lookup
+    from ..views.shuffle import table
+    from .wide import assembled
+
+    if asked.upscaler is None:
+        return lambda x, seed: backbone.decode(assembled(views, x, asked.assemble)[None])[0].cpu()
+    if not isinstance(backbone, DeepFloyd):
+        raise InputError("--upscaler is for DeepFloyd IF", "name its stage I with --model, or leave it out")
+    upscaler = Upscaler(asked.upscaler, backbone)
+    seen, sign = table(asked.all_views[-1], upscaler.size, asked.seed, views.canvas[0])
+    last = lookup(seen[None], (upscaler.size, upscaler.size), np.full_like(seen, sign)[None])
+
+    def enlarge(x: Tensor, seed: int) -> Tensor:
+        options = dict(steps=run.steps(backbone), guidance=run.guidance(backbone), seed=seed)
+        big = upscaler(x[-1:], asked.prompts[-1:], **options)
+        return (last.f_inv(big * 2 - 1) / 2 + 0.5).cpu()
+
+    return enlarge
 
 
 def looks(picture: Tensor, names: Sequence[str], cells: int, seed: int) -> dict[str, Tensor]:

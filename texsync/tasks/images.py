@@ -118,6 +118,7 @@ class Run:
 
     def backbone(self) -> DiffusionBackbone:
         """The model, and its ControlNet if one is asked for.  Raises InputError for what it cannot do."""
+        from ..backbones.deepfloyd import is_deepfloyd, load_deepfloyd
         from ..backbones.diffusion import load_diffusion
         from .reading import read_picture
 
@@ -126,7 +127,12 @@ class Run:
             self._follow = read_picture(options.control_image)
         controlnet = "none" if options.control is None else options.controlnet
         with self.stage("model"):
-            backbone = load_diffusion(options.model, controlnet, device=options.device, dtype=options.dtype)
+            if is_deepfloyd(options.model):
+                backbone: Any = load_deepfloyd(options.model, device=options.device, dtype=options.dtype)
+            else:
+                backbone = load_diffusion(
+                    options.model, controlnet, device=options.device, dtype=options.dtype
+                )
             backbone.schedule.spans(self.steps(backbone))
             backbone.latent_shape(self.view_size(backbone))
         return backbone

@@ -1,0 +1,260 @@
+"""DeepFloyd IF, which paints pixels: 64 x 64 with T5's words, then four times as many.
+
+model_index.json   IFPipeline          unet/ (3 channels in, 6 out)   text_encoder/ tokenizer/ (T5)   scheduler/
+upscaler's         IFSuperResolutionPipeline          unet/ (6 in, 6 out)   scheduler/ image_noising_scheduler/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import InputError
+from ..schedule import Span
+from .base import Backbone, Predictor
+from .diffusion import DiffusionPredictor
+from .folder import Recommended, read_json
+from .hub import HUB_ID, fetch
+from .loading import Parts, load_network, load_tokenizer, quiet
+from .locate import EMBEDDED
+from .memory import Chunks, choose_device, choose_dtype, denoise_bytes, fitting
+from .prediction import prediction_type, schedule_from
+from .weights import find_weights
+
+LENGTH = 77  # tokens that IF was trained to read
+NOISED = 250  # of 1000: how noisy the picture is made that the upscaler starts from (diffusers' default)
+ADVICE = Recommended(guidance=10.0, steps=30, prompt_prefix="", negative_prompt="", view_size=64)
+
+
+def is_deepfloyd(model: str | Path) -> bool:
+    """Is this the folder, or by its name the hub repository, of a stage of IF?"""
+    path = Path(model).expanduser()
+    if (path / "model_index.json").is_file():
+        return str(read_json(path / "model_index.json").get("_class_name", "")).startswith("IF")
+    return str(model) not in EMBEDDED and not path.exists() and str(model).startswith("DeepFloyd/IF-")
+
+
+def load_deepfloyd(model: str | Path, *, device: str = "auto", dtype: str = "auto") -> DeepFloyd:
+    """Load stage I, words included; raises InputError for a missing or wrong file."""
+    place = choose_device(device)
+    number = choose_dtype(dtype, place)
+    path = _folder(model, half=number != torch.float32)
+    scheduler, t5 = read_json(path / "scheduler" / "scheduler_config.json"), path / "text_encoder"
+    with quiet():
+        unet = MeanOnly(_unet(path, 3, place, number))
+        text = load_network(t5, ("transformers", "T5EncoderModel"), find_weights(t5), place, number)
+        parts = Parts(unet, None, text, load_tokenizer(path / "tokenizer"))
+    return DeepFloyd(parts, scheduler)
+
+
+class DeepFloyd(Backbone):
+    """Stage I.  A latent cell is a pixel, its value -1 for black and 1 for white, so every view can be done.
+
+    The network also predicts a variance, which deterministic steps do not use (SyncSDE's code).  Clean guesses are
+    clipped dynamically where the scheduler's config says so (Imagen, arXiv:2205.11487, section 2.3).
+    """
+
+    scale = 1
+
+    def __init__(self, parts: Parts, scheduler: dict[str, Any]):
+        self.parts = parts
+        self.recommended = replace(ADVICE, view_size=parts.unet.config.sample_size)
+        self.schedule, self.prediction = schedule_from(scheduler), prediction_type(scheduler)
+        self.latent_channels, self.native_size = 3, parts.unet.config.sample_size
+        self.clipping = _clipping(scheduler)
+        self.text = Words(parts.tokenizer, parts.text_encoder)
+
+    @property
+    def device(self) -> torch.device:
+        return self.parts.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.parts.unet.dtype
+
+    @property
+    def multiple(self) -> int:
+        """Pixels; the sides of what the model sees are whole multiples of it."""
+        return 2 ** (len(self.parts.unet.config.block_out_channels) - 1)
+
+    def latent_shape(self, view_size: int) -> tuple[int, int, int]:
+        """(3, h, w) of a square view; raises InputError for another size than the model's own."""
+        if view_size != self.native_size:
+            raise InputError(f"view size {view_size} is not IF's", f"use {self.native_size}")
+        return 3, view_size, view_size
+
+    def chunk_that_fits(self, views: int, view_size: int, *, guided: bool = True) -> int:
+        """How many of `views` views to denoise at once in the memory that is free; raises InputError if none."""
+        each = denoise_bytes(self.parts.unet.config, self.latent_shape(view_size), self.dtype, guided)
+        return fitting(each, self.device, views, f"a view of {view_size} pixels")
+
+    @torch.no_grad()
+    def predictor(
+        self,
+        prompts: Sequence[str],
+        negatives: Sequence[str],
+        control: Tensor | None,
+        *,
+        guidance: float | None = None,
+        control_scale: Any = None,
+        chunk: int | None = None,
+    ) -> Predictor:
+        """See `Backbone.predictor`; raises InputError for a control picture, since there is no ControlNet for IF."""
+        if control is not None:
+            raise InputError("there is no ControlNet for DeepFloyd IF", "leave out --control")
+        predict = DiffusionPredictor(
+            self,  # type: ignore[arg-type]
+            positive=self.text(prompts),
+            negative=self.text(negatives),
+            control=None,
+            guidance=self.recommended.guidance if guidance is None else guidance,
+            control_scale=(0.0, 0.0),
+            control_until=0.0,
+            chunk=chunk,
+        )
+        return predict if self.clipping is None else Clipped(predict, *self.clipping)
+
+    def encode(self, images: Tensor) -> Tensor:
+        return images * 2 - 1
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (latents.float() / 2 + 0.5).clamp(0, 1)
+
+
+class Upscaler:
+    """Stage II: pictures of stage I to `size` pixels a side, each with its own prompt."""
+
+    def __init__(self, model: str | Path, stage: DeepFloyd):
+        """stage: whose words, device and number format are used.  Raises InputError for a missing or wrong file."""
+        path = _folder(
+            model, half=stage.dtype != torch.float32, parts=("unet", "scheduler", "image_noising_scheduler")
+        )
+        with quiet():
+            self.unet, self.text = MeanOnly(_unet(path, 6, stage.device, stage.dtype)), stage.text
+        config = read_json(path / "scheduler" / "scheduler_config.json")
+        noising = read_json(path / "image_noising_scheduler" / "scheduler_config.json")
+        self.schedule, self.clipping = schedule_from(config), _clipping(config)
+        self.kept = schedule_from(noising).alphas[NOISED]
+        self.size = self.unet.config.sample_size
+
+    @torch.no_grad()
+    def __call__(
+        self, pictures: Tensor, prompts: Sequence[str], *, steps: int, guidance: float, seed: int
+    ) -> Tensor:
+        """Pictures (N, 3, h, w) in [-1, 1] to (N, 3, size, size) in [0, 1]."""
+        draw, count = torch.Generator().manual_seed(seed), len(pictures)
+        big = functional.interpolate(
+            pictures.float(), (self.size, self.size), mode="bilinear", align_corners=True
+        )
+        noise = torch.randn(2, *big.shape, generator=draw).to(big.device)
+        rough, x = self.kept**0.5 * big + (1 - self.kept) ** 0.5 * noise[0], noise[1]
+        words = torch.cat([self.text([""] * count), self.text(prompts)])
+
+        def predict(x: Tensor, span: Span) -> Tensor:
+            seen = torch.cat([torch.cat([x, rough], dim=1)] * 2).to(self.unet.dtype)
+            t, level = (torch.full((2 * count,), v, device=x.device) for v in (span.t, NOISED))
+            without, given = self.unet(seen, t, words, class_labels=level)[0].float().chunk(2)
+            return without + guidance * (given - without)
+
+        clipped = predict if self.clipping is None else Clipped(predict, *self.clipping)
+        for span in self.schedule.spans(steps):
+            eps = clipped(x, span)
+            x = span.ddim(span.tweedie(x, eps), eps)
+        return (x / 2 + 0.5).clamp(0, 1)
+
+
+class Clipped:
+    """A predictor whose clean guesses stay in [-1, 1]: beyond a quantile they are cut off, then all are divided by it.
+
+    The noise is what x and the clipped guess imply, so that couplings find the two in agreement.
+    share: the quantile, 0..1.  most: no division by more than this.
+    """
+
+    def __init__(self, predict: Predictor, share: float, most: float):
+        self.predict, self.share, self.most = predict, share, most
+
+    def __call__(self, x: Tensor, span: Span) -> Tensor:
+        x0 = span.tweedie(x, self.predict(x, span))
+        size = x0.abs().flatten(1).quantile(self.share, dim=1).clamp(1.0, self.most)[:, None, None, None]
+        return span.eps_from(x, x0.clamp(-size, size) / size)
+
+
+class MeanOnly(nn.Module):
+    """A UNet that predicts noise and its variance, without the variance."""
+
+    def __init__(self, unet: Any):
+        super().__init__()
+        self.unet, self.config = unet, unet.config
+
+    @property
+    def device(self) -> torch.device:
+        return self.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.unet.dtype
+
+    def forward(
+        self, x: Tensor, t: Tensor, words: Tensor, return_dict: bool = False, **more: Any
+    ) -> tuple[Tensor]:
+        return (self.unet(x, t, words, return_dict=False, **more)[0][:, :3],)
+
+
+class Words:
+    """T5's reading of texts as IF wants it: small letters, 77 places, padding masked."""
+
+    def __init__(self, tokenizer: Any, network: Any):
+        self.tokenizer, self.network = tokenizer, network
+
+    @torch.no_grad()
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """N texts to (N, 77, width)."""
+        cleaned = [text.lower().strip() for text in texts]
+        tokens = self.tokenizer(
+            cleaned, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
+        )
+        device = self.network.device
+        chunks = Chunks(4)  # T5-XXL alone fills most GPUs
+        ids, mask = tokens.input_ids.to(device), tokens.attention_mask.to(device)
+        return chunks.run(lambda some: self.network(ids[some], attention_mask=mask[some])[0], len(texts))
+
+
+def _folder(
+    model: str | Path,
+    *,
+    half: bool,
+    parts: Sequence[str] = ("unet", "text_encoder", "tokenizer", "scheduler"),
+) -> Path:
+    path = Path(model).expanduser()
+    if not path.is_dir() and HUB_ID.fullmatch(str(model)):
+        return fetch(str(model), half=half, parts=parts)
+    if not path.is_dir():
+        raise InputError(
+            f"no model folder {path}", "give the folder of a stage of DeepFloyd IF, or its hub id"
+        )
+    return path
+
+
+def _unet(path: Path, channels: int, device: torch.device, dtype: torch.dtype) -> Any:
+    config = read_json(path / "unet" / "config.json")
+    if (config.get("in_channels"), config.get("out_channels")) != (channels, 6):
+        stage, there = ("I", "II") if channels == 3 else ("II", "I or III")
+        raise InputError(
+            f"{path} has a UNet with {config.get('in_channels')} channels in and {config.get('out_channels')} out",
+            f"stage {stage} of IF has {channels} and 6; is this stage {there}?",
+        )
+    kind = ("diffusers", "UNet2DConditionModel")
+    return load_network(path / "unet", kind, find_weights(path / "unet"), device, dtype)
+
+
+def _clipping(scheduler: dict[str, Any]) -> tuple[float, float] | None:
+    """(quantile, most) of dynamic clipping; None where the config has none."""
+    if not scheduler.get("thresholding"):
+        return (1.0, 1.0) if scheduler.get("clip_sample") else None
+    return scheduler.get("dynamic_thresholding_ratio", 0.995), scheduler.get("sample_max_value", 1.0)
