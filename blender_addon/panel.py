@@ -12,6 +12,7 @@ from .operators import FIXES, blocked
 from .session import clock_words
 
 LETTER = 7.5  # pixels of a letter at scale 1, on the wide side
+SQUARES = 14  # of the progress bar in Blender 3
 _pictures = None
 
 
@@ -75,14 +76,14 @@ def _draw_generate(layout, context) -> None:
 def _draw_progress(layout, context) -> None:
     session = state.session
     left = session.seconds_left()
-    words = session.status() + (f", {clock_words(left)}" if left is not None else "")
     column = layout.column(align=True)
     if hasattr(layout, "progress"):  # Blender 4.0 and later
-        column.progress(factor=session.fraction(), text=words)
+        column.progress(factor=session.fraction(), text=session.status())
     else:
-        column.label(text=words, icon="SORTTIME")
-        filled = round(20 * session.fraction())
-        column.label(text="■" * filled + "□" * (20 - filled))
+        column.label(text=session.status(), icon="SORTTIME")
+        filled = round(SQUARES * session.fraction())
+        column.label(text="■" * filled + "□" * (SQUARES - filled))
+    column.label(text=clock_words(left) if left is not None else "")
     column.operator("texsync.cancel", icon="CANCEL")
     icon = _icon(session.preview)
     if icon:
@@ -160,7 +161,7 @@ def _icon(path: str) -> int:
         if not Path(path).is_file():
             return 0
         _pictures.clear()
-        _pictures.load(path, path, "IMAGE")
+        _pictures.load(path, path, "IMAGE").image_size[:]  # read now: the file is not there for long
     return _pictures[path].icon_id
 
 

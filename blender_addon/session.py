@@ -239,7 +239,7 @@ class Session:
         self._end(Problem(f"texsync ended with code {event.get('code')} {when}{why}", remedy, "gone", fix))
 
     def status(self) -> str:
-        """One line on what goes on."""
+        """What goes on, in a few words."""
         if self.phase == "starting":
             return "Starting texsync"
         if self.phase == "cancelling":
@@ -303,7 +303,7 @@ def sentence(text: str) -> str:
 
 
 def clock_words(seconds: float) -> str:
-    """ "about 40 s left", "about 3 min left"."""
+    """ "About 40 s left", "About 3 min left"."""
     if seconds < 90:
-        return f"about {max(round(seconds), 1)} s left"
-    return f"about {round(seconds / 60)} min left"
+        return f"About {max(round(seconds), 1)} s left"
+    return f"About {round(seconds / 60)} min left"

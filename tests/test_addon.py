@@ -324,7 +324,7 @@ def test_words_of_the_shell_become_words_of_the_panel():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "about 1 s left"), (89, "about 89 s left"), (200, "about 3 min left")]
+    ("seconds", "words"), [(0.2, "About 1 s left"), (89, "About 89 s left"), (200, "About 3 min left")]
 )
 def test_time_in_words(seconds, words):
     assert session.clock_words(seconds) == words

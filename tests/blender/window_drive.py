@@ -78,14 +78,14 @@ def orbit(seconds):
     del beats[:]
     event("MOUSEMOVE", "NOTHING", x, y)
     event("MIDDLEMOUSE", "PRESS", x, y)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and state.session.busy:
+    end, turned = time.monotonic() + seconds, 0.0
+    while time.monotonic() < end and turned < 0.2 and state.session.busy:
         x += 4
         event("MOUSEMOVE", "NOTHING", x, y)
         yield 0.05
+        turned = before.rotation_difference(view.view_rotation).angle
     event("MIDDLEMOUSE", "RELEASE", x, y)
     yield 0.2
-    turned = before.rotation_difference(view.view_rotation).angle
     told["beats"]["orbit"] = longest(beats)
     check("the view turned while it ran", turned > 0.1, turned)
     check("no pause of two seconds", 0 < longest(beats) < 2, longest(beats))
@@ -104,6 +104,9 @@ def press(done, name):
     for y in sorted(rows, key=lambda y: abs(y - near)):
         event("MOUSEMOVE", "NOTHING", x, y)
         yield 0.15
+        if hovered() != name:
+            continue
+        yield 0.5  # a slow window still shows where the mouse was before
         if hovered() != name:
             continue
         told[name] = y
@@ -152,7 +155,7 @@ def story():
 def story_of_cancel():
     yield from press(lambda: state.session.busy, GENERATE)
     yield from wait(lambda: state.session.job and state.session.job.stage == "denoise", 200, "it paints")
-    yield from orbit(3.0)
+    yield from orbit(15.0)
     shot("running")
     told["autosaves"] = autosaves()
     yield from press(lambda: state.session.phase in ("cancelling", "idle"), CANCEL)
