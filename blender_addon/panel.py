@@ -95,13 +95,12 @@ def _draw_problem(layout, context) -> None:
     box = layout.box()
     box.alert = True
     wrapped(box, context, problem.text(), "ERROR")
-    row = box.row(align=True)
-    row.alert = False
     fix = problem.fix.partition(" ")[0]
     if fix:
-        row.operator("texsync.fix", text=FIXES[fix], icon="TOOL_SETTINGS")
+        box.operator("texsync.fix", text=FIXES[fix], icon="TOOL_SETTINGS")
+    row = box.row(align=True)
     row.operator("texsync.copy_error", icon="COPYDOWN")
-    row.operator("texsync.open_log", icon="TEXT")
+    row.operator("texsync.open_log", text="Log", icon="TEXT")
     row.operator("texsync.dismiss", text="", icon="X")
 
 
@@ -111,9 +110,9 @@ def _draw_results(layout) -> None:
         layout.separator()
         layout.label(text="Last results")
     for folder, record in found:
-        row = layout.row(align=True)
-        row.label(text=f"{record['name']} ({record['seed']})", icon="TEXTURE")
-        row.operator("texsync.apply", text="Apply", icon="LOOP_BACK").result = str(folder)
+        row = layout.split(factor=0.68, align=True)
+        row.label(text=f"{record['name']} ({record['seed']})")
+        row.operator("texsync.apply", text="Apply").result = str(folder)
     if found:
         layout.operator("texsync.show", icon="SHADING_TEXTURE")
 

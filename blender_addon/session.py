@@ -48,7 +48,8 @@ class Problem:
     fix: str = ""
 
     def text(self) -> str:
-        return f"{self.message}.\n{sentence(self.remedy)}" if self.remedy else f"{self.message}."
+        end = "" if self.message.endswith((".", "!", "?")) else "."
+        return f"{self.message}{end}\n{sentence(self.remedy)}" if self.remedy else f"{self.message}{end}"
 
 
 @dataclass

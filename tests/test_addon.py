@@ -140,7 +140,7 @@ def test_what_the_user_points_at_is_started_the_right_way(tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "says"),
-    [("nowhere", "there is no program at"), (".", "neither texsync nor Python"), ("plain", "may be started")],
+    [("nowhere", "There is no program at"), (".", "neither texsync nor Python"), ("plain", "may be started")],
 )
 def test_what_cannot_be_started_is_told(tmp_path, place, says):
     (tmp_path / "plain").write_text("text")
