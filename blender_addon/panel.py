@@ -93,8 +93,9 @@ def _draw_progress(layout, context) -> None:
 def _draw_problem(layout, context) -> None:
     problem = state.session.problem
     box = layout.box()
-    box.alert = True
-    wrapped(box, context, problem.text(), "ERROR")
+    red = box.column()
+    red.alert = True
+    wrapped(red, context, problem.text(), "ERROR")
     fix = problem.fix.partition(" ")[0]
     if fix:
         box.operator("texsync.fix", text=FIXES[fix], icon="TOOL_SETTINGS")

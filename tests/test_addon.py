@@ -269,6 +269,21 @@ def test_a_result_that_comes_after_cancel_is_not_applied(play):
     assert job.ends == ["dropped"] and not one.busy
 
 
+def test_a_result_waits_while_the_users_hands_are_busy_but_not_for_ever(play):
+    one, played, job, clock = play
+    clock.now, busy = 1.0, [True]
+    one.hold = lambda: busy[0]
+    played.said = [HELLO, {"event": "done", "id": "7", "files": {"a": "b"}}]
+    one.tick()
+    assert one.busy and job.ends == [] and one.status() == "Waiting for your hands"
+    clock.now = 1.0 + session.PATIENCE / 2
+    one.tick()
+    assert job.ends == []
+    clock.now = 1.1 + session.PATIENCE
+    one.tick()
+    assert not one.busy and job.ends == [{"a": "b"}]
+
+
 def test_answers_to_an_older_job_are_not_mixed_up(play):
     one, played, job, _ = play
     played.said = [
