@@ -17,6 +17,7 @@ from pathlib import Path
 WINDOWS = sys.platform == "win32"
 # of Blender's own Python; the worker's must not see them
 NOT_THEIRS = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
+MOMENT = 0.3  # seconds; Blender stands still for it
 TAIL = 4000  # characters of the log that an error quotes from
 
 
@@ -103,8 +104,12 @@ class Client:
         atexit.unregister(self.kill)
 
     def kill(self) -> None:
-        """End it now, with everything that it started."""
+        """End it now, with everything that it started; it gets a moment to remove its temporary files."""
         atexit.unregister(self.kill)
+        with contextlib.suppress(OSError, ValueError):
+            self.process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(MOMENT)
         if self.alive:
             with contextlib.suppress(OSError):
                 if WINDOWS:
@@ -113,8 +118,6 @@ class Client:
                     os.killpg(self.process.pid, signal.SIGKILL)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(1.0)
-        with contextlib.suppress(OSError, ValueError):
-            self.process.stdin.close()
 
 
 class Doctor:

@@ -47,7 +47,7 @@ def command(place: str) -> list[str]:
     if path.is_dir():
         path = _inside(path)
     if not path.is_file():
-        raise ValueError(f"there is no program at {path}")
+        raise ValueError(f"There is no program at {path}")
     if not os.access(path, os.X_OK):
         raise ValueError(f"{path} is not a program that may be started")
     name = path.name.lower()
@@ -60,7 +60,7 @@ def _inside(folder: Path) -> Path:
         for name in (f"texsync{EXE}", f"python{EXE}"):
             if (base / name).is_file():
                 return base / name
-    raise ValueError(f"there is neither texsync nor Python in {folder}")
+    raise ValueError(f"There is neither texsync nor Python in {folder}")
 
 
 def walled_in() -> str:

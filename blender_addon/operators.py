@@ -50,7 +50,8 @@ class TEXSYNC_OT_generate(bpy.types.Operator):
             remedy = "choose another output folder in the preferences"
             session.problem = Problem(f"The mesh cannot be written ({error})", remedy, "disk", "preferences")
         if session.problem:
-            self.report({"ERROR"}, session.problem.text())
+            # the panel shows it; a dialog on top of that would only be in the way
+            self.report({"ERROR" if bpy.app.background else "WARNING"}, session.problem.text())
             return {"CANCELLED"}
         pump.start()
         return {"FINISHED"}

@@ -12,6 +12,7 @@ from .operators import FIXES, blocked
 from .session import clock_words
 
 LETTER = 7.5  # pixels of a letter at scale 1, on the wide side
+SQUARES = 14  # of the progress bar in Blender 3
 _pictures = None
 
 
@@ -75,14 +76,14 @@ def _draw_generate(layout, context) -> None:
 def _draw_progress(layout, context) -> None:
     session = state.session
     left = session.seconds_left()
-    words = session.status() + (f", {clock_words(left)}" if left is not None else "")
     column = layout.column(align=True)
     if hasattr(layout, "progress"):  # Blender 4.0 and later
-        column.progress(factor=session.fraction(), text=words)
+        column.progress(factor=session.fraction(), text=session.status())
     else:
-        column.label(text=words, icon="SORTTIME")
-        filled = round(20 * session.fraction())
-        column.label(text="■" * filled + "□" * (20 - filled))
+        column.label(text=session.status(), icon="SORTTIME")
+        filled = round(SQUARES * session.fraction())
+        column.label(text="■" * filled + "□" * (SQUARES - filled))
+    column.label(text=clock_words(left) if left is not None else "")
     column.operator("texsync.cancel", icon="CANCEL")
     icon = _icon(session.preview)
     if icon:
@@ -92,15 +93,15 @@ def _draw_progress(layout, context) -> None:
 def _draw_problem(layout, context) -> None:
     problem = state.session.problem
     box = layout.box()
-    box.alert = True
-    wrapped(box, context, problem.text(), "ERROR")
-    row = box.row(align=True)
-    row.alert = False
+    red = box.column()
+    red.alert = True
+    wrapped(red, context, problem.text(), "ERROR")
     fix = problem.fix.partition(" ")[0]
     if fix:
-        row.operator("texsync.fix", text=FIXES[fix], icon="TOOL_SETTINGS")
+        box.operator("texsync.fix", text=FIXES[fix], icon="TOOL_SETTINGS")
+    row = box.row(align=True)
     row.operator("texsync.copy_error", icon="COPYDOWN")
-    row.operator("texsync.open_log", icon="TEXT")
+    row.operator("texsync.open_log", text="Log", icon="TEXT")
     row.operator("texsync.dismiss", text="", icon="X")
 
 
@@ -110,9 +111,9 @@ def _draw_results(layout) -> None:
         layout.separator()
         layout.label(text="Last results")
     for folder, record in found:
-        row = layout.row(align=True)
-        row.label(text=f"{record['name']} ({record['seed']})", icon="TEXTURE")
-        row.operator("texsync.apply", text="Apply", icon="LOOP_BACK").result = str(folder)
+        row = layout.split(factor=0.68, align=True)
+        row.label(text=f"{record['name']} ({record['seed']})")
+        row.operator("texsync.apply", text="Apply").result = str(folder)
     if found:
         layout.operator("texsync.show", icon="SHADING_TEXTURE")
 
@@ -160,7 +161,7 @@ def _icon(path: str) -> int:
         if not Path(path).is_file():
             return 0
         _pictures.clear()
-        _pictures.load(path, path, "IMAGE")
+        _pictures.load(path, path, "IMAGE").image_size[:]  # read now: the file is not there for long
     return _pictures[path].icon_id
 
 

@@ -57,7 +57,7 @@ def _draw_program(layout, chosen) -> None:
         layout.label(text=f"Runs {' '.join(command())}", icon="INFO")
     except ValueError as error:
         text = str(error) if chosen.program else "texsync was not found; install it and set the path above"
-        layout.label(text=text[:1].upper() + text[1:], icon="ERROR")
+        layout.label(text=text, icon="ERROR")
 
 
 def _draw_report(layout) -> None:

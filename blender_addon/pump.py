@@ -19,6 +19,7 @@ HANDS_BUSY = ("TRANSFORM_OT_", "MESH_OT_", "OBJECT_OT_", "SCULPT_OT_", "PAINT_OT
 
 
 def start() -> None:
+    state.session.hold = hands_busy
     if not bpy.app.timers.is_registered(pump):
         bpy.app.timers.register(pump, first_interval=EVERY, persistent=True)
 
@@ -31,7 +32,7 @@ def stop() -> None:
 def pump() -> float | None:
     """One look at the worker; None, which ends the timer, when nothing is going on."""
     checking = state.doctor is not None and state.report() is None
-    if not hands_busy() and (state.session.tick() or checking or state.doctor):
+    if state.session.tick() or checking or state.doctor:
         redraw()
     return EVERY if state.session.busy or checking else None
 

@@ -18,6 +18,7 @@ from .client import CannotStart, Client
 PROTOCOL = 1
 HELLO = 180.0  # seconds until a start counts as failed; a cold disk takes a minute
 GRACE = 3.0  # seconds to stop in after Cancel; then the process is ended
+PATIENCE = 60.0  # seconds that a result waits while the user drags or paints
 STAGES = {
     "mesh": "Reading the mesh",
     "model": "Loading the model",
@@ -48,7 +49,8 @@ class Problem:
     fix: str = ""
 
     def text(self) -> str:
-        return f"{self.message}.\n{sentence(self.remedy)}" if self.remedy else f"{self.message}."
+        end = "" if self.message.endswith((".", "!", "?")) else "."
+        return f"{self.message}{end}\n{sentence(self.remedy)}" if self.remedy else f"{self.message}{end}"
 
 
 @dataclass
@@ -86,6 +88,11 @@ class Session:
         self.notes: list[str] = []
         self.keep_warm = True
         self.seconds: dict[str, float] = {}  # what each stage took the last time
+        self.hold: Callable[[], bool] = lambda: (
+            False
+        )  # whether the user's hands are busy, so that a result must wait
+        self._late: list[dict] = []  # what waits for them
+        self._held = 0.0  # since when
         self._since = 0.0  # when the phase began
 
     @property
@@ -126,13 +133,17 @@ class Session:
         """End job and worker now."""
         if self.client:
             self.client.kill()
-        self.client, self.hello = None, {}
+        self.client, self.hello, self._late = None, {}, []
         self._end(None)
 
     def tick(self) -> bool:
         """Take in what the worker said; True if anything changed that the panel shows."""
         changed = False
-        for event in self.client.events() if self.client else []:
+        events, self._late = self._late + (self.client.events() if self.client else []), []
+        for number, event in enumerate(events):
+            if event["event"] == "done" and self._is_mine(event) and self._wait():
+                self._late = events[number:]
+                break
             handle = getattr(self, f"_on_{event['event']}", None)
             if handle and self._is_mine(event):
                 handle(event)
@@ -140,6 +151,14 @@ class Session:
             if self.client is None:
                 break
         return self._check_time() or changed
+
+    def _wait(self) -> bool:
+        """Whether a result is to wait for the user's hands; some add-ons' never come to rest, so not for ever."""
+        if not self.hold():
+            self._held = 0.0
+            return False
+        self._held = self._held or self.clock()
+        return self.clock() - self._held < PATIENCE
 
     def _is_mine(self, event: dict) -> bool:
         """Not of a job that is over."""
@@ -239,13 +258,15 @@ class Session:
         self._end(Problem(f"texsync ended with code {event.get('code')} {when}{why}", remedy, "gone", fix))
 
     def status(self) -> str:
-        """One line on what goes on."""
+        """What goes on, in a few words."""
         if self.phase == "starting":
             return "Starting texsync"
         if self.phase == "cancelling":
             return "Cancelling"
         if not self.job:
             return ""
+        if self._late:
+            return "Waiting for your hands"
         words = STAGES.get(self.job.stage, self.job.stage.capitalize()) or "Sending the mesh"
         return f"{words} {self.job.step}/{self.job.total}" if self.job.total > 1 else words
 
@@ -303,7 +324,7 @@ def sentence(text: str) -> str:
 
 
 def clock_words(seconds: float) -> str:
-    """ "about 40 s left", "about 3 min left"."""
+    """ "About 40 s left", "About 3 min left"."""
     if seconds < 90:
-        return f"about {max(round(seconds), 1)} s left"
-    return f"about {round(seconds / 60)} min left"
+        return f"About {max(round(seconds), 1)} s left"
+    return f"About {round(seconds / 60)} min left"

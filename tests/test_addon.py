@@ -141,7 +141,7 @@ def test_what_the_user_points_at_is_started_the_right_way(tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "says"),
-    [("nowhere", "there is no program at"), (".", "neither texsync nor Python"), ("plain", "may be started")],
+    [("nowhere", "There is no program at"), (".", "neither texsync nor Python"), ("plain", "may be started")],
 )
 def test_what_cannot_be_started_is_told(tmp_path, place, says):
     (tmp_path / "plain").write_text("text")
@@ -270,6 +270,21 @@ def test_a_result_that_comes_after_cancel_is_not_applied(play):
     assert job.ends == ["dropped"] and not one.busy
 
 
+def test_a_result_waits_while_the_users_hands_are_busy_but_not_for_ever(play):
+    one, played, job, clock = play
+    clock.now, busy = 1.0, [True]
+    one.hold = lambda: busy[0]
+    played.said = [HELLO, {"event": "done", "id": "7", "files": {"a": "b"}}]
+    one.tick()
+    assert one.busy and job.ends == [] and one.status() == "Waiting for your hands"
+    clock.now = 1.0 + session.PATIENCE / 2
+    one.tick()
+    assert job.ends == []
+    clock.now = 1.1 + session.PATIENCE
+    one.tick()
+    assert not one.busy and job.ends == [{"a": "b"}]
+
+
 def test_answers_to_an_older_job_are_not_mixed_up(play):
     one, played, job, _ = play
     played.said = [
@@ -325,7 +340,7 @@ def test_words_of_the_shell_become_words_of_the_panel():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "about 1 s left"), (89, "about 89 s left"), (200, "about 3 min left")]
+    ("seconds", "words"), [(0.2, "About 1 s left"), (89, "About 89 s left"), (200, "About 3 min left")]
 )
 def test_time_in_words(seconds, words):
     assert session.clock_words(seconds) == words

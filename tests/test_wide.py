@@ -107,7 +107,7 @@ def test_windows_in_step_are_windows_one_after_the_other():
     options = dict(guidance=1.5, control_scale=0.0, chunk=64)
     predict = model(6, 6).predictor(["brick"] * count, [""] * count, None, **options)
     *_, (_, together, _) = sample(
-        predict, views, make("syncsde", memory=1, until=0.0, strength=5.0), spans, start
+        predict, views, make("syncsde", integrator="paper", memory=1, until=0.0, strength=5.0), spans, start
     )
     alone, before = model(6, 6).predictor(["brick"], [""], None, **options), None
     for i in range(count):
@@ -222,7 +222,10 @@ def test_a_loop_meets_itself():
         predict = model(6, 6).predictor(
             [""] * count, [""] * count, None, guidance=1, control_scale=0, chunk=64
         )
-        spans, coupling = Schedule.scaled_linear().spans(10), make("syncsde", memory=1, until=0.0)
+        spans, coupling = (
+            Schedule.scaled_linear().spans(10),
+            make("syncsde", integrator="paper", memory=1, until=0.0),
+        )
         canvases = []
         for _ in range(12):
             start = views.f(torch.randn(2, 6, 20, generator=draw, dtype=torch.float64))

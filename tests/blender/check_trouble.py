@@ -86,7 +86,7 @@ def test_a_killed_worker_is_told_and_replaced(ui):
 def test_a_missing_program(ui):
     fresh(ui)
     ui.preferences.program = "/nowhere/texsync"
-    with pytest.raises(RuntimeError, match="there is no program at /nowhere/texsync"):
+    with pytest.raises(RuntimeError, match="There is no program at /nowhere/texsync"):
         bpy.ops.texsync.generate()
     assert ui.session.problem.fix == "preferences" and not ui.session.busy
     assert not ui.folder.exists() or not any(path.is_dir() for path in ui.folder.iterdir())

@@ -1,6 +1,6 @@
 """A person at Blender's window, played: opens the sidebar, presses the real button, orbits, cancels, undoes.
 
-blender --enable-event-simulate --python window_drive.py -- FOLDER SHELF TINY
+blender --enable-event-simulate --python window_drive.py -- FOLDER
 FOLDER gets result.json and screenshots.  Runs as steps from a timer, because that is where Blender lets scripts wait.
 """
 
@@ -15,7 +15,7 @@ import bpy
 import texsync_addon.state as state
 
 GENERATE, CANCEL = "bpy.ops.texsync.generate()", "bpy.ops.texsync.cancel()"
-FOLDER, TINY = (Path(sys.argv[sys.argv.index("--") + 1]), sys.argv[sys.argv.index("--") + 2])
+FOLDER = Path(sys.argv[sys.argv.index("--") + 1])
 told: dict = {"steps": [], "beats": {}}
 beats: list[float] = []
 
@@ -78,14 +78,14 @@ def orbit(seconds):
     del beats[:]
     event("MOUSEMOVE", "NOTHING", x, y)
     event("MIDDLEMOUSE", "PRESS", x, y)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and state.session.busy:
+    end, turned = time.monotonic() + seconds, 0.0
+    while time.monotonic() < end and turned < 0.2 and state.session.busy:
         x += 4
         event("MOUSEMOVE", "NOTHING", x, y)
         yield 0.05
+        turned = before.rotation_difference(view.view_rotation).angle
     event("MIDDLEMOUSE", "RELEASE", x, y)
     yield 0.2
-    turned = before.rotation_difference(view.view_rotation).angle
     told["beats"]["orbit"] = longest(beats)
     check("the view turned while it ran", turned > 0.1, turned)
     check("no pause of two seconds", 0 < longest(beats) < 2, longest(beats))
@@ -101,9 +101,12 @@ def press(done, name):
     """Press the real button: look for it, as nothing tells where Blender drew it; begin where it was before."""
     x, rows = find_button()
     near = next((told[known] for known in (name, GENERATE) if known in told), rows[0])
-    for y in sorted(rows, key=lambda y: abs(y - near)):
+    for y in 2 * sorted(rows, key=lambda y: abs(y - near)):
         event("MOUSEMOVE", "NOTHING", x, y)
-        yield 0.15
+        yield 0.4
+        if hovered() != name:
+            continue
+        yield 0.5  # a slow window still shows where the mouse was before
         if hovered() != name:
             continue
         told[name] = y
@@ -138,8 +141,8 @@ def story():
     yield from click(side.x + side.width - 8, side.y + side.height - 170)
     shot("sidebar")
     settings = bpy.context.scene.texsync
-    settings.prompt, settings.steps, settings.texture_size = "weathered copper", 990, 128
-    settings.model, settings.uvs = TINY, "unwrap"
+    settings.prompt, settings.steps, settings.texture_size = "green marble", 600, 512
+    settings.uvs = "unwrap"
     with here():
         bpy.ops.ed.undo_push(message="settings")
     yield 0.6
@@ -150,19 +153,21 @@ def story():
 
 
 def story_of_cancel():
+    check("no backup yet", not autosaves(), autosaves())
     yield from press(lambda: state.session.busy, GENERATE)
     yield from wait(lambda: state.session.job and state.session.job.stage == "denoise", 200, "it paints")
-    yield from orbit(3.0)
+    yield from orbit(15.0)
     shot("running")
-    told["autosaves"] = autosaves()
+    yield from wait(autosaves, 100, "a backup was saved while it ran")
+    check("and it still runs", state.session.busy)
     yield from press(lambda: state.session.phase in ("cancelling", "idle"), CANCEL)
     yield from wait(lambda: not state.session.busy, 10, "cancelled")
-    check("nothing changed", not bpy.data.images.get("Suzanne weathered copper"))
+    check("nothing changed", not bpy.data.images.get("Suzanne green marble"))
 
 
 def story_of_a_texture(name):
     settings = bpy.context.scene.texsync
-    settings.steps, settings.model, settings.texture_size = 8, "mini", 512
+    settings.steps = 20
     maps = len(bpy.data.objects[name].data.uv_layers)
     yield from press(lambda: state.session.busy, GENERATE)
     yield from wait(lambda: state.session.preview != "", 200, "a preview came")
@@ -175,6 +180,8 @@ def story_of_a_texture(name):
     space = area().spaces.active
     space.shading.type, space.shading.color_type = "SOLID", "TEXTURE"
     with here():
+        bpy.ops.view3d.view_axis(type="FRONT")
+        bpy.ops.view3d.view_orbit(angle=0.35, type="ORBITRIGHT")
         bpy.ops.view3d.view_selected()
     yield 1.5
     shot("textured")
@@ -187,7 +194,7 @@ def story_of_a_texture(name):
     )
     check(
         "and no more than it",
-        bpy.data.objects.get(name) and bpy.context.scene.texsync.prompt == "weathered copper",
+        bpy.data.objects.get(name) and bpy.context.scene.texsync.prompt == "green marble",
     )
     yield from keys("Z", ctrl=True, shift=True)
     mesh = bpy.data.objects[name].data
@@ -212,7 +219,7 @@ def story_of_a_wrong_program():
     shot("failed")
     check(
         "the panel says why",
-        "there is no program at" in (state.session.problem.text() if state.session.problem else ""),
+        "There is no program at" in (state.session.problem.text() if state.session.problem else ""),
     )
 
 
