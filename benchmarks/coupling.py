@@ -82,8 +82,9 @@ def measure(
     surface, prompt: str, seed: int, steps: int, noise: str, method: dict, shared: dict
 ) -> tuple[float, float]:
     """(disagreement, sharpness) of one run; `shared` keeps the model and the geometry between runs."""
-    job = Job(MeshOptions(prompt, seed=seed, steps=steps, noise=noise, **method), lambda *_: None)
-    if not shared:
+    asked = MeshOptions(prompt, seed=seed, steps=steps, noise=noise, model=shared["model"], **method)
+    job = Job(asked, lambda *_: None)
+    if "backbone" not in shared:
         backbone = job.backbone()
         shared.update(backbone=backbone, geometry=job.geometry(surface, backbone))
     backbone, (pixels, condition, views) = shared["backbone"], shared["geometry"]
@@ -110,12 +111,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--mesh", type=Path, default=MESHES / "rabbit.obj")
+    parser.add_argument("--model", default="mini")
     parser.add_argument("--prompts", nargs="+", default=PROMPTS)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--steps", type=int, nargs="+", default=[10, 20, 30])
     parser.add_argument("--noise", nargs="+", default=["shared", "independent"])
     options = parser.parse_args()
-    surface, shared = prepare(load(options.mesh), policy="auto", texture_size=1024), {}
+    surface, shared = prepare(load(options.mesh), policy="auto", texture_size=1024), {"model": options.model}
     table = Table("noise", "steps", "coupling", "disagreement", "worst", "sharpness", "least")
     for noise, steps in product(options.noise, options.steps):
         for name, found in ratios(surface, options, noise, steps, shared).items():
