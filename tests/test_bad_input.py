@@ -143,7 +143,7 @@ def no_weights(monkeypatch):
     def load(path, *_):
         pytest.fail(f"weights were read from {path}")  # not an Exception: the shell door lets it through
 
-    monkeypatch.setattr(loading, "_network", load)
+    monkeypatch.setattr(loading, "load_network", load)
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:

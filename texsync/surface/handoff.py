@@ -25,8 +25,8 @@ import numpy as np
 from ..errors import InputError
 from .corners import corner_uvs, keeps_uvs
 from .partial import Repaint
+from .path import checked_path
 from .shape import Shape, as_trimesh
-from .sources import checked_path
 
 if TYPE_CHECKING:
     import trimesh

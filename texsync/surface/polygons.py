@@ -9,6 +9,8 @@ import numpy as np
 
 from ..errors import InputError
 
+PADDING = 4  # texels between islands of a new map
+
 
 def uncut(
     vertices: np.ndarray,
@@ -68,8 +70,6 @@ def flattened(vertices: np.ndarray, faces: np.ndarray, polygon: np.ndarray) -> t
 def packed(uv: np.ndarray, uv_faces: np.ndarray, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
     """All charts, as they are, side by side in the unit square with padding; faces keep their order."""
     import xatlas
-
-    from .uv import PADDING
 
     atlas, pack = xatlas.Atlas(), xatlas.PackOptions()
     # the packer joins what shares coordinates, so islands are set apart before

@@ -11,17 +11,16 @@ import numpy as np
 from ..errors import InputError
 from .gltf import read_gltf
 from .gltf_scene import GltfSource, gltf_scene
+from .handoff import read_handed_scene
 from .mtl import Mtl, read_mtl
 from .obj import ObjFile, read_obj
+from .path import EXPORT_AGAIN, HANDED, checked_path
 from .shape import Shape, as_trimesh
 
 if TYPE_CHECKING:
     import trimesh
 
-KNOWN = ("obj", "glb", "gltf", "ply", "stl", "off")
 GLTF = ("glb", "gltf")
-HANDED = "texmesh"  # what the Blender add-on writes; see handoff.py
-EXPORT_AGAIN = "export it again from the program that made it"
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,6 @@ def read_scene(mesh: Any) -> Source:
             scene, shapes, rest = read_obj_scene(path)
             return Source(path.name, format, scene, shapes, obj=rest)
         if format == HANDED:
-            from .handoff import read_handed_scene
-
             return Source(path.name, format, *read_handed_scene(path))
         return Source(path.name, format, *read_with_trimesh(path))
     except (OSError, PermissionError) as error:
@@ -83,20 +80,6 @@ def read_scene(mesh: Any) -> Source:
     except Exception as error:  # the readers raise whatever their first wrong assumption leads to
         reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
         raise InputError(f"{path} cannot be read as {format.upper()} ({reason})", EXPORT_AGAIN) from error
-
-
-def checked_path(path: Path) -> Path:
-    """The path if a mesh file may be there; raises InputError otherwise."""
-    formats = ", ".join(KNOWN)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", f"name a mesh file in it ({formats})")
-    if not path.exists():
-        raise InputError(f"{path} does not exist", "check the path")
-    if path.suffix[1:].lower() not in (*KNOWN, HANDED):
-        raise InputError(f"{path} has an unknown ending {path.suffix!r}", f"known: {formats}")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty", EXPORT_AGAIN)
-    return path
 
 
 def read_with_trimesh(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError, TexsyncWarning
+from .polygons import PADDING, uncut
 from .types import Surface
 
 if TYPE_CHECKING:
     from .load import Loaded
 
 POLICIES = ("auto", "keep", "unwrap")
-PADDING = 4  # texels between islands of a new map
 WHOLE_FACES = 20_000  # xatlas grows charts at a cost far above linear, so larger meshes go in pieces
 PIECE_FACES = 4_000
 OVERLAP = 0.01  # of the map; below that it is rasterising noise
@@ -51,8 +51,6 @@ def _new(loaded: Loaded, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
     uv, uv_faces = unwrap(loaded.vertices, loaded.faces, texture_size)
     if loaded.polygon is None:
         return uv, uv_faces
-    from .polygons import uncut
-
     return uncut(loaded.vertices, loaded.faces, loaded.polygon, uv, uv_faces, texture_size)
 
 

@@ -1,0 +1,25 @@
+"""Which files may be meshes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import InputError
+
+KNOWN = ("obj", "glb", "gltf", "ply", "stl", "off")
+HANDED = "texmesh"  # what the Blender add-on writes; see handoff.py
+EXPORT_AGAIN = "export it again from the program that made it"
+
+
+def checked_path(path: Path) -> Path:
+    """The path if a mesh file may be there; raises InputError otherwise."""
+    formats = ", ".join(KNOWN)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", f"name a mesh file in it ({formats})")
+    if not path.exists():
+        raise InputError(f"{path} does not exist", "check the path")
+    if path.suffix[1:].lower() not in (*KNOWN, HANDED):
+        raise InputError(f"{path} has an unknown ending {path.suffix!r}", f"known: {formats}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty", EXPORT_AGAIN)
+    return path
