@@ -13,15 +13,17 @@ from .errors import TexsyncWarning
 
 STAGES = {
     "mesh": "reading the mesh",
-    "picture": "reading the picture",
     "model": "loading the model",
     "geometry": "looking at the mesh",
-    "invert": "finding the picture's noise",
-    "attend": "looking for what changes",
     "denoise": "painting",
     "decode": "developing the views",
     "texture": "baking the texture",
     "save": "writing files",
+}
+WORDS = STAGES | {  # of the 2D tasks too
+    "picture": "reading the picture",
+    "invert": "finding the picture's noise",
+    "attend": "looking for what changes",
 }
 # until these are over, a log holds its lines back, so that wrong input is told in one line alone
 READING = ("mesh", "picture", "model")
@@ -83,7 +85,7 @@ class Display:
 
     def _begin_stage(self, stage: str) -> None:
         self._stage, self._since = stage, time.perf_counter()
-        words = STAGES.get(stage, stage)
+        words = WORDS.get(stage, stage)
         if self._bar:
             self._task = self._bar.add_task(words, total=None)
         else:
@@ -91,7 +93,7 @@ class Display:
 
     def _finish_stage(self) -> None:
         if self._stage and self.verbose:
-            self.note(f"{STAGES.get(self._stage, self._stage)}: {time.perf_counter() - self._since:.1f} s")
+            self.note(f"{WORDS.get(self._stage, self._stage)}: {time.perf_counter() - self._since:.1f} s")
         self._stage = ""
 
     def _warned(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
