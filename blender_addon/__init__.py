@@ -2,7 +2,7 @@
 """TexSync in Blender: a panel that textures the selected mesh while one goes on working.
 
 bpy and the standard library only.  The work is done by another program, `texsync worker`, which is started when needed.
-Files without bpy: client, handoff, locate, results, session, state.
+Files without bpy: client, handoff, locate, results, session, state, words.
 """
 
 bl_info = {
@@ -43,11 +43,12 @@ def unregister() -> None:
 
 
 def _classes() -> tuple:
-    from . import operators, panel, preferences, properties
+    from . import help_operators, operators, panel, preferences, properties
 
     return (
         preferences.TexSyncPreferences,
         properties.TexSyncSettings,
         *operators.CLASSES,
+        *help_operators.CLASSES,
         *panel.CLASSES,
     )

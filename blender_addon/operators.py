@@ -9,7 +9,7 @@ from bpy.props import StringProperty
 
 from . import apply, jobs, preferences, pump, scene, state
 from .properties import models
-from .session import START, Problem
+from .words import Problem
 
 
 def settings(context):
@@ -172,131 +172,6 @@ class TEXSYNC_OT_release(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class TEXSYNC_OT_copy_error(bpy.types.Operator):
-    """Copy the message to the clipboard"""
-
-    bl_idname = "texsync.copy_error"
-    bl_label = "Copy"
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context):
-        if state.session.problem:
-            context.window_manager.clipboard = state.session.problem.text()
-        return {"FINISHED"}
-
-
-class TEXSYNC_OT_open_log(bpy.types.Operator):
-    """Show what texsync said, in Blender's text editor"""
-
-    bl_idname = "texsync.open_log"
-    bl_label = "Open Log"
-    bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, context):
-        if not log_file().is_file():
-            cls.poll_message_set("There is no log yet")
-            return False
-        return True
-
-    def execute(self, context):
-        bpy.ops.wm.path_open(filepath=str(log_file()))
-        return {"FINISHED"}
-
-
-class TEXSYNC_OT_dismiss(bpy.types.Operator):
-    """Hide the message"""
-
-    bl_idname = "texsync.dismiss"
-    bl_label = "Dismiss"
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context):
-        state.session.problem = None
-        return {"FINISHED"}
-
-
-class TEXSYNC_OT_fix(bpy.types.Operator):
-    """Do what the message suggests"""
-
-    bl_idname = "texsync.fix"
-    bl_label = "Fix"
-    bl_options = {"INTERNAL", "UNDO"}
-
-    def execute(self, context):
-        name, _, value = state.session.problem.fix.partition(" ") if state.session.problem else ("", "", "")
-        chosen = settings(context)
-        if name == "new_map":
-            chosen.uvs = "unwrap"
-        elif name == "smaller":
-            chosen.texture_size = max(chosen.texture_size // 2, 64)
-        elif name == "texture_size":
-            chosen.texture_size = int(value)
-        elif name in ("preferences", "check"):
-            bpy.ops.texsync.preferences()
-            if name == "check" and command_known():
-                bpy.ops.texsync.check()
-            return {"FINISHED"}
-        state.session.problem = None
-        return {"FINISHED"}
-
-
-FIXES = {
-    "new_map": "Use a New Map",
-    "smaller": "Halve the Texture Size",
-    "texture_size": "Use That Texture Size",
-    "preferences": "Open Preferences",
-    "check": "Check texsync",
-}
-
-
-class TEXSYNC_OT_preferences(bpy.types.Operator):
-    """Open this add-on's preferences"""
-
-    bl_idname = "texsync.preferences"
-    bl_label = "Preferences"
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context):
-        if not bpy.app.background:
-            bpy.ops.preferences.addon_show(module=__package__)
-        return {"FINISHED"}
-
-
-class TEXSYNC_OT_find(bpy.types.Operator):
-    """Look for texsync in the usual places"""
-
-    bl_idname = "texsync.find"
-    bl_label = "Find"
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context):
-        place = state.look_again()
-        if not place:
-            self.report({"WARNING"}, "texsync is in none of the usual places; set its path")
-            return {"CANCELLED"}
-        preferences.preferences().program = place
-        return {"FINISHED"}
-
-
-class TEXSYNC_OT_check(bpy.types.Operator):
-    """Run texsync doctor and show what it says"""
-
-    bl_idname = "texsync.check"
-    bl_label = "Check"
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context):
-        try:
-            state.examine(preferences.command())
-        except ValueError as error:
-            state.session.problem = Problem(str(error), START, "start", "preferences")
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        pump.start()
-        return {"FINISHED"}
-
-
 class TEXSYNC_OT_show(bpy.types.Operator):
     """Show textures in this viewport's Solid shading"""
 
@@ -322,12 +197,5 @@ CLASSES = (
     TEXSYNC_OT_model,
     TEXSYNC_MT_models,
     TEXSYNC_OT_release,
-    TEXSYNC_OT_copy_error,
-    TEXSYNC_OT_open_log,
-    TEXSYNC_OT_dismiss,
-    TEXSYNC_OT_fix,
-    TEXSYNC_OT_preferences,
-    TEXSYNC_OT_find,
-    TEXSYNC_OT_check,
     TEXSYNC_OT_show,
 )

@@ -8,8 +8,9 @@ import bpy
 import bpy.utils.previews
 
 from . import preferences, scene, state
-from .operators import FIXES, blocked
-from .session import clock_words
+from .help_operators import FIXES
+from .operators import blocked
+from .words import clock_words
 
 LETTER = 7.5  # pixels of a letter at scale 1, on the wide side
 SQUARES = 14  # of the progress bar in Blender 3

@@ -78,12 +78,11 @@ def _reason(item: bpy.types.Object, settings, partial: bool) -> str:
 
 def notes(context) -> list[str]:
     """What is worth knowing before a run."""
-    found = []
-    for item in chosen(context):
-        users = sum(other.data == item.data for other in context.scene.objects)
-        if users > 1:
-            found.append(f"{item.name} shares its mesh with {users - 1} more: all get the texture")
-    return found
+    shared = [item for item in chosen(context) if item.data.users - item.data.use_fake_user > 1]
+    return [
+        f"{item.name} shares its mesh with {item.data.users - item.data.use_fake_user - 1} more: all get the texture"
+        for item in shared
+    ]
 
 
 def uid(item: bpy.types.ID) -> int:

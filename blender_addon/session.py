@@ -7,13 +7,13 @@ idle -> starting -> running -> idle          `tick()` moves it on, a few times a
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .client import CannotStart, Client
+from .words import START, Problem, fix_for, in_panel_words
 
 PROTOCOL = 1
 HELLO = 180.0  # seconds until a start counts as failed; a cold disk takes a minute
@@ -28,29 +28,6 @@ STAGES = {
     "texture": "Baking the texture",
     "save": "Writing the picture",
 }
-# the shell's flags, which remedies speak of, as this panel calls them
-FLAGS = {
-    "--unwrap": "UVs: New Map",
-    "--keep-uvs": "UVs: Keep Mine",
-    "--dtype": "Number Format",
-    "--controlnet": "ControlNet",
-    "--out": "the output folder in the preferences",
-    "--chunk": "Views at Once",
-}
-
-
-@dataclass
-class Problem:
-    """Something to tell the user.  fix: name of a button that mends it, see operators.FIXES, or ""."""
-
-    message: str
-    remedy: str = ""
-    kind: str = "internal"
-    fix: str = ""
-
-    def text(self) -> str:
-        end = "" if self.message.endswith((".", "!", "?")) else "."
-        return f"{self.message}{end}\n{sentence(self.remedy)}" if self.remedy else f"{self.message}{end}"
 
 
 @dataclass
@@ -293,38 +270,3 @@ class Session:
             return spent / job.step * (job.total - job.step) + later if job.step else None
         known = self.seconds.get(job.stage)
         return None if known is None or order.index(job.stage) < 3 else max(known - spent, 0.0) + later
-
-
-START = "Check in the add-on's preferences which texsync it runs"
-
-
-def fix_for(kind: str, message: str) -> str:
-    """The button that mends a problem, or ""."""
-    if "cannot keep its UVs" in message:
-        return "new_map"
-    if kind == "memory" or "not enough memory" in message:
-        return "smaller"
-    if match := re.search(r"old picture has (\d+) x \1 texels", message):
-        return f"texture_size {match[1]}"
-    return "check" if kind == "installation" else ""
-
-
-def in_panel_words(text: str) -> str:
-    """A message of texsync's with this panel's names instead of the shell's flags."""
-
-    def name(match: re.Match) -> str:
-        return FLAGS.get(match[0], match[0][2:].replace("-", " ").title())
-
-    return re.sub(r"--[a-z]+(-[a-z]+)*", name, text)
-
-
-def sentence(text: str) -> str:
-    """With a capital and a full stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
-
-
-def clock_words(seconds: float) -> str:
-    """ "About 40 s left", "About 3 min left"."""
-    if seconds < 90:
-        return f"About {max(round(seconds), 1)} s left"
-    return f"About {round(seconds / 60)} min left"

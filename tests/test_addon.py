@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 ADDON = ROOT / "blender_addon"
 sys.path.insert(0, str(ROOT))
 
-from blender_addon import build, client, handoff, locate, results, session  # noqa: E402
+from blender_addon import build, client, handoff, locate, results, session, words  # noqa: E402
 
 BLENDERS = {"bpy", "mathutils", "gpu", "blf"}
 
@@ -45,7 +45,7 @@ def test_the_addon_is_bpy_and_the_standard_library(path):
         assert tops <= BLENDERS | set(sys.stdlib_module_names), tops
 
 
-@pytest.mark.parametrize("name", ["client", "handoff", "locate", "results", "session", "build"])
+@pytest.mark.parametrize("name", ["client", "handoff", "locate", "results", "session", "words", "build"])
 def test_the_logic_needs_no_blender(name):
     assert "bpy" not in {word for line in import_lines(ADDON / f"{name}.py") for word in line.split()}
 
@@ -331,19 +331,19 @@ def test_a_cold_worker_is_asked_to_leave(play):
     ],
 )
 def test_problems_know_the_button_that_mends_them(kind, message, fix):
-    assert session.fix_for(kind, message) == fix
+    assert words.fix_for(kind, message) == fix
 
 
 def test_words_of_the_shell_become_words_of_the_panel():
-    said = session.in_panel_words("use --unwrap, lower --texture-size or --view-size, pass --keep-uvs")
+    said = words.in_panel_words("use --unwrap, lower --texture-size or --view-size, pass --keep-uvs")
     assert said == "use UVs: New Map, lower Texture Size or View Size, pass UVs: Keep Mine"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "About 1 s left"), (89, "About 89 s left"), (200, "About 3 min left")]
+    ("seconds", "said"), [(0.2, "About 1 s left"), (89, "About 89 s left"), (200, "About 3 min left")]
 )
-def test_time_in_words(seconds, words):
-    assert session.clock_words(seconds) == words
+def test_time_in_words(seconds, said):
+    assert words.clock_words(seconds) == said
 
 
 def test_a_client_reads_what_is_said_and_nothing_else(tmp_path):
@@ -625,6 +625,21 @@ def test_the_worker_repaints(tmp_path, tiny_model):
     assert set(files) == {"texture.png", "run.json"}
     picture = np.asarray(Image.open(files["texture.png"]))
     assert (picture[5, 60] == [51, 102, 153]).all() and (picture[50, 10] != [51, 102, 153]).any()
+
+
+def test_the_worker_makes_only_a_map(tmp_path):
+    """For modifiers that need UVs first: a new one where it is asked for, none where the mesh's own will do."""
+    from texsync.worker.tasks import tasks
+
+    path = handed.write(tmp_path / "box.texmesh", handed.cube(uv=handed.grid_uvs()))
+    job = {"mesh": str(path), "texture_size": 64, "front": "auto"}
+    run = tasks()["unwrap"]
+    assert set(run({**job, "uvs": "auto", "out": str(tmp_path / "own")}, print)) == {"run.json"}
+    files = run({**job, "uvs": "unwrap", "out": str(tmp_path / "new")}, print)
+    (table,) = handoff.read_uvs(Path(files["uvs.bin"]), [24])
+    assert len({tuple(table[2 * k : 2 * k + 2]) for k in range(24)}) > 12
+    with pytest.raises(InputError, match="does not exist"):
+        run({**job, "mesh": "gone.texmesh", "out": str(tmp_path / "no")}, print)
 
 
 def test_warm_models_are_one_at_a_time():

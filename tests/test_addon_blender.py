@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from texsync.options import MeshOptions
@@ -119,3 +120,41 @@ def test_blenders_own_tool_accepts_the_zip(python, surroundings):
     manifest.write_text(manifest.read_text().replace("files =", "everything ="))
     refused = subprocess.run([python, tool, "validate", str(bad)], capture_output=True, text=True)
     assert refused.returncode != 0
+
+
+STORY = """
+import os, sys, time
+import addon_utils, bpy
+bpy.ops.preferences.addon_install(filepath=os.environ["TEXSYNC_ZIP"])
+bpy.ops.preferences.addon_enable(module="texsync_addon")
+from texsync_addon import pump, state
+chosen = bpy.context.preferences.addons["texsync_addon"].preferences
+chosen.program, chosen.output = os.environ["TEXSYNC_PROGRAM"], sys.argv[1]
+scene = bpy.context.scene.texsync
+scene.prompt, scene.steps, scene.model = "stone", 990, os.environ["TEXSYNC_TINY"]
+bpy.ops.mesh.primitive_cube_add()
+bpy.ops.texsync.generate()
+while not (state.session.job and state.session.job.step):
+    pump.pump()
+    time.sleep(0.02)
+print("worker", state.session.hello["pid"], flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("python", interpreters()[:1] or [""], ids=lambda path: "bpy" if path else "no bpy")
+def test_killing_blender_leaves_no_process(python, surroundings, tmp_path):
+    """Without a chance to clean up, in the middle of a job."""
+    if not python:
+        pytest.skip("NOT TESTED IN BLENDER: there is no bpy here; .ci/blender installs it")
+    script = tmp_path / "story.py"
+    script.write_text(STORY)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    environment |= {**surroundings, "BLENDER_USER_RESOURCES": str(tmp_path)}
+    command = [python, str(script), str(tmp_path / "results")]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as blender:
+        pid = next(int(line.split()[1]) for line in blender.stdout if line.startswith("worker "))
+        worker = psutil.Process(pid)
+        blender.kill()
+    worker.wait(timeout=30)
+    assert not psutil.pid_exists(pid)

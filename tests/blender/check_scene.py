@@ -351,6 +351,16 @@ def test_selected_faces_that_cannot_be_painted_say_why(ui):
     assert "has no UV map" in why(ui)
 
 
+def test_selected_faces_of_two_objects_are_refused(ui):
+    first = cube("First")
+    cube("Second", location=(3, 0, 0))
+    first.select_set(True)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    ui.set(selected_only=True)
+    assert "one object at a time" in why(ui)
+
+
 def test_linked_libraries_are_refused(ui, tmp_path):
     """What belongs to another file cannot be changed here."""
     cube("Library")

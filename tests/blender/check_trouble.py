@@ -6,9 +6,11 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import pytest
+from check_generate import Recorder
 from conftest import cube, snapshot
 
 
@@ -186,6 +188,23 @@ def test_check_runs_doctor(ui):
         time.sleep(0.1)
     names = {check["name"]: check["ok"] for check in ui.state.report()["checks"]}
     assert names["torch"] and names["mini"] and ui.state.report()["texsync"]
+
+
+def test_the_preferences_say_what_is_run_and_found(ui):
+    """The command, or why there is none, and every line of the last check."""
+    ui.state.doctor = SimpleNamespace(
+        report=lambda: {
+            "checks": [{"name": "gpu", "ok": False, "found": "no GPU", "remedy": "buy one", "needed": False}]
+        }
+    )
+    draw = type(ui.preferences).draw
+    recorder = Recorder()
+    draw(SimpleNamespace(layout=recorder, program=ui.preferences.program), bpy.context)
+    assert {f"Runs {ui.preferences.program}", "gpu: no GPU", "buy one"} <= set(recorder.words)
+    ui.preferences.program, ui.state.doctor = "/nowhere", None
+    recorder = Recorder()
+    draw(SimpleNamespace(layout=recorder, program="/nowhere"), bpy.context)
+    assert "There is no program at /nowhere" in recorder.words
 
 
 def test_check_of_something_else_says_so(ui, tmp_path):
