@@ -75,7 +75,17 @@ def test_shell_and_python_share_names_and_defaults():
     for name, default in MeshOptions.defaults().items():
         if name != "uvs":  # two flags
             assert parameters[name].get_default(click.Context(cli.texsync)) == default, name
-    shell_only = {"mesh", "prompt", "out", "overwrite", "preview", "keep_uvs", "unwrap", "quiet", "verbose"}
+    shell_only = {
+        "mesh",
+        "prompt",
+        "out",
+        "overwrite",
+        "preview",
+        "keep_uvs",
+        "unwrap",
+        "quiet",
+        "verbose",
+    } | {"sweep"}
     assert set(parameters) - set(MeshOptions.defaults()) == shell_only
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 import numpy as np
@@ -146,16 +147,28 @@ def test_a_couplings_own_options_can_be_said(few):
 def test_a_sweep_is_one_sheet_of_the_same_seeds(few, tmp_path):
     made = sweep(ambiguous_image, "strength", [0, 5], prompts=["red", "copper"], count=3, **few)
     alone = ambiguous_image(["red", "copper"], strength=5, seed=2, **few)
-    assert np.array_equal(made.results[1].images[2], alone.image)
+    assert np.array_equal(made.pictures[1]["seed 2"], alone.image)
     sheet = np.asarray(made.sheet())
     assert (
         sheet.shape[0] > 3 * 256 and 2 * 256 < sheet.shape[1] < 3 * 256
     )  # a row per seed, a column per value
-    assert np.array_equal(sheet[26:282, -520:-264], made.results[0].images[0].resize((256, 256), 1))
+    assert np.array_equal(sheet[26:282, -520:-264], made.pictures[0]["seed 0"].resize((256, 256), 1))
     folder = made.save(tmp_path / "out")
     assert len(list(folder.glob("strength_*_seed*.png"))) == 6
     assert json.loads((folder / "run.json").read_text())["sweep"] == {"strength": [0, 5]}
     assert read_parameters(folder / "strength_5_seed2.png")["strength"] == 5
+
+
+def test_meshes_are_swept_too(tiny_model, tmp_path, monkeypatch, capsys):
+    """Two sides per value; nothing else of the mesh command changes."""
+    monkeypatch.chdir(tmp_path)
+    crate = Path(__file__).parents[1] / "meshes" / "crate.glb"
+    few = ["--model", str(tiny_model), "--steps", "1", "--view-size", "64", "--texture-size", "64"]
+    code = cli.main([str(crate), "a red object", "--sweep", "strength=0,5", "--device", "cpu", *few])
+    written = capsys.readouterr()
+    assert code == 0, written.err
+    names = {"sweep.png", "run.json", *(f"strength_{v}_{s}.png" for v in (0, 5) for s in ("front", "back"))}
+    assert {file.name for file in (tmp_path / "crate_textured").iterdir()} == names
 
 
 def test_wide_pictures_are_swept_down_the_sheet(few):

@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import click
 from . import __version__
 from .errors import InputError, TexsyncError
 from .image_cli import COMMANDS
+from .image_options import swept
 from .options import (
     DTYPES,
     INTEGRATORS,
@@ -123,6 +125,9 @@ def _mesh_options(command: Callable) -> Callable:
 MESH_OPTIONS = (
     click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: <mesh>_textured]"),
     click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists."),
+    click.option(
+        "--sweep", metavar="OPTION=A,B,...", help="One sheet with a picture per value of an option."
+    ),
     click.option("--preview", is_flag=True, help="Also write a viewer that opens in a browser."),
     _option("seed", "Same seed, same texture.", type=int),
     _option("steps", "Denoising steps.  [default: the model's, 30 for most]", type=int),
@@ -177,6 +182,7 @@ def mesh(
     out: Path | None,
     overwrite: bool,
     preview: bool,
+    sweep: str | None,
     keep_uvs: bool,
     unwrap: bool,
     quiet: bool,
@@ -188,13 +194,21 @@ def mesh(
         raise InputError("--keep-uvs and --unwrap exclude each other", "give one of them, or neither")
     uvs = "keep" if keep_uvs else "unwrap" if unwrap else DEFAULTS["uvs"]
     options = MeshOptions(prompt, uvs=uvs, **values)
+    varied = swept(options, sweep) if sweep else None
     folder = check_output(out or Path(f"{mesh.stem}_textured"), overwrite)
     with Display(quiet=quiet, verbose=verbose) as display:
         from .tasks.mesh import texture_mesh
 
-        result = texture_mesh(mesh, on_progress=display, **options.arguments())
+        if varied:
+            from .tasks.sweep import sweep as run
+
+            made = run(partial(texture_mesh, mesh), *varied, on_progress=display, **options.arguments())
+            save = made.save
+        else:
+            result = texture_mesh(mesh, on_progress=display, **options.arguments())
+            save = partial(result.save, preview=preview)
         display("save", 0, 1)
-        written = result.save(folder, overwrite=overwrite, preview=preview)
+        written = save(folder, overwrite=overwrite)
         display("save", 1, 1)
     if not quiet:
         click.echo(f"{written}: {', '.join(sorted(file.name for file in written.iterdir()))}")

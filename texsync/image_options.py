@@ -17,6 +17,7 @@ from .options import (
     DTYPES,
     INTEGRATORS,
     NOISES,
+    MeshOptions,
     check_control_scale,
     check_device_name,
     check_prompt,
@@ -303,7 +304,7 @@ NOT_SWEPT = (
 )
 
 
-def swept(options: ImageOptions, text: str) -> tuple[str, list[Any]]:
+def swept(options: ImageOptions | MeshOptions, text: str) -> tuple[str, list[Any]]:
     """What "strength=0,1,3" asks for: the option's name and its values, each of which the options would take.
 
     Raises InputError if there is no such option, or no or a wrong value.

@@ -292,15 +292,21 @@ def _preview(backbone: DiffusionBackbone, clean: Tensor) -> Tensor:
 
 
 def write_png(picture: Tensor, path: Path, parameters: dict[str, Any]) -> None:
+    """A picture (3, H, W) in [0, 1] as `save_png` does."""
+    from ..surface.preview import to_image
+
+    save_png(to_image(picture), path, parameters)
+
+
+def save_png(picture: Image, path: Path, parameters: dict[str, Any]) -> None:
     """An 8-bit PNG whose text chunk "parameters" holds `parameters` as JSON."""
     from PIL.PngImagePlugin import PngInfo
 
-    from ..surface.preview import to_image
     from .outputs import dump
 
     info = PngInfo()
     info.add_text("parameters", dump(parameters))
-    to_image(picture).save(path, pnginfo=info, optimize=True)
+    picture.save(path, pnginfo=info, optimize=True)
 
 
 def read_parameters(path: str | Path) -> dict[str, Any]:

@@ -3,70 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .images import Pictures, Progress, write_png
+from .images import Pictures, Progress, save_png
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from .mesh import TexturedMesh
+
 SIDE = 256  # pixels a side that a square picture has on the sheet; others have its area
 WIDE = 2.0  # times as wide as high; from there on, values go down the sheet instead of across
+MESH_VIEWS_DEG = {"front": (30.0, 20.0), "back": (210.0, 20.0)}  # azimuth, elevation
 
 
 @dataclass
 class Sweep:
-    """Results of one option's values.  name: the option.  values: one per result."""
+    """What each value of an option made.  name: the option.  values: one per run.
+
+    pictures: per value, title (a seed, or a side of a mesh) to picture (PIL).  reports: per value, as in `run.json`.
+    """
 
     name: str
     values: list[Any]
-    results: list[Pictures] = field(default_factory=list)
+    pictures: list[dict[str, Image]]
+    reports: list[dict[str, Any]]
 
     def sheet(self) -> Image:
-        """Every value's pictures (PIL), one per seed; labelled with value and seed."""
-        pictures = [result.images for result in self.results]
-        values = [f"{self.name} = {value}" for value in self.values]
-        seeds = [f"seed {made.seed}" for made in self.results[0].made]
-        if pictures[0][0].width >= WIDE * pictures[0][0].height:
-            return labelled(pictures, values, seeds)
-        return labelled(list(zip(*pictures, strict=True)), seeds, values)
+        """Every value's pictures side by side (PIL), labelled."""
+        table = [list(one.values()) for one in self.pictures]
+        values, titles = [f"{self.name} = {value}" for value in self.values], list(self.pictures[0])
+        if table[0][0].width >= WIDE * table[0][0].height:
+            return labelled(table, values, titles)
+        return labelled(list(zip(*table, strict=True)), titles, values)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write `sweep.png`, a picture per value and seed, and `run.json`: all or nothing."""
+        """Write `sweep.png`, every picture by value and title, and `run.json`: all or nothing."""
         from ..surface.folder import atomic_folder
         from .outputs import dump, versions
 
-        records = [{**result.report, "versions": versions()} for result in self.results]
+        records = [{**report, "versions": versions()} for report in self.reports]
         with atomic_folder(folder, overwrite=overwrite) as place:
             self.sheet().save(place / "sweep.png", optimize=True)
-            for value, result, record in zip(self.values, self.results, records, strict=True):
-                for made in result.made:
-                    name = f"{self.name}_{value}_seed{made.seed}.png"
-                    parameters = {**record, "seed": made.seed, "count": 1}
-                    write_png(next(iter(made.images.values())), place / name.replace("/", "_"), parameters)
-            (place / "run.json").write_text(
-                dump({"sweep": {self.name: self.values}, "runs": records}, indent=2) + "\n"
-            )
+            for value, pictures, record in zip(self.values, self.pictures, records, strict=True):
+                for title, picture in pictures.items():
+                    name = f"{self.name}_{value}_{title.replace(' ', '')}.png".replace("/", "_")
+                    save_png(picture, place / name, {**record, "picture": title})
+            whole = {"sweep": {self.name: self.values}, "runs": records}
+            (place / "run.json").write_text(dump(whole, indent=2) + "\n")
         return Path(folder)
 
 
 def sweep(
-    task: Callable[..., Pictures],
+    task: Callable[..., Pictures | TexturedMesh],
     name: str,
     values: Sequence[Any],
     *,
     on_progress: Progress | None = None,
     **options: Any,
 ) -> Sweep:
-    """Run a 2D task once per value of one of its options.
+    """Run a task once per value of one of its options.
 
-    task: `wide_image`, `ambiguous_image`, `masked_image` or `edit_image`; options: all it takes.  Seeds are the same
-    for every value, so what differs is the value's doing.  Raises InputError as the task does.
+    task: `wide_image`, `ambiguous_image`, `masked_image`, `edit_image` or `texture_mesh`; options: all it takes.  Seeds
+    are the same for every value, so what differs is the value's doing.  Raises InputError as the task does.
     """
-    results = [task(on_progress=on_progress, **{**options, name: value}) for value in values]
-    return Sweep(name, list(values), results)
+    made = Sweep(name, list(values), [], [])
+    for value in values:
+        result = task(on_progress=on_progress, **{**options, name: value})
+        made.pictures.append(pictures_of(result))
+        made.reports.append(result.report)
+    return made
+
+
+def pictures_of(result: Pictures | TexturedMesh) -> dict[str, Image]:
+    """Title to picture: one per seed, or two sides of a mesh."""
+    if isinstance(result, Pictures):
+        return {f"seed {one.seed}": image for one, image in zip(result.made, result.images, strict=True)}
+    from ..surface.cameras import Camera
+    from ..surface.preview import render, to_image
+
+    cameras = [Camera(*place) for place in MESH_VIEWS_DEG.values()]
+    seen = render(result.surface, result.texture, cameras, SIDE, 0.35)
+    return {title: to_image(picture) for title, picture in zip(MESH_VIEWS_DEG, seen, strict=True)}
 
 
 def labelled(pictures: Sequence[Sequence[Image]], rows: Sequence[str], columns: Sequence[str]) -> Image:
