@@ -20,9 +20,10 @@ import torch
 
 import texsync
 from texsync.errors import Cancelled, InputError, TexsyncError
+from texsync.worker import pictures
 from texsync.worker.channel import LONGEST, Channel, parse
 from texsync.worker.pictures import SIDE, Previews, grid
-from texsync.worker.service import Job, explained, heard
+from texsync.worker.service import Job, Reporter, explained, heard
 from texsync.worker.tasks import tasks
 
 ROOT = Path(__file__).parents[1]
@@ -105,15 +106,17 @@ def test_hello_says_what_is_spoken_and_what_there_is(worker):
     assert hello["python"].startswith("3.") and hello["pid"] == worker.process.pid
 
 
+@pytest.mark.filterwarnings("ignore::texsync.errors.TexsyncWarning")
 def test_a_job_reports_its_stages_and_gives_what_the_function_gives(worker, tmp_path):
     """Same seed, same texture: the worker adds nothing of its own.  Stages in order, each to its end."""
     from PIL import Image
 
     options = {"mesh": CRATE, "prompt": "mossy stone", "steps": 2, "texture_size": 128}
-    worker.run("one", **options, model="mini", out=str(tmp_path / "out"))
+    options["model"] = worker.base["model"]
+    worker.run("one", **options, out=str(tmp_path / "out"))
     stages = []
     while (message := worker.heard.get(timeout=WAIT))["event"] != "done":
-        assert message["id"] == "one"
+        assert message["id"] == "one" and message["event"] in ("progress", "preview", "note")
         if message["event"] == "progress":
             stages.append((message["stage"], message["step"], message["total"]))
     assert [stage for stage, step, _ in stages if step == 0] == (
@@ -354,6 +357,26 @@ def test_a_layer_asks_whether_to_stop():
     layer(torch.zeros(1, 2))
 
 
+def test_a_preview_that_fails_costs_no_job(tmp_path, capsys):
+    """It is told in the log, and not tried again; a cancel in the middle of one is still a cancel."""
+    said, tried = [], []
+    channel = type("Fake", (), {"send": lambda self, event, **fields: said.append(event)})()
+    job = Job("x", "mesh", {})
+    reporter = Reporter(channel, job, tmp_path)
+
+    def fails(error):
+        tried.append(error)
+        raise error
+
+    for step in (10, 11):
+        reporter("denoise", step, 20, lambda: fails(RuntimeError("CUDA out of memory")))
+    assert said == ["progress", "progress"] and len(tried) == 1
+    assert "CUDA out of memory" in capsys.readouterr().err
+    job.previews = True
+    with pytest.raises(Cancelled):
+        reporter("denoise", 12, 20, lambda: fails(Cancelled("cancelled")))
+
+
 def test_warnings_for_the_user_become_notes(capsys):
     import warnings
 
@@ -389,24 +412,27 @@ def test_any_function_that_saves_a_folder_is_a_task(monkeypatch, tmp_path):
 
 
 def test_previews_are_few_and_cheap(tmp_path, monkeypatch):
-    """Not before there is something to see, not after the last step, and four times as long between as one takes."""
-    now = [100.0]
-    monkeypatch.setattr("texsync.worker.pictures.time.monotonic", lambda: now[0])
-
-    def slow():
-        now[0] += 0.05
-        return torch.rand(10, 3, 8, 8)
-
+    """Not before there is something to see, not after the last step, and three times as long between as one takes."""
+    clock = Clock()
+    monkeypatch.setattr(pictures.time, "monotonic", lambda: clock.now)
     previews = Previews(tmp_path)
     assert not previews.due(1, 30) and previews.due(5, 30) and not previews.due(30, 30)
-    first = previews.write(slow)
+    first = previews.write(lambda: clock.pass_(2) or torch.rand(10, 3, 8, 8))
+    clock.pass_(5.9)
     assert first.exists() and not previews.due(6, 30)
-    now[0] += 0.14
-    assert not previews.due(6, 30)
-    now[0] += 0.02
+    clock.pass_(0.2)
     assert previews.due(7, 30)
     second = previews.write(lambda most: torch.rand(most, 3, 8, 8))
     assert second.exists() and not first.exists()
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    now = 0.0
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, (1, 1)), (2, (2, 1)), (3, (2, 2)), (10, (2, 2))])

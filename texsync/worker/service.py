@@ -159,7 +159,18 @@ class Reporter:
         check(self.job)
         self.channel.send("progress", id=self.job.ident, stage=stage, step=step, total=total)
         if preview and self.job.previews and self.previews.due(step, total):
+            self.show(step, total, preview)
+
+    def show(self, step: int, total: int, preview: Callable[..., Any]) -> None:
+        """A preview; if that fails, for want of memory perhaps, there are no more of them, but the job goes on."""
+        try:
             path = self.previews.write(preview)
+        except Cancelled:
+            raise
+        except Exception as error:
+            traceback.print_exception(error)
+            self.job.previews = False
+        else:
             self.channel.send("preview", id=self.job.ident, path=str(path), step=step, total=total)
 
     def note(self, text: str) -> None:
