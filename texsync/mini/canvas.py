@@ -93,7 +93,9 @@ class Canvas:
 def hills(rng: random.Random, level: float, swing: float, count: int = 65, bumps: int = 3) -> np.ndarray:
     """A smooth profile round a level."""
     x = np.linspace(0, 1, count)
-    waves = sum(np.sin(2 * np.pi * rng.uniform(0.4, 1) * k * x + rng.uniform(0, 7)) / k for k in range(1, bumps + 1))
+    waves = sum(
+        np.sin(2 * np.pi * rng.uniform(0.4, 1) * k * x + rng.uniform(0, 7)) / k for k in range(1, bumps + 1)
+    )
     return level + swing * waves / 1.6
 
 

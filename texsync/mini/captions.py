@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from .words import COLOURS, MATERIALS, MODIFIERS, NOUNS, OVERLAYS, PATTERNS, SCENES, SYNONYMS, THINGS
 
-PRAISE = ("best quality, extremely detailed", "a photo of", "realistic", "detailed", "a beautiful", "high quality")
+PRAISE = (
+    "best quality, extremely detailed",
+    "a photo of",
+    "realistic",
+    "detailed",
+    "a beautiful",
+    "high quality",
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,11 @@ def random_recipe(rng: random.Random) -> Recipe:
         base = rng.choice(list(MATERIALS))
         colours = (rng.choice(list(COLOURS)),) if rng.random() < 0.22 else ()
     if kind != "pattern" and rng.random() < 0.16:
-        seconds = [*COLOURS, *MATERIALS] if rng.random() < 0.5 else ["gold", "moss", "snow", "rust", "black", "white"]
+        seconds = (
+            [*COLOURS, *MATERIALS]
+            if rng.random() < 0.5
+            else ["gold", "moss", "snow", "rust", "black", "white"]
+        )
         second = rng.choice([name for name in seconds if name != base and name not in colours])
         return Recipe(base, colours, modifiers, rng.choice(OVERLAYS), second)
     return Recipe(base, colours, modifiers)
@@ -92,13 +103,20 @@ def scene_caption(scene: Scene, rng: random.Random) -> str:
     """One of the ways to say what a whole picture shows."""
     place = say(scene.place, rng)
     if not scene.thing:
-        text = rng.choice(("{p}", "a {p}", "a landscape with {p}", "a painting of {p}", "a photo of a {p}", "{p} scene"))
+        text = rng.choice(
+            ("{p}", "a {p}", "a landscape with {p}", "a painting of {p}", "a photo of a {p}", "{p} scene")
+        )
         return tidy(text.format(p=place))
     thing = f"{say(scene.colour, rng) if scene.colour else ''} {say(scene.thing, rng)}"
     if scene.place in SCENES:
         forms = ("a {t} in {p}", "{t} in front of {p}", "a {t}, {p}", "{t} and {p}", "{p} with a {t}")
     else:
-        forms = ("a {t} on a {p} background", "{t}, {p} background", "a drawing of a {t} on {p}", "{t} on plain {p}")
+        forms = (
+            "a {t} on a {p} background",
+            "{t}, {p} background",
+            "a drawing of a {t} on {p}",
+            "{t} on plain {p}",
+        )
     return tidy(rng.choice(forms).format(t=thing, p=place))
 
 

@@ -66,7 +66,9 @@ def material(name: str, tint: tuple[str, ...], spot: Spot, dice: Dice, scale: fl
     mix, cover = stuff.FIELDS[name](spot, dice, scale)
     if name == "rainbow" and not tint:
         return hues(mix)
-    return torch.lerp(torch.lerp(low, high, mix[:, None]), accent.expand(len(mix), 3), cover[:, None]).clamp(0, 1)
+    return torch.lerp(torch.lerp(low, high, mix[:, None]), accent.expand(len(mix), 3), cover[:, None]).clamp(
+        0, 1
+    )
 
 
 def hues(place: Tensor) -> Tensor:
@@ -118,12 +120,16 @@ def modified(name: str, recipe: Recipe, picture: Tensor, spot: Spot, dice: Dice)
     if name == "weathered":
         # copper goes green, everything else fades and stains
         target = torch.tensor([0.36, 0.66, 0.57]) if recipe.base == "copper" else 0.45 * picture + 0.24
-        return torch.lerp(picture, target.expand_as(picture), 0.85 * ramp(fractal(spot.p, dice, 2.8), -0.2, 0.8)[:, None])
+        return torch.lerp(
+            picture, target.expand_as(picture), 0.85 * ramp(fractal(spot.p, dice, 2.8), -0.2, 0.8)[:, None]
+        )
     if name == "burnt":
         return picture * (1 - 0.88 * ramp(fractal(spot.p, dice, 2.2), -0.5, 0.6)[:, None])
     if name == "dusty":
         dust = torch.tensor([0.76, 0.71, 0.62])
-        return torch.lerp(picture, dust.expand_as(picture), 0.35 + 0.35 * ramp(fractal(spot.p, dice, 2.4), -1, 1)[:, None])
+        return torch.lerp(
+            picture, dust.expand_as(picture), 0.35 + 0.35 * ramp(fractal(spot.p, dice, 2.4), -1, 1)[:, None]
+        )
     if name == "scratched":
         lines = inside(0.012 - (waves(spot.p @ dice.rotation(), dice, 5, 3)).abs() * 0.12)
         return torch.lerp(picture, torch.ones_like(picture), 0.5 * lines[:, None])

@@ -34,7 +34,9 @@ def fill(text_encoder: CLIPTextModel, index: dict[str, int]) -> None:
 
 
 @torch.no_grad()
-def regrow(old: CLIPTextModel, fresh: CLIPTextModel, tokenizer_file: Path, index: dict[str, int]) -> CLIPTextModel:
+def regrow(
+    old: CLIPTextModel, fresh: CLIPTextModel, tokenizer_file: Path, index: dict[str, int]
+) -> CLIPTextModel:
     """`fresh`, built for the words of `index`, with everything that `old` knows; its words stand in tokenizer_file."""
     weights = old.state_dict()
     name = next(key for key in weights if key.endswith("token_embedding.weight"))

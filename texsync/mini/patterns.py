@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from .fields import Dice, Spot, cells, fractal, inside, near, per_cell, ramp, waves
+from .fields import Dice, Spot, cells, fractal, inside, near, ramp, waves
 
 
 def turned(spot: Spot, degrees: float) -> tuple[Tensor, Tensor]:
@@ -60,7 +60,9 @@ def bond(spot: Spot, height: float, length: float, gap: float) -> tuple[Tensor, 
     course = torch.floor(y / height)
     x = x + 0.5 * length * course.remainder(2)
     place = torch.floor(x / length)
-    into = torch.minimum(height / 2 - (y - (course + 0.5) * height).abs(), length / 2 - (x - (place + 0.5) * length).abs())
+    into = torch.minimum(
+        height / 2 - (y - (course + 0.5) * height).abs(), length / 2 - (x - (place + 0.5) * length).abs()
+    )
     return into - gap, course, place
 
 
@@ -132,7 +134,9 @@ def lapped(spot: Spot, size: float) -> tuple[Tensor, Tensor, Tensor]:
         r = torch.hypot(dx, y - line * 0.5 * size - 0.05 * size) / (0.56 * size)
         hit = (r < 1) & (rim > 1)
         rim = torch.where(hit, r, rim)
-        index = tuple(torch.where(hit, new, old) for new, old in zip((line, shifted.round()), index, strict=True))
+        index = tuple(
+            torch.where(hit, new, old) for new, old in zip((line, shifted.round()), index, strict=True)
+        )
     return ramp(rim.clamp(max=1.0), 0.62, 0.86), *index
 
 
@@ -221,7 +225,9 @@ def leopard(spot: Spot, dice: Dice, scale: float) -> Tensor:
     """Broken rings with a half-dark middle."""
     distance, _, value = cells(spot.p, dice, 0.34 * scale)
     distance = distance + 0.02 * waves(spot.p, dice, 16 / scale)
-    ring = inside(0.035 * scale - (distance - 0.105 * scale).abs()) * inside(waves(spot.p, dice, 7 / scale) + 0.9, 0.4)
+    ring = inside(0.035 * scale - (distance - 0.105 * scale).abs()) * inside(
+        waves(spot.p, dice, 7 / scale) + 0.9, 0.4
+    )
     return torch.maximum(ring, 0.35 * inside(0.1 * scale - distance))
 
 

@@ -57,8 +57,9 @@ def fir(canvas: Canvas, x: float, foot: float, height: float, green: RGB, snow: 
         half = height * (0.27 - 0.06 * k)
         canvas.polygon([(x - half, low), (x, top), (x + half, low)], mixed(green, (0, 0, 0), 0.12 * (2 - k)))
         if snow:
-            canvas.polygon([(x - 0.55 * half, low - 0.45 * (low - top)), (x, top), (x + 0.55 * half, low - 0.45 * (low - top)),
-                            (x, low - 0.28 * (low - top))], WHITE)  # fmt: skip
+            brim = 0.55 * low + 0.45 * top
+            left, right, dip = (x - 0.55 * half, brim), (x + 0.55 * half, brim), (x, 0.72 * low + 0.28 * top)
+            canvas.polygon([left, (x, top), right, dip], WHITE)
 
 
 def mountains(canvas: Canvas, rng: random.Random) -> None:
@@ -72,9 +73,10 @@ def mountains(canvas: Canvas, rng: random.Random) -> None:
         x = np.linspace(0, 1, len(heights))
         snowy = np.minimum(heights + 0.6 * np.clip(line - heights, 0, None), line)
         for i in range(len(x) - 1):
-            if heights[i] < line[i] or heights[i + 1] < line[i + 1]:
-                canvas.polygon([(x[i], heights[i]), (x[i + 1], heights[i + 1]),
-                                (x[i + 1], max(heights[i + 1], snowy[i + 1])), (x[i], max(heights[i], snowy[i]))], WHITE)  # fmt: skip
+            summit = [(x[k], heights[k]) for k in (i, i + 1)]
+            foot = [(x[k], max(heights[k], snowy[k])) for k in (i + 1, i)]
+            if any(heights[k] < line[k] for k in (i, i + 1)):
+                canvas.polygon([*summit, *foot], WHITE)
     canvas.land(hills(rng, 0.8, 0.03), varied((70, 120, 62), rng))
     canvas.land(hills(rng, 0.9, 0.03), varied((52, 98, 48), rng))
 
@@ -105,7 +107,9 @@ def palm(canvas: Canvas, x: float, rng: random.Random) -> None:
 
 
 def desert(canvas: Canvas, rng: random.Random) -> None:
-    canvas.fade([(0, varied((98, 168, 226), rng)), (0.55, varied((246, 222, 176), rng)), (1, (246, 222, 176))])
+    canvas.fade(
+        [(0, varied((98, 168, 226), rng)), (0.55, varied((246, 222, 176), rng)), (1, (246, 222, 176))]
+    )
     sun(canvas, rng, (255, 246, 200), rng.uniform(0.12, 0.3))
     for k in range(4):
         tone = mixed((236, 184, 110), (190, 120, 58), 0.3 * k)
@@ -117,12 +121,22 @@ def desert(canvas: Canvas, rng: random.Random) -> None:
 def cactus(canvas: Canvas, x: float, foot: float, height: float) -> None:
     green: RGB = (58, 124, 66)
     canvas.line([(x, foot), (x, foot - height)], green, 0.035)
-    canvas.line([(x, foot - 0.4 * height), (x - 0.06, foot - 0.4 * height), (x - 0.06, foot - 0.75 * height)], green, 0.026)
-    canvas.line([(x, foot - 0.3 * height), (x + 0.06, foot - 0.3 * height), (x + 0.06, foot - 0.62 * height)], green, 0.026)
+    canvas.line(
+        [(x, foot - 0.4 * height), (x - 0.06, foot - 0.4 * height), (x - 0.06, foot - 0.75 * height)],
+        green,
+        0.026,
+    )
+    canvas.line(
+        [(x, foot - 0.3 * height), (x + 0.06, foot - 0.3 * height), (x + 0.06, foot - 0.62 * height)],
+        green,
+        0.026,
+    )
 
 
 def forest(canvas: Canvas, rng: random.Random, snow: bool = False) -> None:
-    canvas.fade([(0, varied((170, 208, 222), rng)), (0.6, varied((222, 234, 226), rng)), (1, (222, 234, 226))])
+    canvas.fade(
+        [(0, varied((170, 208, 222), rng)), (0.6, varied((222, 234, 226), rng)), (1, (222, 234, 226))]
+    )
     ground = varied((232, 238, 246), rng, 5) if snow else varied((62, 96, 44), rng)
     canvas.land(hills(rng, 0.6, 0.02), mixed(ground, (120, 150, 130), 0.4))
     for k, count in enumerate((9, 7, 5)):
@@ -141,7 +155,9 @@ def winter_forest(canvas: Canvas, rng: random.Random) -> None:
 def meadow(canvas: Canvas, rng: random.Random) -> None:
     day(canvas, rng, rng.randint(1, 3))
     for k in range(3):
-        canvas.land(hills(rng, 0.55 + 0.12 * k, 0.05), varied(mixed((134, 190, 92), (74, 146, 50), k / 2), rng, 6))
+        canvas.land(
+            hills(rng, 0.55 + 0.12 * k, 0.05), varied(mixed((134, 190, 92), (74, 146, 50), k / 2), rng, 6)
+        )
     flowers = [(226, 40, 50), (252, 224, 50), WHITE, (220, 90, 190)]
     for _ in range(46):
         y = rng.uniform(0.7, 0.98)
@@ -190,7 +206,10 @@ def underwater(canvas: Canvas, rng: random.Random) -> None:
     canvas.fade([(0, varied((72, 190, 220), rng)), (1, varied((8, 54, 110), rng))])
     for _ in range(3):
         x = rng.random()
-        canvas.polygon([(x, 0), (x + 0.1, 0), (x - 0.05, 0.8), (x - 0.25, 0.8)], mixed((72, 190, 220), (20, 90, 150), 0.35))
+        canvas.polygon(
+            [(x, 0), (x + 0.1, 0), (x - 0.05, 0.8), (x - 0.25, 0.8)],
+            mixed((72, 190, 220), (20, 90, 150), 0.35),
+        )
     canvas.land(hills(rng, 0.86, 0.02), varied((196, 178, 128), rng))
     for _ in range(rng.randint(3, 6)):
         x, height = rng.random(), rng.uniform(0.15, 0.35)
@@ -210,13 +229,27 @@ def small_fish(canvas: Canvas, x: float, y: float, rng: random.Random) -> None:
 
 
 def sunset(canvas: Canvas, rng: random.Random) -> None:
-    canvas.fade([(0, varied((78, 50, 130), rng)), (0.5, varied((236, 96, 90), rng)), (1, varied((255, 200, 96), rng))], 0, 0.58)
+    canvas.fade(
+        [
+            (0, varied((78, 50, 130), rng)),
+            (0.5, varied((236, 96, 90), rng)),
+            (1, varied((255, 200, 96), rng)),
+        ],
+        0,
+        0.58,
+    )
     x = rng.uniform(0.25, 0.75)
     canvas.oval(x, 0.52, 0.12, 0.12, (255, 236, 140))
     canvas.fade([(0, varied((214, 110, 96), rng)), (1, varied((52, 34, 92), rng))], 0.58, 1)
     for k in range(7):
         half = 0.11 - 0.008 * k + rng.uniform(-0.02, 0.02)
-        canvas.box(x - half, 0.6 + 0.05 * k, x + half, 0.618 + 0.05 * k, mixed((255, 226, 140), (220, 120, 100), k / 7))
+        canvas.box(
+            x - half,
+            0.6 + 0.05 * k,
+            x + half,
+            0.618 + 0.05 * k,
+            mixed((255, 226, 140), (220, 120, 100), k / 7),
+        )
     for _ in range(rng.randint(0, 2)):
         cloud(canvas, rng.random(), rng.uniform(0.1, 0.3), 0.16, (240, 140, 130), rng)
 
@@ -237,13 +270,19 @@ def volcano(canvas: Canvas, rng: random.Random) -> None:
     canvas.fade([(0, varied((46, 30, 52), rng)), (0.8, varied((206, 84, 52), rng)), (1, (206, 84, 52))])
     x = rng.uniform(0.38, 0.62)
     for k in range(6):
-        canvas.oval(x + rng.uniform(-0.08, 0.08), 0.26 - 0.045 * k, 0.07 + 0.02 * k, 0.05, varied((92, 80, 88), rng))
-    canvas.polygon([(x - 0.42, 0.88), (x - 0.09, 0.32), (x + 0.09, 0.32), (x + 0.42, 0.88)], varied((66, 50, 52), rng, 6))
+        canvas.oval(
+            x + rng.uniform(-0.08, 0.08), 0.26 - 0.045 * k, 0.07 + 0.02 * k, 0.05, varied((92, 80, 88), rng)
+        )
+    canvas.polygon(
+        [(x - 0.42, 0.88), (x - 0.09, 0.32), (x + 0.09, 0.32), (x + 0.42, 0.88)], varied((66, 50, 52), rng, 6)
+    )
     canvas.oval(x, 0.32, 0.09, 0.02, (255, 190, 50))
     for _ in range(3):
         bend = [(x + rng.uniform(-0.05, 0.05), 0.32)]
         slope = rng.uniform(-0.3, 0.3)
-        bend += [(bend[0][0] + slope * t + rng.uniform(-0.02, 0.02), 0.32 + 0.52 * t) for t in (0.3, 0.6, 0.95)]
+        bend += [
+            (bend[0][0] + slope * t + rng.uniform(-0.02, 0.02), 0.32 + 0.52 * t) for t in (0.3, 0.6, 0.95)
+        ]
         canvas.line(bend, (252, 96, 20), rng.uniform(0.022, 0.04))
     canvas.land(hills(rng, 0.86, 0.03), (40, 30, 34))
 

@@ -47,7 +47,9 @@ def broken(size: float, gap: float, accent: float = 0.0) -> Material:
     def field(spot: Spot, dice: Dice, scale: float) -> Mix:
         _, border, value = cells(spot.p, dice, size * scale)
         crack = inside(gap * scale - border, 0.03)
-        return crack, torch.where(border > gap * scale, accent * value, accent * ramp(-border, -0.4 * gap, 0.0))
+        return crack, torch.where(
+            border > gap * scale, accent * value, accent * ramp(-border, -0.4 * gap, 0.0)
+        )
 
     return field
 
@@ -117,7 +119,9 @@ def brushed(stretch: float, frequency: float) -> Material:
     def field(spot: Spot, dice: Dice, scale: float) -> Mix:
         across = Spot(spot.p[:, [1, 0, 2]], spot.uv, spot.n)
         marks = squeezed(across, dice, frequency / scale, stretch)
-        return ramp(0.6 * marks + 0.8 * waves(spot.p, dice, 2.5, 5), -1.6, 1.6), 0.6 * inside(marks - 1.2, 0.6)
+        return ramp(0.6 * marks + 0.8 * waves(spot.p, dice, 2.5, 5), -1.6, 1.6), 0.6 * inside(
+            marks - 1.2, 0.6
+        )
 
     return field
 
@@ -134,7 +138,9 @@ def leaf_metal(spot: Spot, dice: Dice, scale: float) -> Mix:
     torn = spot.uv + 0.03 * torch.stack([waves(spot.p, dice, 9), waves(spot.p, dice, 9)], dim=1)
     x, y = (torch.floor(u / size) for u in torn.unbind(1))
     edge = torch.minimum(*(patterns.near(u, size).abs() for u in torn.unbind(1)))
-    return inside(edge - 0.012, 0.02) * (0.75 + 0.25 * waves(spot.p, dice, 4).clamp(-1, 1)), 0.8 * per_cell(x, y)
+    return inside(edge - 0.012, 0.02) * (0.75 + 0.25 * waves(spot.p, dice, 4).clamp(-1, 1)), 0.8 * per_cell(
+        x, y
+    )
 
 
 def smooth(amount: float) -> Material:
@@ -212,7 +218,9 @@ def caustic(spot: Spot, dice: Dice, scale: float) -> Mix:
     """A bright net of light over blue."""
     moved = spot.p + 0.06 * waves(spot.p, dice, 4)[:, None]
     _, border, _ = cells(moved, dice, 0.44 * scale)
-    return 1 - ramp(border, 0.0, 0.06 * scale), 0.8 * ramp(waves(spot.p, dice, 2.5), 0, 1.5) * inside(border - 0.06)
+    return 1 - ramp(border, 0.0, 0.06 * scale), 0.8 * ramp(waves(spot.p, dice, 2.5), 0, 1.5) * inside(
+        border - 0.06
+    )
 
 
 def cloudy(spot: Spot, dice: Dice, scale: float) -> Mix:
@@ -229,7 +237,9 @@ def circuit(spot: Spot, dice: Dice, scale: float) -> Mix:
     kind = per_cell(column, row)
     across, up = inside(0.024 - dy.abs()) * (kind < 0.62), inside(0.024 - dx.abs()) * (kind > 0.45)
     pad = inside(0.055 - torch.hypot(dx, dy)) * (kind > 0.3)
-    return torch.maximum(torch.maximum(across, up), pad), 0.7 * (per_cell(torch.floor(x / 0.66), torch.floor(y / 0.66)) > 0.5)
+    return torch.maximum(torch.maximum(across, up), pad), 0.7 * (
+        per_cell(torch.floor(x / 0.66), torch.floor(y / 0.66)) > 0.5
+    )
 
 
 def woven(spot: Spot, dice: Dice, scale: float) -> Mix:
@@ -262,7 +272,9 @@ def starry(spot: Spot, dice: Dice, scale: float) -> Mix:
 
 def rainbow(spot: Spot, dice: Dice, scale: float) -> Mix:
     """Handled by its own palette (materials.hues): the place along it."""
-    return patterns.near(spot.p[:, 1] * 0.62 / scale + 0.05 * waves(spot.p, dice, 2) + 0.5, 1.0) + 0.5, torch.zeros(len(spot.p))
+    return patterns.near(
+        spot.p[:, 1] * 0.62 / scale + 0.05 * waves(spot.p, dice, 2) + 0.5, 1.0
+    ) + 0.5, torch.zeros(len(spot.p))
 
 
 FIELDS: dict[str, Material] = {
@@ -272,9 +284,9 @@ FIELDS: dict[str, Material] = {
     "silver": brushed(3, 4), "copper": brushed(3, 5), "patina": patina, "bronze": rough(3.2, 0.7),
     "gold": brushed(3, 4), "gold leaf": leaf_metal, "marble stone": veined, "terracotta": rough(2.6, 0.4),
     "ceramic": smooth(0.9), "wool": knitted, "denim": twill, "leather": creased, "velvet": smooth(0.8),
-    "fur": hairy(23, 6), "snakeskin": snakeskin, "dragon scales": scaled, "grass": hairy(27, 4), "moss": rough(11.0, 0.9),
-    "leaves": leafy, "sand": rippled, "snow": rough(1.6, 0.3), "ice": broken(0.55, 0.02, 0.8), "water": caustic,
-    "lava": lava, "clouds": cloudy, "cracked earth": broken(0.42, 0.026, 0.7), "mud": rough(2.6, 0.6),
+    "fur": hairy(23, 6), "snakeskin": snakeskin, "dragon scales": scaled, "grass": hairy(27, 4),
+    "moss": rough(11.0, 0.9), "leaves": leafy, "sand": rippled, "snow": rough(1.6, 0.3), "ice": broken(0.55, 0.02, 0.8),
+    "water": caustic, "lava": lava, "clouds": cloudy, "cracked earth": broken(0.42, 0.026, 0.7), "mud": rough(2.6, 0.6),
     "circuit board": circuit, "basket": woven, "honeycomb": combed, "straw": hairy(27, 10), "chocolate": squares,
     "jade": veined, "obsidian": veined, "galaxy": starry, "rainbow": rainbow, "coral reef": cobbled(0.2, 0.05),
 }  # fmt: skip

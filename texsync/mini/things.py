@@ -11,10 +11,10 @@ BLACK: RGB = (24, 24, 28)
 WHITE: RGB = (250, 250, 250)
 # what a thing looks like when no colour is said
 USUAL: dict[str, RGB] = {
-    "ball": (222, 40, 44), "cube": (60, 110, 210), "boat": (190, 60, 44), "house": (226, 196, 150), "tree": (52, 140, 52),
-    "apple": (206, 30, 36), "cup": (236, 236, 232), "fish": (250, 146, 30), "balloon": (230, 44, 60), "car": (206, 34, 40),
-    "mushroom": (206, 40, 36), "flower": (240, 120, 180), "star": (252, 214, 50), "heart": (224, 30, 60),
-    "umbrella": (120, 60, 180), "rocket": (226, 228, 232),
+    "ball": (222, 40, 44), "cube": (60, 110, 210), "boat": (190, 60, 44), "house": (226, 196, 150),
+    "tree": (52, 140, 52), "apple": (206, 30, 36), "cup": (236, 236, 232), "fish": (250, 146, 30),
+    "balloon": (230, 44, 60), "car": (206, 34, 40), "mushroom": (206, 40, 36), "flower": (240, 120, 180),
+    "star": (252, 214, 50), "heart": (224, 30, 60), "umbrella": (120, 60, 180), "rocket": (226, 228, 232),
 }  # fmt: skip
 
 
@@ -42,11 +42,16 @@ class Brush:
         self.canvas.line(self.at(points), fill, width * self.size)
 
 
-def place_thing(canvas: Canvas, name: str, tint: RGB | None, rng: random.Random, floating: bool = False) -> None:
+def place_thing(
+    canvas: Canvas, name: str, tint: RGB | None, rng: random.Random, floating: bool = False
+) -> None:
     """Draw a thing somewhere near the middle, standing lower than it hangs."""
     size = rng.uniform(0.36, 0.6)
     high = floating or name in ("balloon", "star", "heart", "rocket")
-    x, y = 0.5 + rng.uniform(-0.16, 0.16), (rng.uniform(0.36, 0.56) if high else 0.86 - 0.5 * size + rng.uniform(-0.1, 0.04))
+    x, y = (
+        0.5 + rng.uniform(-0.16, 0.16),
+        (rng.uniform(0.36, 0.56) if high else 0.86 - 0.5 * size + rng.uniform(-0.1, 0.04)),
+    )
     canvas.solid = True
     THINGS[name](Brush(canvas, x, y, size, tint or varied(USUAL[name], rng)))
     canvas.solid = False
@@ -130,7 +135,10 @@ def car(b: Brush) -> None:
 
 def mushroom(b: Brush) -> None:
     b.polygon([(-0.13, 0), (0.13, 0), (0.17, 0.5), (-0.17, 0.5)], (240, 228, 204))
-    b.polygon([(0.46 * math.cos(t), 0.06 - 0.5 * math.sin(t)) for t in [math.pi * k / 24 for k in range(25)]], b.tint)
+    b.polygon(
+        [(0.46 * math.cos(t), 0.06 - 0.5 * math.sin(t)) for t in [math.pi * k / 24 for k in range(25)]],
+        b.tint,
+    )
     for u, v, r in ((-0.22, -0.12, 0.07), (0.04, -0.26, 0.08), (0.25, -0.08, 0.06)):
         b.oval(u, v, r, r, WHITE)
 
@@ -151,13 +159,22 @@ def star(b: Brush) -> None:
 
 def heart(b: Brush) -> None:
     turns = [2 * math.pi * k / 60 for k in range(60)]
-    curve = [(16 * math.sin(t) ** 3, 13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)) for t in turns]
+    curve = [
+        (
+            16 * math.sin(t) ** 3,
+            13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t),
+        )
+        for t in turns
+    ]
     b.polygon([(0.029 * x, -0.029 * y - 0.06) for x, y in curve], b.tint)
 
 
 def umbrella(b: Brush) -> None:
     b.line([(0, -0.3), (0, 0.4), (0.08, 0.48), (0.15, 0.4)], (96, 66, 40), 0.04)
-    b.polygon([(0.5 * math.cos(t), 0.02 - 0.46 * math.sin(t)) for t in [math.pi * k / 24 for k in range(25)]], b.tint)
+    b.polygon(
+        [(0.5 * math.cos(t), 0.02 - 0.46 * math.sin(t)) for t in [math.pi * k / 24 for k in range(25)]],
+        b.tint,
+    )
     b.polygon([(-0.17, 0.02), (-0.1, -0.3), (0, -0.44), (0.1, -0.3), (0.17, 0.02)], b.light)
 
 

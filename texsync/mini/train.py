@@ -56,7 +56,9 @@ class Learner(nn.Module):
         """(B, 24) token ids."""
         return self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
-    def forward(self, latent: Tensor, t: Tensor, tokens: Tensor, condition: Tensor, steered: Tensor) -> Tensor:
+    def forward(
+        self, latent: Tensor, t: Tensor, tokens: Tensor, condition: Tensor, steered: Tensor
+    ) -> Tensor:
         """latent (B, 4, h, w), t (B,), condition (B, 3, 8h, 8w) -> v (B, 4, h, w).
 
         steered: (B,) bool, which of the pictures the ControlNet has a say in.
@@ -137,7 +139,9 @@ class Pool:
 
     def words(self, sample: Sample) -> str:
         """A caption or, as guidance compares with, none at all or the name of the front view alone."""
-        return self.rng.choice(("", "", "front view.")) if self.rng.random() < 0.12 else sample.caption(self.rng)
+        return (
+            self.rng.choice(("", "", "front view.")) if self.rng.random() < 0.12 else sample.caption(self.rng)
+        )
 
 
 def loss_of(learner: Learner, batch: tuple[Tensor, ...], alphas: Tensor) -> Tensor:
