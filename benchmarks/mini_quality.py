@@ -44,11 +44,11 @@ REFERENCES = {
     "red": "e50000", "green": "15b01a", "blue": "0343df", "yellow": "ffff14", "white": "ffffff", "black": "000000",
     "orange": "f97306", "purple": "7e1e9c", "pink": "ff81c0", "brown": "653700", "gray": "929591", "teal": "029386",
     "cyan": "00ffff", "magenta": "c20078", "navy": "01153e", "maroon": "650021", "olive": "6e750e", "beige": "e6daa6",
-    "turquoise": "06c2ac", "lavender": "c79fef", "lime": "aaff32", "cream": "ffffc2", "tan": "d1b26f", "violet": "9a0eea",
-    "indigo": "380282", "salmon": "ff796c", "coral": "fc5a50", "mint": "9ffeb0", "peach": "ffb07c", "charcoal": "343837",
-    "khaki": "aaa662", "azure": "069af3", "mustard": "ceb301", "emerald": "01a049", "plum": "580f41", "rose": "cf6275",
-    "mauve": "ae7181", "chartreuse": "c1f80a", "sienna": "a9561e", "ochre": "bf9005", "amber": "feb308",
-    "periwinkle": "8e82fe",
+    "turquoise": "06c2ac", "lavender": "c79fef", "lime": "aaff32", "cream": "ffffc2", "tan": "d1b26f",
+    "violet": "9a0eea", "indigo": "380282", "salmon": "ff796c", "coral": "fc5a50", "mint": "9ffeb0", "peach": "ffb07c",
+    "charcoal": "343837", "khaki": "aaa662", "azure": "069af3", "mustard": "ceb301", "emerald": "01a049",
+    "plum": "580f41", "rose": "cf6275", "mauve": "ae7181", "chartreuse": "c1f80a", "sienna": "a9561e",
+    "ochre": "bf9005", "amber": "feb308", "periwinkle": "8e82fe",
 }  # fmt: skip
 NEAR_COLOURS = {
     "crimson": "8c000f",
@@ -196,7 +196,8 @@ def vae(model, steps: int) -> tuple[dict, Tensor]:
         "autoencoder PSNR, materials": f"{psnr[:24].mean():.2f} dB",
         "autoencoder PSNR, scenes": f"{psnr[24:].mean():.2f} dB",
         "edges' steepness kept": f"{(crispness(answer).mean() / crispness(pictures).mean()):.3f}",
-        "decode(T z) against T decode(z)": f"{-10 * turned.mean().log10():.1f} dB, worst T {-10 * turned.max().log10():.1f}",
+        "decode(T z) against T decode(z)": f"{-10 * turned.mean().log10():.1f} dB",
+        "the worst of seven T": f"{-10 * turned.max().log10():.1f} dB",
     }, torch.cat([pictures, answer])
 
 

@@ -20,16 +20,18 @@ PROMPTS = (
     "brick wall", "mossy stone", "cobblestone", "weathered copper", "rusted iron", "brushed steel", "gold leaf",
     "white marble", "granite", "wooden planks", "oak wood", "tree bark", "bamboo", "terracotta pot", "cracked earth",
     "blue ceramic with gold cracks", "knitted wool", "denim", "brown leather", "green dragon scales", "snakeskin",
-    "leopard print", "zebra", "camouflage in olive and tan", "red plaid", "grass", "snow", "ice", "lava", "clouds", "sand",
-    "circuit board", "honeycomb", "woven basket", "purple and gold mosaic", "chocolate", "jade with gold veins",
-    "galaxy", "rainbow", "orange and navy zigzag", "pink stars on white", "stone covered in moss", "snowy wooden planks",
+    "leopard print", "zebra", "camouflage in olive and tan", "red plaid", "grass", "snow", "ice", "lava", "clouds",
+    "sand", "circuit board", "honeycomb", "woven basket", "purple and gold mosaic", "chocolate",
+    "jade with gold veins", "galaxy", "rainbow", "orange and navy zigzag", "pink stars on white",
+    "stone covered in moss", "snowy wooden planks",
 )  # fmt: skip
 SCENES = (
-    "snowy mountains", "a beach", "desert dunes", "a forest", "a flower meadow", "a starry night sky", "a city skyline",
-    "underwater", "sunset over the sea", "a lake", "an erupting volcano", "a snowy forest", "a red ball on a blue background",
-    "a boat on a lake", "a house in a meadow", "an apple on a white background", "a yellow car in a city", "a fish underwater",
-    "a green tree in the desert", "a purple balloon in front of mountains", "a cup on a teal background",
-    "a pink flower in a meadow", "a rocket, night sky", "an orange umbrella on a beach",
+    "snowy mountains", "a beach", "desert dunes", "a forest", "a flower meadow", "a starry night sky",
+    "a city skyline", "underwater", "sunset over the sea", "a lake", "an erupting volcano", "a snowy forest",
+    "a red ball on a blue background", "a boat on a lake", "a house in a meadow", "an apple on a white background",
+    "a yellow car in a city", "a fish underwater", "a green tree in the desert",
+    "a purple balloon in front of mountains", "a cup on a teal background", "a pink flower in a meadow",
+    "a rocket, night sky", "an orange umbrella on a beach",
 )  # fmt: skip
 SHOWN = ("rabbit.obj", "teapot.obj", "monkey.obj", "crate.glb")
 

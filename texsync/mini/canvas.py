@@ -70,7 +70,7 @@ class Canvas:
         strip = Image.fromarray(table.round().astype(np.uint8)[:, None])
         self.image.paste(strip.resize((self.side, last - first)), (0, first))
 
-    def land(self, height: Sequence[float], fill: RGB) -> None:
+    def land(self, height: np.ndarray, fill: RGB) -> None:
         """Everything below a profile of heights y, evenly spaced from left to right."""
         across = np.linspace(0, 1, len(height))
         self.polygon([*zip(across, height, strict=True), (1.0, 1.0), (0.0, 1.0)], fill)
@@ -93,10 +93,10 @@ class Canvas:
 def hills(rng: random.Random, level: float, swing: float, count: int = 65, bumps: int = 3) -> np.ndarray:
     """A smooth profile round a level."""
     x = np.linspace(0, 1, count)
-    waves = sum(
+    waves = [
         np.sin(2 * np.pi * rng.uniform(0.4, 1) * k * x + rng.uniform(0, 7)) / k for k in range(1, bumps + 1)
-    )
-    return level + swing * waves / 1.6
+    ]
+    return level + swing / 1.6 * np.sum(waves, axis=0)
 
 
 def ridge(rng: random.Random, level: float, swing: float, depth: int = 6, rough: float = 0.55) -> np.ndarray:

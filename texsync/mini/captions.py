@@ -43,7 +43,8 @@ def random_recipe(rng: random.Random) -> Recipe:
     """Colours, patterns and materials about alike: colour is what people ask for first."""
     kind = rng.choices(("plain", "pattern", "material"), (0.24, 0.34, 0.42))[0]
     modifiers = (rng.choice(MODIFIERS),) if rng.random() < 0.28 else ()
-    base, colours = "plain", (rng.choice(list(COLOURS)),)
+    base = "plain"
+    colours: tuple[str, ...] = (rng.choice(list(COLOURS)),)
     if kind == "pattern":
         base = rng.choice(PATTERNS)
         colours = tuple(rng.sample(list(COLOURS), 2 if rng.random() < 0.8 else 1))
@@ -109,14 +110,14 @@ def scene_caption(scene: Scene, rng: random.Random) -> str:
         return tidy(text.format(p=place))
     thing = f"{say(scene.colour, rng) if scene.colour else ''} {say(scene.thing, rng)}"
     if scene.place in SCENES:
-        forms = ("a {t} in {p}", "{t} in front of {p}", "a {t}, {p}", "{t} and {p}", "{p} with a {t}")
+        forms = ["a {t} in {p}", "{t} in front of {p}", "a {t}, {p}", "{t} and {p}", "{p} with a {t}"]
     else:
-        forms = (
+        forms = [
             "a {t} on a {p} background",
             "{t}, {p} background",
             "a drawing of a {t} on {p}",
-            "{t} on plain {p}",
-        )
+            "plain {p}, a {t}",
+        ]
     return tidy(rng.choice(forms).format(t=thing, p=place))
 
 

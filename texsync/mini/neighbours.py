@@ -66,7 +66,7 @@ def targets() -> list[str]:
 
 
 def colour_mixtures(survey: dict[str, str]) -> dict[str, dict[str, float]]:
-    """Single-word names in the survey as mixtures of the three colours nearest in CIELAB.  survey: {name: "#rrggbb"}."""
+    """The survey's single words, {name: "#rrggbb"}, as mixtures of the three colours nearest in CIELAB."""
     known = np.array([COLOURS[name] for name in COLOURS]) / 255
     anchors = rgb2lab(known[None])[0]
     result = {}

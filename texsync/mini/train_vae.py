@@ -23,12 +23,20 @@ def turn(x: Tensor, k: int) -> Tensor:
     return torch.rot90(x.flip(-1) if k >= 4 else x, k % 4, (-2, -1))
 
 
-def losses(vae, picture: Tensor, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Reconstruction of the turned picture from the turned latent, and the latent's divergence from N(0, 1)."""
-    posterior = vae.encode(picture * 2 - 1).latent_dist
-    latent = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=generator).to(
-        posterior.mean.device
-    )
+def losses(
+    vae, picture: Tensor, k: int, generator: torch.Generator, noise: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Reconstruction of the turned picture from the turned latent, and the latent's divergence from N(0, 1).
+
+    noise: added to latents whose encoder is kept, up to this much, as if a UNet had guessed them; 0 takes the
+    encoder's own spread.
+    """
+    with torch.set_grad_enabled(not noise):
+        posterior = vae.encode(picture * 2 - 1).latent_dist
+    shape = posterior.mean.shape
+    random = torch.randn(shape, generator=generator).to(posterior.mean.device)
+    amount = noise * torch.rand(shape[0], 1, 1, 1, generator=generator).to(random.device)
+    latent = posterior.mean + (amount if noise else posterior.std) * random
     # decoding turned latents makes the model equivariant, so views that turn a picture are legitimate
     answer = vae.decode(turn(latent, k)).sample.float() * 0.5 + 0.5
     target = turn(picture, k)
@@ -120,6 +128,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--divergence", type=float, default=3e-4)
     parser.add_argument("--decoder-only", action="store_true", help="keep the latents that a UNet has learnt")
+    parser.add_argument("--noise", type=float, default=0.3, help="on the latents, with --decoder-only")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -139,7 +148,8 @@ def main() -> None:
             group["lr"] = options.lr * min(1.0, (step + 1) / 100) * max(0.02, 1 - done)
         pictures = batch_of(pool, options, rng)
         with torch.autocast(device, torch.bfloat16):
-            picture_loss, divergence = losses(vae, pictures.to(device), rng.randrange(8), generator)
+            noise = options.noise if options.decoder_only else 0.0
+            picture_loss, divergence = losses(vae, pictures.to(device), rng.randrange(8), generator, noise)
         (picture_loss + options.divergence * divergence).backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
