@@ -14,6 +14,8 @@ from .materials import SHINE, albedo
 from .scenes import draw
 from .shapes import Shot
 
+SUN = torch.nn.functional.normalize(torch.tensor([0.35, 0.8, 0.5]), dim=0)  # in the render frame
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -48,17 +50,18 @@ def scene_samples(count: int, size: int, rng: random.Random) -> list[Sample]:
 
 
 def on_shot(recipe: Recipe, shot: Shot, size: int, rng: random.Random) -> Sample:
-    """A material on one view of a shape, before grey, in soft light from the camera."""
+    """A material on one view of a shape, before grey, in soft light from above."""
     window = crop(shot, size, rng)
     condition = shot.condition[window].float()
     mask = condition > 0
     position, normal = (table[window][mask].float() for table in (shot.position, shot.normal))
     colours = albedo(recipe, position, normal, rng.randrange(2**31))
-    facing = shot.facing[window][mask].float()[:, None]
-    # textures should come out close to albedo
+    # close to albedo, and the same from every side: light that moves with the camera would keep views apart
+    light = 0.93 + 0.07 * normal[:, 1:2]
+    gloss = (normal @ SUN).clamp(min=0)[:, None] ** 24
     shine = max((SHINE.get(m, 0.0) for m in recipe.modifiers), default=0.0)
     picture = torch.full((size, size, 3), rng.uniform(0.42, 0.58))
-    picture[mask] = (colours * (0.88 + 0.12 * facing) + shine * facing**24).clamp(0, 1)
+    picture[mask] = (colours * light + shine * gloss).clamp(0, 1)
     return Sample(antialias(picture.permute(2, 0, 1), mask), condition, recipe, shot.view)
 
 
