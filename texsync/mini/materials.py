@@ -10,6 +10,7 @@ from .captions import Recipe
 from .fields import Dice, Spot, cells, fractal, inside, ramp, unfold, waves
 from .words import COLOURS, MATERIALS
 
+USUAL = 1.35  # scale: features of two latent cells and more
 SIZES = {"fine": 0.72, "large": 1.5}
 DEGREES = {"horizontal": 0.0, "vertical": 90.0, "diagonal": 45.0}
 # what settles on a surface, and how much of it: patches all over, or (second) where it faces up
@@ -24,10 +25,11 @@ SHINE = {"glossy": 0.45, "polished": 0.3, "wet": 0.35, "smooth": 0.2}
 def albedo(recipe: Recipe, p: Tensor, n: Tensor, seed: int) -> Tensor:
     """The colour of a material at points p (M, 3) with unit normals n (M, 3): (M, 3) sRGB in [0, 1]."""
     dice = Dice(seed)
-    scale = dice.uniform(0.9, 1.15)
+    scale = USUAL * dice.uniform(0.95, 1.05)
     for modifier in recipe.modifiers:
         scale *= SIZES.get(modifier, 1.0)
-    spot = Spot(p + 0.5 * dice.normal(3), unfold(p, n) + 0.3 * dice.normal(2), n)
+    # patterns hang on the middle of a thing: so views agree about them, and depth nearly tells where they are
+    spot = Spot(p + 0.02 * dice.normal(3), unfold(p, n) + 0.01 * dice.normal(2), n)
     picture = ground(recipe, spot, dice, scale)
     if recipe.overlay:
         picture = overlaid(recipe, picture, spot, dice)

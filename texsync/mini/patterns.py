@@ -21,16 +21,15 @@ def turned(spot: Spot, degrees: float) -> tuple[Tensor, Tensor]:
     return c * across + s * up, c * up - s * across
 
 
-def stripes(spot: Spot, dice: Dice, scale: float, degrees: float | None = None) -> Tensor:
+def stripes(spot: Spot, dice: Dice, scale: float, degrees: float = 0.0) -> Tensor:
     """Bands; degrees 0 is horizontal."""
-    degrees = dice.rng.choice((0, 0, 90, 90, 45, -45)) if degrees is None else degrees
     width = 0.19 * scale
     return inside(width / 2 - near(turned(spot, degrees)[1], 2 * width).abs())
 
 
 def checks(spot: Spot, dice: Dice, scale: float) -> Tensor:
     size = 0.24 * scale
-    x, y = (near(u, 2 * size) for u in turned(spot, dice.rng.choice((0, 0, 0, 45))))
+    x, y = (near(u, 2 * size) for u in turned(spot, 0))
     away = torch.minimum(*(size / 2 - (u.abs() - size / 2).abs() for u in (x, y)))
     return inside(away * x.sign() * y.sign())
 
@@ -44,7 +43,7 @@ def dots(spot: Spot, dice: Dice, scale: float) -> Tensor:
 
 
 def zigzag(spot: Spot, dice: Dice, scale: float) -> Tensor:
-    x, y = turned(spot, dice.rng.choice((0, 0, 90)))
+    x, y = turned(spot, 0)
     width = 0.2 * scale
     return inside((width / 2 - near(y + near(x, 0.5 * scale).abs(), 2 * width).abs()) * 0.7)
 
@@ -67,7 +66,7 @@ def bond(spot: Spot, height: float, length: float, gap: float) -> tuple[Tensor, 
 
 
 def tiles(spot: Spot, dice: Dice, scale: float) -> Tensor:
-    x, y = turned(spot, dice.rng.choice((0, 0, 45)))
+    x, y = turned(spot, 0)
     size = 0.42 * scale
     return inside(torch.minimum(near(x, size).abs(), near(y, size).abs()) - 0.03 * scale)
 
@@ -160,7 +159,7 @@ def diamonds(spot: Spot, dice: Dice, scale: float) -> Tensor:
 
 def rings(spot: Spot, dice: Dice, scale: float) -> Tensor:
     """Balls within balls round a point near the middle."""
-    width = 0.17 * scale
+    width = 0.13 * scale
     return inside(width / 2 - near(spot.p.norm(dim=1), 2 * width).abs())
 
 
@@ -182,7 +181,7 @@ def marble(spot: Spot, dice: Dice, scale: float) -> Tensor:
 
 def camouflage(spot: Spot, dice: Dice, scale: float) -> Tensor:
     """Blotches; a third tone between the two."""
-    one, other = (fractal(spot.p, dice, 2.7 / scale, 2) for _ in range(2))
+    one, other = (fractal(spot.p, dice, 3.6 / scale, 2) for _ in range(2))
     return torch.maximum(inside(0.08 * one), 0.5 * inside(0.08 * (other - 0.5)))
 
 
@@ -198,16 +197,16 @@ def cracked(spot: Spot, dice: Dice, scale: float) -> Tensor:
 
 def speckled(spot: Spot, dice: Dice, scale: float) -> Tensor:
     """Chips of uneven size, not touching."""
-    distance, border, value = cells(spot.p, dice, 0.24 * scale)
-    return inside((0.045 + 0.06 * value) * scale - distance)
+    distance, border, value = cells(spot.p, dice, 0.19 * scale)
+    return inside((0.035 + 0.05 * value) * scale - distance)
 
 
 def splatter(spot: Spot, dice: Dice, scale: float) -> Tensor:
     """Round splashes, few large and many small."""
-    large, _, coarse = cells(spot.uv, dice, 0.62 * scale)
+    large, _, coarse = cells(spot.uv, dice, 0.46 * scale)
     small, _, value = cells(spot.uv, dice, 0.2 * scale)
     wobble = 0.035 * waves(spot.p, dice, 9 / scale)
-    return torch.maximum(inside(0.3 * scale * coarse + wobble - large), inside(0.09 * scale * value - small))
+    return torch.maximum(inside(0.22 * scale * coarse + wobble - large), inside(0.09 * scale * value - small))
 
 
 def gradient(spot: Spot, dice: Dice, scale: float) -> Tensor:
@@ -223,12 +222,12 @@ def zebra(spot: Spot, dice: Dice, scale: float) -> Tensor:
 
 def leopard(spot: Spot, dice: Dice, scale: float) -> Tensor:
     """Broken rings with a half-dark middle."""
-    distance, _, value = cells(spot.p, dice, 0.34 * scale)
+    distance, _, value = cells(spot.p, dice, 0.26 * scale)
     distance = distance + 0.02 * waves(spot.p, dice, 16 / scale)
-    ring = inside(0.035 * scale - (distance - 0.105 * scale).abs()) * inside(
+    ring = inside(0.028 * scale - (distance - 0.085 * scale).abs()) * inside(
         waves(spot.p, dice, 7 / scale) + 0.9, 0.4
     )
-    return torch.maximum(ring, 0.35 * inside(0.1 * scale - distance))
+    return torch.maximum(ring, 0.35 * inside(0.08 * scale - distance))
 
 
 FIELDS = {

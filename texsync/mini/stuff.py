@@ -56,7 +56,7 @@ def broken(size: float, gap: float, accent: float = 0.0) -> Material:
 
 def lava(spot: Spot, dice: Dice, scale: float) -> Mix:
     """Black crust; what glows in the cracks is brightest in the middle."""
-    _, border, _ = cells(spot.p, dice, 0.5 * scale)
+    _, border, _ = cells(spot.p, dice, 0.4 * scale)
     border = border + 0.012 * waves(spot.p, dice, 12)
     return 1 - ramp(border, 0.03 * scale, 0.085 * scale), 1 - ramp(border, 0.0, 0.03 * scale)
 

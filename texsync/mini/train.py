@@ -1,7 +1,7 @@
 """Train mini's UNet, ControlNet and text encoder together:
 
-    python -m texsync.mini.train --work DIR --size 128 --minutes 60     crops first: materials are local
-    python -m texsync.mini.train --work DIR --size 256 --minutes 30     then whole views
+    python -m texsync.mini.train --work DIR --minutes 60 --whole 0      crops first: materials are local
+    python -m texsync.mini.train --work DIR --minutes 60 --whole 0.6    then whole views and scenes too
 
 DIR holds the autoencoder (train_vae) and is a diffusers folder at every moment: each run resumes from the
 weights in it and writes an averaged copy of its own every few minutes (benchmarks/mini_sheet.py draws with it).
@@ -32,7 +32,9 @@ from .models import (
     save_folder,
 )
 from .near import regrow
-from .shapes import shots
+from .shapes import Shot, shots
+
+START = 930  # the first of 30 steps, and of most other numbers, is noisier than this
 
 
 class Learner(nn.Module):
@@ -92,39 +94,49 @@ class Item:
     sample: Sample
 
 
+@dataclass(frozen=True)
+class PoolKind:
+    """size: pixels, 128 for crops and 256 for whole views.  scenes: their share.  batch: pictures in a step, of
+    which `fresh` are made for it.  capacity: pictures kept."""
+
+    size: int
+    scenes: float
+    batch: int
+    fresh: int
+    capacity: int
+
+
 class Pool:
     """Encoded training pictures; a few are replaced at every step, so each is seen a few times, each time with
     other words and perhaps mirrored."""
 
-    def __init__(self, vae, learner: Learner, options: argparse.Namespace, device: str):
-        self.vae, self.learner, self.options, self.device = vae, learner, options, device
-        self.rng = random.Random(options.seed + time.time_ns() % 10**6)
-        self.shots = shots(options.shots, 256, seed=options.seed + 1)
+    def __init__(self, vae, learner: Learner, views: list[Shot], kind: PoolKind, seed: int):
+        self.vae, self.learner, self.shots, self.kind = vae, learner, views, kind
+        self.rng, self.device = random.Random(seed + time.time_ns() % 10**6), next(vae.parameters()).device
         self.slots: list[Item] = []
 
     @torch.no_grad()
     def add(self, count: int) -> None:
         """Make `count` new pictures; they push out old ones once the pool is full."""
-        scenes = sum(self.rng.random() < self.options.scenes for _ in range(count))
-        samples = material_samples(self.shots, count - scenes, self.options.size, self.rng)
-        samples += scene_samples(scenes, self.options.size, self.rng)
+        scenes = sum(self.rng.random() < self.kind.scenes for _ in range(count))
+        samples = material_samples(self.shots, count - scenes, self.kind.size, self.rng)
+        samples += scene_samples(scenes, self.kind.size, self.rng)
         pictures = torch.stack([sample.picture for sample in samples]).to(self.device)
-        with torch.autocast(self.device, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16):
             latents = self.vae.encode(pictures * 2 - 1).latent_dist.mean.half()
         for latent, sample in zip(latents, samples, strict=True):
             condition = None if sample.condition is None else (sample.condition * 255).byte()
             sample = Sample(torch.empty(0), None, sample.subject, sample.view)  # the latent says the rest
             item = Item(latent, condition, sample)
-            if len(self.slots) < self.options.pool:
+            if len(self.slots) < self.kind.capacity:
                 self.slots.append(item)
             else:
                 self.slots[self.rng.randrange(len(self.slots))] = item
 
-    def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(latent, tokens, condition, steered) of a batch, as Learner takes them."""
-        self.add(self.options.fresh if len(self.slots) > 256 else 64)
-        items = self.rng.choices(self.slots, k=count)
-        size = self.options.size
+        self.add(self.kind.fresh if len(self.slots) > 4 * self.kind.batch else 2 * self.kind.batch)
+        items, size = self.rng.choices(self.slots, k=self.kind.batch), self.kind.size
         blank = torch.zeros(size, size, dtype=torch.uint8)
         latent = torch.stack([item.latent for item in items]).float()
         condition = torch.stack([blank if item.condition is None else item.condition for item in items])
@@ -153,6 +165,9 @@ def loss_of(learner: Learner, batch: tuple[Tensor, ...], alphas: Tensor) -> Tens
     eps = torch.randn_like(latent)
     noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * eps
     target = alpha.sqrt() * eps - (1 - alpha).sqrt() * latent
+    # sampling starts from noise without the trace of a picture that this schedule leaves even at its end
+    blind = (t > START) & (torch.rand(len(t), device=t.device) < 0.5)
+    noisy = torch.where(blind.view(-1, 1, 1, 1), eps, noisy)
     with torch.autocast(latent.device.type, torch.bfloat16):
         answer = learner(noisy, t, *rest)
     return functional.mse_loss(answer.float(), target)
@@ -172,13 +187,10 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument(
-        "--size", type=int, default=128, help="pixels: 128 trains on crops, 256 on whole views"
-    )
-    parser.add_argument("--batch", type=int, default=24)
-    parser.add_argument("--fresh", type=int, default=5, help="new pictures at each step")
-    parser.add_argument("--scenes", type=float, default=0.22, help="share of scenes")
-    parser.add_argument("--pool", type=int, default=6000)
+    parser.add_argument("--whole", type=float, default=0.6, help="share of steps on whole views and scenes")
+    parser.add_argument("--scenes", type=float, default=0.4, help="of the whole views")
+    parser.add_argument("--batch", type=int, default=24, help="crops in a step; of whole views a third of it")
+    parser.add_argument("--pool", type=int, default=6000, help="pictures kept, of either kind")
     parser.add_argument("--shots", type=int, default=1500)
     parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--last-lr", type=float, default=0.05, help="of lr, at the end of this run")
@@ -194,21 +206,31 @@ def main() -> None:
     vae = load_parts(options.work, ("vae",))["vae"].to(device).requires_grad_(False)
     alphas = build_scheduler().alphas_cumprod.to(device)
     optimizer = torch.optim.AdamW(learner.parameters(), options.lr, betas=(0.9, 0.98), weight_decay=0.01)
-    pool = Pool(vae, learner, options, device)
-    start, step, saved, running = time.time(), 0, time.time(), 1.0
+    views = shots(options.shots, 256, seed=options.seed + 1)
+    few = max(2, options.batch // 3)
+    kinds = (
+        PoolKind(128, 0.0, options.batch, 5, options.pool),
+        PoolKind(256, options.scenes, few, 2, options.pool),
+    )
+    crops, wholes = (Pool(vae, learner, views, kind, options.seed) for kind in kinds)
+    start, step, saved = time.time(), 0, time.time()
+    running: dict[int, float] = {}
     while (done := (time.time() - start) / (60 * options.minutes)) < 1:
         fade = options.last_lr + (1 - options.last_lr) * 0.5 * (1 + math.cos(math.pi * done))
         for group in optimizer.param_groups:
             group["lr"] = options.lr * fade * min(1.0, (step + 1) / 150)
-        loss = loss_of(learner, pool.draw(options.batch), alphas)
+        pool = wholes if torch.rand(()) < options.whole else crops
+        loss = loss_of(learner, pool.draw(), alphas)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         average(ema, learner, step)
-        running, step = 0.98 * running + 0.02 * loss.item(), step + 1
+        running[pool.kind.size] = 0.98 * running.get(pool.kind.size, 1.0) + 0.02 * loss.item()
+        step += 1
         if step % 50 == 0:
-            print(f"{time.time() - start:6.0f}s step {step} loss {running:.4f}", flush=True)
+            said = ", ".join(f"{value:.4f} at {size}" for size, value in sorted(running.items()))
+            print(f"{time.time() - start:6.0f}s step {step} loss {said}", flush=True)
         if time.time() - saved > 300:
             saved = time.time()
             save_folder(options.work, dict(ema.parts), torch.float32)
