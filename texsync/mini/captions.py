@@ -5,7 +5,18 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from .words import COLOURS, MATERIALS, MODIFIERS, NOUNS, OVERLAYS, PATTERNS, SCENES, SYNONYMS, THINGS
+from .words import (
+    COLOURS,
+    MATERIALS,
+    MODIFIERS,
+    NOUNS,
+    OVERLAYS,
+    PATTERNS,
+    SCENES,
+    SYNONYMS,
+    THINGS,
+    USUAL_COLOURS,
+)
 
 PRAISE = (
     "best quality, extremely detailed",
@@ -41,19 +52,21 @@ class Scene:
 
 def random_recipe(rng: random.Random) -> Recipe:
     """Colours, patterns and materials about alike: colour is what people ask for first."""
-    kind = rng.choices(("plain", "pattern", "material"), (0.24, 0.34, 0.42))[0]
-    modifiers = (rng.choice(MODIFIERS),) if rng.random() < 0.28 else ()
+    kind = rng.choices(("plain", "pattern", "material"), (0.2, 0.35, 0.45))[0]
+    modifiers = (rng.choice(MODIFIERS),) if rng.random() < 0.2 else ()
     base = "plain"
     colours: tuple[str, ...] = (rng.choice(list(COLOURS)),)
     if kind == "pattern":
         base = rng.choice(PATTERNS)
-        colours = tuple(rng.sample(list(COLOURS), 2 if rng.random() < 0.8 else 1))
-        if base in ("zebra", "leopard") and rng.random() < 0.6:
-            colours = ("white", "black") if base == "zebra" else ("amber", "black")
+        # none named: the usual ones, or any two
+        count = (
+            rng.choices((2, 1, 0), (0.75, 0.15, 0.1))[0] if base not in USUAL_COLOURS else rng.choice((2, 0))
+        )
+        colours = tuple(rng.sample(list(COLOURS), count))
     elif kind == "material":
         base = rng.choice(list(MATERIALS))
-        colours = (rng.choice(list(COLOURS)),) if rng.random() < 0.22 else ()
-    if kind != "pattern" and rng.random() < 0.16:
+        colours = (rng.choice(list(COLOURS)),) if rng.random() < 0.15 else ()
+    if kind != "pattern" and rng.random() < 0.1:
         seconds = (
             [*COLOURS, *MATERIALS]
             if rng.random() < 0.5

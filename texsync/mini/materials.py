@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from . import patterns, stuff
 from .captions import Recipe
 from .fields import Dice, Spot, cells, fractal, inside, ramp, unfold, waves
-from .words import COLOURS, MATERIALS
+from .words import COLOURS, MATERIALS, USUAL_COLOURS
 
+CONTRAST = 1.25  # of materials, beyond what their colours say: a coupling averages some away
 USUAL = 1.35  # scale: features of two latent cells and more
 SIZES = {"fine": 0.72, "large": 1.5}
 DEGREES = {"horizontal": 0.0, "vertical": 90.0, "diagonal": 45.0}
@@ -42,29 +45,32 @@ def ground(recipe: Recipe, spot: Spot, dice: Dice, scale: float) -> Tensor:
     """The base alone, (M, 3)."""
     if recipe.base in MATERIALS:
         return material(recipe.base, recipe.colours[:1], spot, dice, scale)
-    first = colour(recipe.colours[0], dice)
+    named = recipe.colours or USUAL_COLOURS.get(recipe.base) or dice.rng.sample(list(COLOURS), 2)
+    first = colour(named[0], dice)
     if recipe.base == "plain":
         shift = 0.07 if first.mean() < 0.5 else -0.07
         return first + shift * (0.5 + 0.5 * waves(spot.p, dice, 2.5)[:, None])
     field = patterns.FIELDS[recipe.base]
     turn = [DEGREES[m] for m in recipe.modifiers if m in DEGREES]
     mix = field(spot, dice, scale, *turn) if recipe.base == "stripes" else field(spot, dice, scale)
-    return torch.lerp(first, second_colour(recipe, first, dice), mix[:, None])
+    return torch.lerp(first, second_colour(named, first, dice), mix[:, None])
 
 
-def second_colour(recipe: Recipe, first: Tensor, dice: Dice) -> Tensor:
+def second_colour(named: Sequence[str], first: Tensor, dice: Dice) -> Tensor:
     """The one that is said, or white or black, whichever is farther."""
-    if len(recipe.colours) == 2:
-        return colour(recipe.colours[1], dice)
+    if len(named) == 2:
+        return colour(named[1], dice)
     return colour("white" if first.mean() < 0.55 else "black", dice)
 
 
 def material(name: str, tint: tuple[str, ...], spot: Spot, dice: Dice, scale: float) -> Tensor:
     """A material in its own colours or, "blue leather", with its contrast in another colour."""
     low, high, accent = (colour(rgb, dice, 0.02) for rgb in MATERIALS[name])
+    middle = (low + high) / 2
+    low, high, accent = ((middle + CONTRAST * (tone - middle)).clamp(0, 1) for tone in (low, high, accent))
     if tint:
-        wanted, middle = colour(tint[0], dice), (low + high).mean() / 2
-        low, high, accent = (wanted + 0.85 * (tone.mean() - middle) for tone in (low, high, accent))
+        wanted = colour(tint[0], dice)
+        low, high, accent = (wanted + 0.85 * (tone - middle).mean() for tone in (low, high, accent))
     mix, cover = stuff.FIELDS[name](spot, dice, scale)
     if name == "rainbow" and not tint:
         return hues(mix)

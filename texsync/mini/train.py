@@ -34,6 +34,7 @@ from .models import (
 from .near import regrow
 from .shapes import Shot, shots
 
+WORDS_FASTER = 2.5
 START = 930  # the first of 30 steps, and of most other numbers, is noisier than this
 
 
@@ -159,8 +160,8 @@ class Pool:
 def loss_of(learner: Learner, batch: tuple[Tensor, ...], alphas: Tensor) -> Tensor:
     """Mean squared error of v = sqrt(alpha) eps - sqrt(1 - alpha) x0 (Salimans and Ho 2022)."""
     latent, *rest = batch
-    # a little more of the high noise levels, where pictures get their layout
-    t = (len(alphas) * torch.rand(len(latent), device=latent.device) ** 0.75).long()
+    # more of the high noise levels, where pictures get their layout
+    t = (len(alphas) * torch.rand(len(latent), device=latent.device) ** 0.5).long()
     alpha = alphas[t].view(-1, 1, 1, 1)
     eps = torch.randn_like(latent)
     noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * eps
@@ -205,7 +206,12 @@ def main() -> None:
     ema = copy.deepcopy(learner).requires_grad_(False)
     vae = load_parts(options.work, ("vae",))["vae"].to(device).requires_grad_(False)
     alphas = build_scheduler().alphas_cumprod.to(device)
-    optimizer = torch.optim.AdamW(learner.parameters(), options.lr, betas=(0.9, 0.98), weight_decay=0.01)
+    # each word is in few captions, so what it learns from one counts for more
+    groups = [
+        {"params": part.parameters(), "share": WORDS_FASTER if name == "text_encoder" else 1.0}
+        for name, part in learner.parts.items()
+    ]
+    optimizer = torch.optim.AdamW(groups, options.lr, betas=(0.9, 0.98), weight_decay=0.01)
     views = shots(options.shots, 256, seed=options.seed + 1)
     few = max(2, options.batch // 3)
     kinds = (
@@ -218,7 +224,7 @@ def main() -> None:
     while (done := (time.time() - start) / (60 * options.minutes)) < 1:
         fade = options.last_lr + (1 - options.last_lr) * 0.5 * (1 + math.cos(math.pi * done))
         for group in optimizer.param_groups:
-            group["lr"] = options.lr * fade * min(1.0, (step + 1) / 150)
+            group["lr"] = group["share"] * options.lr * fade * min(1.0, (step + 1) / 60)
         pool = wholes if torch.rand(()) < options.whole else crops
         loss = loss_of(learner, pool.draw(), alphas)
         loss.backward()

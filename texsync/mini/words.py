@@ -61,6 +61,11 @@ PATTERNS = (
     "zebra", "leopard",
 )  # fmt: skip
 
+USUAL_COLOURS = {
+    "zebra": ("white", "black"), "leopard": ("amber", "black"), "camouflage": ("olive", "tan"),
+    "checks": ("white", "black"),
+}  # fmt: skip
+
 # and those that bring their own colours: ground, figure and an accent that few of them show
 MATERIALS: dict[str, tuple[RGB, RGB, RGB]] = {
     "stone": ((104, 102, 97), (158, 156, 150), (128, 124, 116)),
