@@ -26,8 +26,8 @@ CACHE = Path.home() / ".cache" / "texsync" / "mini_patterns.safetensors"
 
 
 def network() -> nn.Sequential:
-    """(N, 3, 256, 256) in [0, 1] to (N, names) scores."""
-    widths, layers = (3, 24, 48, 96, 128), [nn.AvgPool2d(2)]
+    """What `seen` makes of pictures, (N, 4, 128, 128), to (N, names) scores."""
+    widths, layers = (4, 24, 48, 96, 128), []
     for a, b in zip(widths[:-1], widths[1:], strict=True):
         layers += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.BatchNorm2d(b), nn.ReLU()]
         layers += [nn.Conv2d(b, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU()] if b > 24 else []
@@ -36,53 +36,66 @@ def network() -> nn.Sequential:
     )
 
 
+def seen(pictures: Tensor, masks: Tensor) -> Tensor:
+    """(N, 3, S, S) in [0, 1] and (N, S, S) bool to (N, 4, 128, 128): the thing alone, and where each of its pixels
+    lies between its two main colours, whichever these are."""
+    shrink = pictures.shape[-1] // 128
+    masks = functional.avg_pool2d(masks.float()[:, None], shrink) > 0.5
+    pictures = functional.avg_pool2d(pictures, shrink) - 0.5
+    between = [main_axis(picture, mask[0]) for picture, mask in zip(pictures, masks, strict=True)]
+    return torch.cat([pictures, torch.stack(between)], dim=1) * masks
+
+
+def main_axis(picture: Tensor, mask: Tensor) -> Tensor:
+    """(1, S, S): a masked picture along the direction in which its colours vary most; the tail is positive."""
+    colours = picture[:, mask] - picture[:, mask].mean(dim=1, keepdim=True)
+    axis = torch.linalg.eigh(colours @ colours.T).eigenvectors[:, -1]
+    place = axis @ colours
+    place = place / place.std().clamp(min=0.02) * (1.0 if (place**3).mean() >= 0 else -1.0)
+    full = torch.zeros(1, *mask.shape)
+    full[0, mask] = place
+    return full
+
+
 def real(shot: Shot, name: str, rng: random.Random) -> Tensor:
     """A real picture of a name; patterns in any two colours."""
     colours = tuple(rng.sample(list(COLOURS), 2)) if name in PATTERNS else ()
-    return on_shot(Recipe(name, colours), shot, 256, rng).picture
+    return on_shot(Recipe(name, colours), shot, shot.condition.shape[-1], rng).picture
 
 
 def train(minutes: float) -> nn.Module:
     rng, start, step = random.Random(SEED), time.time(), 0
     torch.manual_seed(0)
-    held, judge = shots(400, 256, seed=SEED), network()
-    optimizer = torch.optim.AdamW(judge.parameters(), 2e-3, weight_decay=0.02)
+    held, judge = shots(600, 128, seed=SEED), network()
+    optimizer = torch.optim.AdamW(judge.parameters(), 3e-3, weight_decay=0.02)
     pool: list[tuple[Tensor, int]] = []
     while (done := (time.time() - start) / (60 * minutes)) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * max(0.02, 1 - done)
-        for _ in range(10 if pool else 200):
-            label = rng.randrange(len(NAMES))
-            item = ((real(rng.choice(held), NAMES[label], rng) * 255).byte(), label)
-            if len(pool) < 3000:
-                pool.append(item)
-            else:
-                pool[rng.randrange(3000)] = item
-        chosen = rng.choices(pool, k=32)
-        pictures = torch.stack([picture for picture, _ in chosen]) / 255.0
-        pictures = blurred(pictures, rng)
+            group["lr"] = 3e-3 * max(0.02, 1 - done)
+        pool = (pool + [example(held, rng) for _ in range(12 if pool else 400)])[-4000:]
+        inputs, labels = zip(*rng.choices(pool, k=48), strict=True)
+        answers, batch = torch.tensor(labels), torch.stack(inputs).float()
         with torch.autocast("cpu", torch.bfloat16):
-            scores = judge(pictures)
-        loss = functional.cross_entropy(
-            scores.float(), torch.tensor([label for _, label in chosen]), label_smoothing=0.05
-        )
+            scores = judge(batch)
+        loss = functional.cross_entropy(scores.float(), answers, label_smoothing=0.05)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
         if step % 50 == 0:
-            right = (scores.argmax(1) == torch.tensor([label for _, label in chosen])).float().mean()
+            right = (scores.argmax(1) == answers).float().mean()
             print(f"{time.time() - start:5.0f}s step {step} loss {loss:.3f} right {right:.2f}", flush=True)
     return judge.eval()
 
 
-def blurred(pictures: Tensor, rng: random.Random) -> Tensor:
-    """Half of the batches a little soft, as an autoencoder leaves them, so that sharpness decides nothing."""
+def example(held: list[Shot], rng: random.Random) -> tuple[Tensor, int]:
+    """One thing as the network sees it, and its label; half of them soft, as an autoencoder leaves pictures, so that
+    sharpness decides nothing."""
+    label, shot = rng.randrange(len(NAMES)), rng.choice(held)
+    picture = real(shot, NAMES[label], rng)[None]
     if rng.random() < 0.5:
-        return pictures
-    return functional.interpolate(
-        functional.avg_pool2d(pictures, 2), scale_factor=2.0, mode="bilinear", align_corners=False
-    )
+        picture = functional.interpolate(functional.avg_pool2d(picture, 2), scale_factor=2.0, mode="bilinear")
+    return seen(picture, (shot.condition > 0)[None])[0].half(), label
 
 
 def trained() -> nn.Module:
@@ -96,9 +109,10 @@ def trained() -> nn.Module:
     return judge.requires_grad_(False)
 
 
-def accuracy(judge: nn.Module, pictures: Tensor, names: list[str]) -> Tensor:
+def accuracy(judge: nn.Module, pictures: Tensor, masks: Tensor, names: list[str]) -> Tensor:
     """(N, 2): whether each picture's name is the best, and among the best three."""
-    best = torch.cat([judge(chunk).topk(3).indices for chunk in pictures.split(32)])
+    inputs = seen(pictures, masks)
+    best = torch.cat([judge(chunk).topk(3).indices for chunk in inputs.split(32)])
     hits = best == torch.tensor([NAMES.index(name) for name in names])[:, None]
     return torch.stack([hits[:, 0], hits.any(dim=1)], dim=1).float()
 

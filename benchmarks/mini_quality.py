@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from mini_features import distances, features
 from mini_paint import paint
-from mini_patterns import NAMES, accuracy, trained
+from mini_patterns import NAMES, accuracy, seen, trained
 from skimage.color import rgb2lab
 from torch import Tensor
 from torch.nn import functional
@@ -69,10 +69,11 @@ def main() -> None:
     )
     parser.add_argument("--model", default="mini")
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--dtype", default="auto", help="bf16 takes half of the time on some CPUs")
     parser.add_argument("--save", type=Path, help="keep the pictures and the figures here")
     parser.add_argument("--only", nargs="+", default=["colour", "pattern", "near", "vae"])
     options = parser.parse_args()
-    model = load_diffusion(options.model, device="cpu")
+    model = load_diffusion(options.model, device="cpu", dtype=options.dtype)
     figures = {}
     for name in options.only:
         found, pictures = TESTS[name](model, options.steps)
@@ -145,7 +146,8 @@ def pattern(model, steps: int) -> tuple[dict, Tensor]:
     again = torch.stack([on_shot(r, s, 256, rng).picture for r, s in zip(recipes, held, strict=True)])
     pictures = paint(model, prompts, control, seed=HELD_OUT, steps=steps)
     judge = trained()
-    of_mini, of_real = accuracy(judge, pictures, names), accuracy(judge, real, names)
+    masks = control[:, 0] > 0
+    of_mini, of_real = (accuracy(judge, some, masks, names) for some in (pictures, real))
     is_pattern = torch.tensor([n in PATTERNS for n in names])
     missed = [n for n, (a, b) in zip(NAMES, of_mini[:, 0].view(-1, 2).tolist(), strict=True) if a + b == 0]
     f_mini, f_real, f_again = features(pictures), features(real), features(again)
@@ -172,7 +174,7 @@ def near(model, steps: int) -> tuple[dict, Tensor]:
         if word in NEAR_COLOURS:
             hit = rank(picture[:, mask].mean(dim=1), word, NEAR_COLOURS[word]) < 3
         else:
-            best = judge(picture[None])[0].topk(5).indices.tolist()
+            best = judge(seen(picture[None], mask[None]))[0].topk(5).indices.tolist()
             hit = bool({NAMES[i] for i in best} & NEAR_MATERIALS[word])
         if hit:
             right.append(word)

@@ -50,8 +50,27 @@ class Scene:
     colour: str = ""
 
 
+# chance alone would show each of these once in ten thousand pictures
+ASKED_FOR = (
+    Recipe("copper", (), ("weathered",)),
+    Recipe("stone", (), ("mossy",)),
+    Recipe("stone", (), (), "patches", "moss"),
+    Recipe("iron", (), ("rusty",)),
+    Recipe("wood", (), ("weathered",)),
+    Recipe("gold", (), ("polished",)),
+    Recipe("planks", (), ("snowy",)),
+    Recipe("ceramic", ("blue",), (), "cracks", "gold"),
+    Recipe("marble", ("white", "black")),
+    Recipe("stripes", ("blue", "white")),
+    Recipe("stripes", ("red", "white")),
+    Recipe("dots", ("blue", "white")),
+)
+
+
 def random_recipe(rng: random.Random) -> Recipe:
     """Colours, patterns and materials about alike: colour is what people ask for first."""
+    if rng.random() < 0.1:
+        return rng.choice(ASKED_FOR)
     kind = rng.choices(("plain", "pattern", "material"), (0.2, 0.35, 0.45))[0]
     modifiers = (rng.choice(MODIFIERS),) if rng.random() < 0.2 else ()
     base = "plain"
