@@ -158,11 +158,12 @@ def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dt
     for name, part in parts.items():
         copy = type(part).from_config(part.config) if name != "text_encoder" else type(part)(part.config)
         copy.load_state_dict(part.state_dict())
+        copy.to(dtype)
         if name == "text_encoder":
             fill(copy, tokenizer.get_vocab())
         if name != "text_encoder":
             copy.register_to_config(_name_or_path="")  # not the folder it was trained in
-        copy.to(dtype).save_pretrained(folder / name, safe_serialization=True, max_shard_size="14MB")
+        copy.save_pretrained(folder / name, safe_serialization=True, max_shard_size="14MB")
     if "text_encoder" in parts:
         # a pipeline that is told no number format takes this one, and 32 bits for all other parts
         config = folder / "text_encoder" / "config.json"

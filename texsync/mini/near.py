@@ -30,7 +30,7 @@ def fill(text_encoder: CLIPTextModel, index: dict[str, int]) -> None:
     for word, mixture in near_words().items():
         rows = torch.tensor([index[known] for known in mixture])
         weights = torch.tensor(list(mixture.values()), device=vectors.device)
-        vectors[index[word]] = weights @ vectors[rows]
+        vectors[index[word]] = (weights @ vectors[rows].float()).to(vectors.dtype)
 
 
 @torch.no_grad()
