@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -92,7 +93,13 @@ class TextEncoder:
             self._warn_of_cut(cut)
         unknown = dict.fromkeys(word for text in texts for word in self.unknown_words(text))
         if unknown:
+            near = [
+                f"{word} (perhaps {' or '.join(close)})"
+                for word in unknown
+                if (close := self.close_words(word))
+            ]
             message = f"words the model does not know: {', '.join(unknown)}; use others"
+            message += f"; spelt alike: {', '.join(near)}" if near else ""
             warnings.warn(message, TexsyncWarning, stacklevel=2)
 
     def _warn_of_cut(self, cut: str) -> None:
@@ -114,6 +121,10 @@ class TextEncoder:
             m.group() for m in re.finditer(r"[\w'-]+", text) if any(m.start() <= s < m.end() for s in starts)
         ]
         return list(dict.fromkeys(words))
+
+    def close_words(self, word: str) -> list[str]:
+        """Up to two words of the model's own that are spelt much like this one."""
+        return difflib.get_close_matches(word.lower(), self.tokenizer.get_vocab(), n=2, cutoff=0.75)
 
     def _spans(self, text: str) -> list[tuple[int, int, int]]:
         """(token id, first character, character after the last) of every token, marks excluded."""

@@ -1,4 +1,4 @@
-"""Endless training pictures: a random material on a random pre-rasterised shape."""
+"""Endless training pictures: a random material on a random pre-rasterised shape, or a drawn scene."""
 
 from __future__ import annotations
 
@@ -9,62 +9,76 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .materials import albedo
+from .captions import Recipe, Scene, caption, random_recipe, random_scene, scene_caption
+from .materials import SHINE, albedo
+from .scenes import draw
 from .shapes import Shot
-from .words import Recipe, caption, random_recipe
+
+SUN = torch.nn.functional.normalize(torch.tensor([0.35, 0.8, 0.5]), dim=0)  # in the render frame
 
 
 @dataclass(frozen=True)
-class Batch:
-    """pictures: (B, 3, S, S) sRGB in [0, 1].  conditions: (B, 3, S, S) in [0, 1].  captions: B texts.
-    recipes: what the captions stand for.  masks: (B, 1, S, S) bool, the object."""
+class Sample:
+    """picture: (3, S, S) sRGB in [0, 1].  condition: (S, S) in [0, 1], what the ControlNet reads, or None.
+    subject: what it shows.  view: the side that is seen, "" for scenes."""
 
-    pictures: Tensor
-    conditions: Tensor
-    captions: list[str]
-    recipes: list[Recipe]
-    masks: Tensor
+    picture: Tensor
+    condition: Tensor | None
+    subject: Recipe | Scene
+    view: str = ""
 
-
-def make_batch(shots: Sequence[Shot], count: int, size: int, rng: random.Random) -> Batch:
-    """Draw `count` pictures of size x size pixels; a size below the shots' own takes crops of them."""
-    samples = [_sample(rng.choice(shots), size, rng) for _ in range(count)]
-    pictures, conditions, captions, recipes, masks = zip(*samples, strict=True)
-    return Batch(
-        torch.stack(pictures), torch.stack(conditions), list(captions), list(recipes), torch.stack(masks)
-    )
+    def caption(self, rng: random.Random) -> str:
+        """One of the ways to say what is shown."""
+        if isinstance(self.subject, Scene):
+            return scene_caption(self.subject, rng)
+        return caption(self.subject, rng, self.view)
 
 
-def _sample(shot: Shot, size: int, rng: random.Random):
-    position, facing, condition = _crop(shot, size, rng)
-    recipe = random_recipe(rng)
+def material_samples(shots: Sequence[Shot], count: int, size: int, rng: random.Random) -> list[Sample]:
+    """`count` shapes in random materials, size x size pixels; a size below the shots' own takes crops of them."""
+    return [on_shot(random_recipe(rng), rng.choice(shots), size, rng) for _ in range(count)]
+
+
+def scene_samples(count: int, size: int, rng: random.Random) -> list[Sample]:
+    """`count` whole scenes, size x size pixels."""
+    samples = []
+    for _ in range(count):
+        scene = random_scene(rng)
+        # never with a condition: what has one is a thing before grey, so that textures stay clear of scenery
+        samples.append(Sample(draw(scene, size, rng)[0], None, scene))
+    return samples
+
+
+def on_shot(recipe: Recipe, shot: Shot, size: int, rng: random.Random) -> Sample:
+    """A material on one view of a shape, before grey, in soft light from above."""
+    window = crop(shot, size, rng)
+    condition = shot.condition[window].float()
     mask = condition > 0
-    colours = albedo(recipe, position[mask].float(), rng.randrange(2**31))
-    # soft light from the camera: textures should come out close to albedo
-    shade = 0.88 + 0.12 * facing[mask].float()[:, None]
+    position, normal = (table[window][mask].float() for table in (shot.position, shot.normal))
+    colours = albedo(recipe, position, normal, rng.randrange(2**31))
+    # close to albedo, and the same from every side: light that moves with the camera would keep views apart
+    light = 0.93 + 0.07 * normal[:, 1:2]
+    gloss = (normal @ SUN).clamp(min=0)[:, None] ** 24
+    shine = max((SHINE.get(m, 0.0) for m in recipe.modifiers), default=0.0)
     picture = torch.full((size, size, 3), rng.uniform(0.42, 0.58))
-    picture[mask] = colours * shade
-    text = caption(recipe, rng, shot.view)
-    return (
-        antialias(picture.permute(2, 0, 1)),
-        condition.float().expand(3, -1, -1),
-        text,
-        recipe,
-        mask[None],
-    )
+    picture[mask] = (colours * light + shine * gloss).clamp(0, 1)
+    return Sample(antialias(picture.permute(2, 0, 1), mask), condition, recipe, shot.view)
 
 
-def antialias(picture: Tensor) -> Tensor:
-    """A light blur (3, S, S): point-sampled silhouettes have steps that no camera shows."""
+def antialias(picture: Tensor, mask: Tensor) -> Tensor:
+    """A light blur (3, S, S) along the silhouette of mask (S, S), whose point-sampled steps no camera shows."""
+    inner = mask.float()[None, None]
+    rim = torch.nn.functional.max_pool2d(inner, 3, 1, 1) + torch.nn.functional.max_pool2d(-inner, 3, 1, 1)
     blurred = torch.nn.functional.avg_pool2d(picture[None], 3, 1, 1, count_include_pad=False)[0]
-    return 0.6 * picture + 0.4 * blurred
+    return torch.lerp(picture, blurred, 0.15 + 0.5 * rim[0])
 
 
-def _crop(shot: Shot, size: int, rng: random.Random) -> tuple[Tensor, Tensor, Tensor]:
+def crop(shot: Shot, size: int, rng: random.Random) -> tuple[slice, slice]:
+    """A window with enough of the object in it."""
     full = shot.condition.shape[-1]
     for _ in range(8):
         row, column = rng.randint(0, full - size), rng.randint(0, full - size)
         window = slice(row, row + size), slice(column, column + size)
-        if (shot.condition[window] > 0).float().mean() > 0.25:
+        if size == full or (shot.condition[window] > 0).float().mean() > 0.25:
             break
-    return shot.position[window], shot.facing[window], shot.condition[window]
+    return window

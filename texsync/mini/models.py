@@ -10,6 +10,7 @@ from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DCondi
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
+from .near import fill, near_words
 from .words import vocabulary
 
 WIDTH = 96  # of the text vectors
@@ -20,7 +21,7 @@ SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """One token a word, case does not matter; a word that mini does not know becomes <unk>."""
-    words = {word: i for i, word in enumerate((*SPECIAL, *vocabulary()))}
+    words = {word: i for i, word in enumerate((*SPECIAL, *vocabulary(), *near_words()))}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -153,17 +154,21 @@ def build_scheduler() -> DDIMScheduler:
 
 def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dtype = torch.float16) -> None:
     """Write parts (any of unet, controlnet, vae, text_encoder) and the rest of a diffusers folder, safetensors."""
+    tokenizer = build_tokenizer()
     for name, part in parts.items():
         copy = type(part).from_config(part.config) if name != "text_encoder" else type(part)(part.config)
         copy.load_state_dict(part.state_dict())
+        copy.to(dtype)
+        if name == "text_encoder":
+            fill(copy, tokenizer.get_vocab())
         if name != "text_encoder":
             copy.register_to_config(_name_or_path="")  # not the folder it was trained in
-        copy.to(dtype).save_pretrained(folder / name, safe_serialization=True, max_shard_size="14MB")
+        copy.save_pretrained(folder / name, safe_serialization=True, max_shard_size="14MB")
     if "text_encoder" in parts:
         # a pipeline that is told no number format takes this one, and 32 bits for all other parts
         config = folder / "text_encoder" / "config.json"
         config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
-    build_tokenizer().save_pretrained(folder / "tokenizer")
+    tokenizer.save_pretrained(folder / "tokenizer")
     build_scheduler().save_pretrained(folder / "scheduler")
     index = {
         "_class_name": "StableDiffusionControlNetPipeline",

@@ -20,6 +20,7 @@ class Shot:
     condition: (S, S) half, what the ControlNet reads; view: "front", "side", ..."""
 
     position: Tensor
+    normal: Tensor
     facing: Tensor
     condition: Tensor
     view: str
@@ -37,7 +38,11 @@ def shots(count: int, size: int, seed: int, views_each: int = 4) -> list[Shot]:
         for i, camera in enumerate(cameras):
             result.append(
                 Shot(
-                    pixels.position[i].half(), pixels.facing[i].half(), condition[i].half(), view_name(camera)
+                    pixels.position[i].half(),
+                    pixels.normal[i].half(),
+                    pixels.facing[i].half(),
+                    condition[i].half(),
+                    view_name(camera),
                 )
             )
     return result[:count]

@@ -1,10 +1,10 @@
 """Train mini's UNet, ControlNet and text encoder together:
 
-    python -m texsync.mini.train --work DIR --size 128 --minutes 60     crops first: materials are local
-    python -m texsync.mini.train --work DIR --size 256 --minutes 30     then whole views
+    python -m texsync.mini.train --work DIR --minutes 60 --whole 0      crops first: materials are local
+    python -m texsync.mini.train --work DIR --minutes 60 --whole 0.6    then whole views and scenes too
 
 DIR holds the autoencoder (train_vae) and is a diffusers folder at every moment: each run resumes from the
-weights in it and writes an averaged copy of its own every few minutes, with a sheet of samples beside it.
+weights in it and writes an averaged copy of its own every few minutes (benchmarks/mini_sheet.py draws with it).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import copy
 import math
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.utils import save_image
 
-from .data import Batch, make_batch
+from .data import Sample, material_samples, scene_samples
 from .models import (
     build_controlnet,
     build_scheduler,
@@ -31,12 +31,11 @@ from .models import (
     load_parts,
     save_folder,
 )
-from .shapes import shots
+from .near import regrow
+from .shapes import Shot, shots
 
-PROMPTS = (
-    "a red object", "a teal object", "a white object", "a black object", "weathered copper", "blue and white stripes",
-    "mossy stone", "rusted iron", "wooden toy", "gold", "yellow and black checks", "terracotta pot",
-)  # fmt: skip
+WORDS_FASTER = 2.5
+START = 930  # the first of 30 steps, and of most other numbers, is noisier than this
 
 
 class Learner(nn.Module):
@@ -45,98 +44,137 @@ class Learner(nn.Module):
     def __init__(self, work: Path):
         super().__init__()
         self.tokenizer = build_tokenizer()
+        text_encoder = build_text_encoder(self.tokenizer)
         if (work / "unet").exists():
             parts = load_parts(work, ("unet", "controlnet", "text_encoder"))
+            file = work / "tokenizer" / "tokenizer.json"
+            vocabulary = self.tokenizer.get_vocab()
+            parts["text_encoder"] = regrow(parts["text_encoder"], text_encoder, file, vocabulary)
         else:
             unet = build_unet()
-            parts = {
-                "unet": unet,
-                "controlnet": build_controlnet(unet),
-                "text_encoder": build_text_encoder(self.tokenizer),
-            }
+            parts = {"unet": unet, "controlnet": build_controlnet(unet), "text_encoder": text_encoder}
         self.parts = nn.ModuleDict(parts)
 
     def tokens(self, captions: list[str]) -> Tensor:
         """(B, 24) token ids."""
         return self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
-    def forward(self, latent: Tensor, t: Tensor, tokens: Tensor, condition: Tensor | None) -> Tensor:
-        """latent (B, 4, h, w), t (B,), condition (B, 3, 8h, 8w) or None -> v (B, 4, h, w)."""
+    def forward(
+        self, latent: Tensor, t: Tensor, tokens: Tensor, condition: Tensor, steered: Tensor
+    ) -> Tensor:
+        """latent (B, 4, h, w), t (B,), condition (B, 3, 8h, 8w) -> v (B, 4, h, w).
+
+        steered: (B,) bool, which of the pictures the ControlNet has a say in.
+        """
         text = self.parts["text_encoder"](tokens)[0]
         down, middle = None, None
-        if condition is not None:
-            down, middle = self.parts["controlnet"](latent, t, text, condition, return_dict=False)
+        if steered.any():
+            said = self.parts["controlnet"](
+                latent[steered], t[steered], text[steered], condition[steered], return_dict=False
+            )
+            down = [spread(residual, steered) for residual in said[0]]
+            middle = spread(said[1], steered)
         return self.parts["unet"](
             latent, t, text, down_block_additional_residuals=down, mid_block_additional_residual=middle
         ).sample
 
 
-class Pool:
-    """Encoded training pictures; a few are replaced at every step, so each is seen a few times."""
+def spread(some: Tensor, where: Tensor) -> Tensor:
+    """The rows of `some` at the places that `where` (B,) marks, zeros at the others."""
+    full = some.new_zeros(len(where), *some.shape[1:])
+    full[where] = some
+    return full
 
-    def __init__(self, vae, learner: Learner, pool, options, device: str):
-        self.vae, self.learner, self.shots, self.options, self.device = vae, learner, pool, options, device
-        self.rng = random.Random(options.seed + time.time_ns() % 10**6)
-        self.slots: list[tuple[Tensor, Tensor, Tensor]] = []
+
+@dataclass
+class Item:
+    """A training picture, encoded.  latent: (4, h, w) half; condition: (8h, 8w) bytes, None for no depth."""
+
+    latent: Tensor
+    condition: Tensor | None
+    sample: Sample
+
+
+@dataclass(frozen=True)
+class PoolKind:
+    """size: pixels, 128 for crops and 256 for whole views.  scenes: their share.  batch: pictures in a step, of
+    which `fresh` are made for it.  capacity: pictures kept."""
+
+    size: int
+    scenes: float
+    batch: int
+    fresh: int
+    capacity: int
+
+
+class Pool:
+    """Encoded training pictures; a few are replaced at every step, so each is seen a few times, each time with
+    other words and perhaps mirrored."""
+
+    def __init__(self, vae, learner: Learner, views: list[Shot], kind: PoolKind, seed: int):
+        self.vae, self.learner, self.shots, self.kind = vae, learner, views, kind
+        self.rng, self.device = random.Random(seed + time.time_ns() % 10**6), next(vae.parameters()).device
+        self.slots: list[Item] = []
 
     @torch.no_grad()
-    def encode(self, batch: Batch) -> list[tuple[Tensor, Tensor, Tensor]]:
-        with torch.autocast(self.device, torch.bfloat16):
-            latent = self.vae.encode(batch.pictures.to(self.device) * 2 - 1).latent_dist.mean.float()
-        # guidance compares with no words at all, or with the name of the front view alone
-        unsaid = ("", "front view.")
-        captions = [self.rng.choice(unsaid) if self.rng.random() < 0.12 else text for text in batch.captions]
-        condition = (batch.conditions[:, :1] * 255).byte().to(self.device)
-        return list(zip(latent, condition, self.learner.tokens(captions).to(self.device), strict=True))
-
-    def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        fresh = self.encode(make_batch(self.shots, self.options.fresh, self.options.size, self.rng))
-        for item in fresh:
-            if len(self.slots) < self.options.pool:
+    def add(self, count: int) -> None:
+        """Make `count` new pictures; they push out old ones once the pool is full."""
+        scenes = sum(self.rng.random() < self.kind.scenes for _ in range(count))
+        samples = material_samples(self.shots, count - scenes, self.kind.size, self.rng)
+        samples += scene_samples(scenes, self.kind.size, self.rng)
+        pictures = torch.stack([sample.picture for sample in samples]).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            latents = self.vae.encode(pictures * 2 - 1).latent_dist.mean.half()
+        for latent, sample in zip(latents, samples, strict=True):
+            condition = None if sample.condition is None else (sample.condition * 255).byte()
+            sample = Sample(torch.empty(0), None, sample.subject, sample.view)  # the latent says the rest
+            item = Item(latent, condition, sample)
+            if len(self.slots) < self.kind.capacity:
                 self.slots.append(item)
             else:
                 self.slots[self.rng.randrange(len(self.slots))] = item
-        chosen = fresh[:count] + self.rng.choices(self.slots, k=max(0, count - len(fresh)))
-        latent, condition, tokens = (torch.stack(column) for column in zip(*chosen, strict=True))
-        return latent, (condition / 255.0).expand(-1, 3, -1, -1), tokens
+
+    def draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(latent, tokens, condition, steered) of a batch, as Learner takes them."""
+        self.add(self.kind.fresh if len(self.slots) > 4 * self.kind.batch else 2 * self.kind.batch)
+        items, size = self.rng.choices(self.slots, k=self.kind.batch), self.kind.size
+        blank = torch.zeros(size, size, dtype=torch.uint8)
+        latent = torch.stack([item.latent for item in items]).float()
+        condition = torch.stack([blank if item.condition is None else item.condition for item in items])
+        mirrored = torch.tensor([self.rng.random() < 0.5 for _ in items], device=latent.device)
+        latent = torch.where(mirrored[:, None, None, None], latent.flip(-1), latent)
+        condition = torch.where(mirrored[:, None, None].cpu(), condition.flip(-1), condition).to(self.device)
+        # now and then without the ControlNet, so that the UNet alone can paint too
+        steered = [item.condition is not None and self.rng.random() > 0.1 for item in items]
+        tokens = self.learner.tokens([self.words(item.sample) for item in items]).to(self.device)
+        condition = (condition / 255.0)[:, None].expand(-1, 3, -1, -1)
+        return latent, tokens, condition, torch.tensor(steered, device=self.device)
+
+    def words(self, sample: Sample) -> str:
+        """A caption or, as guidance compares with, none at all or the name of the front view alone."""
+        return (
+            self.rng.choice(("", "", "front view.")) if self.rng.random() < 0.12 else sample.caption(self.rng)
+        )
 
 
-def loss_of(
-    learner: Learner, latent: Tensor, condition: Tensor | None, tokens: Tensor, alphas: Tensor
-) -> Tensor:
+def loss_of(learner: Learner, batch: tuple[Tensor, ...], alphas: Tensor) -> Tensor:
     """Mean squared error of v = sqrt(alpha) eps - sqrt(1 - alpha) x0 (Salimans and Ho 2022)."""
-    t = torch.randint(0, len(alphas), (len(latent),), device=latent.device)
+    latent, *rest = batch
+    # more of the high noise levels, where pictures get their layout
+    t = (len(alphas) * torch.rand(len(latent), device=latent.device) ** 0.5).long()
     alpha = alphas[t].view(-1, 1, 1, 1)
     eps = torch.randn_like(latent)
     noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * eps
     target = alpha.sqrt() * eps - (1 - alpha).sqrt() * latent
+    # sampling starts from noise without the trace of a picture that this schedule leaves even at its end
+    blind = (t > START) & (torch.rand(len(t), device=t.device) < 0.5)
+    noisy = torch.where(blind.view(-1, 1, 1, 1), eps, noisy)
     with torch.autocast(latent.device.type, torch.bfloat16):
-        answer = learner(noisy, t, tokens, condition)
+        answer = learner(noisy, t, *rest)
     return functional.mse_loss(answer.float(), target)
 
 
-@torch.no_grad()
-def sheet(learner: Learner, vae, pool, path: Path, guidance: float = 4.0, steps: int = 20) -> None:
-    """Draw PROMPTS on shots, so that a person can see how training goes."""
-    device = next(vae.parameters()).device
-    scheduler = build_scheduler()
-    scheduler.set_timesteps(steps)
-    condition = torch.stack([pool[7 * k % len(pool)].condition for k in range(len(PROMPTS))]).float()
-    condition = condition[:, None].expand(-1, 3, -1, -1).to(device)
-    tokens = learner.tokens([*PROMPTS, *[""] * len(PROMPTS)]).to(device)
-    size = condition.shape[-1] // 8
-    latent = torch.randn(len(PROMPTS), 4, size, size, generator=torch.Generator().manual_seed(0)).to(device)
-    for t in scheduler.timesteps:
-        with torch.autocast(device.type, torch.bfloat16):
-            times = t.to(device).expand(2 * len(latent))
-            v = learner(torch.cat([latent] * 2), times, tokens, torch.cat([condition] * 2))
-        text, empty = v.float().chunk(2)
-        latent = scheduler.step(empty + guidance * (text - empty), t, latent).prev_sample
-    picture = vae.decode(latent).sample * 0.5 + 0.5
-    save_image(torch.cat([condition, picture.clamp(0, 1)])[:, :, ::2, ::2], path, nrow=len(PROMPTS))
-
-
-def average(ema: Learner, learner: Learner, step: int, decay: float = 0.998) -> None:
+def average(ema: Learner, learner: Learner, step: int, decay: float = 0.999) -> None:
     """Exponential moving average; short-sighted at first so that it forgets the start."""
     weight = 1 - min(decay, (step + 1) / (step + 10))
     with torch.no_grad():
@@ -144,53 +182,65 @@ def average(ema: Learner, learner: Learner, step: int, decay: float = 0.998) -> 
             old.lerp_(new, weight)
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument(
-        "--size", type=int, default=128, help="pixels: 128 trains on crops, 256 on whole views"
-    )
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--fresh", type=int, default=12, help="new pictures at each step")
-    parser.add_argument("--pool", type=int, default=4096)
-    parser.add_argument("--shots", type=int, default=1200)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--whole", type=float, default=0.6, help="share of steps on whole views and scenes")
+    parser.add_argument("--scenes", type=float, default=0.4, help="of the whole views")
+    parser.add_argument("--batch", type=int, default=24, help="crops in a step; of whole views a third of it")
+    parser.add_argument("--pool", type=int, default=6000, help="pictures kept, of either kind")
+    parser.add_argument("--shots", type=int, default=1500)
+    parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--last-lr", type=float, default=0.05, help="of lr, at the end of this run")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     learner = Learner(options.work).to(device)
     ema = copy.deepcopy(learner).requires_grad_(False)
     vae = load_parts(options.work, ("vae",))["vae"].to(device).requires_grad_(False)
     alphas = build_scheduler().alphas_cumprod.to(device)
-    optimizer = torch.optim.AdamW(learner.parameters(), options.lr, betas=(0.9, 0.98), weight_decay=0.01)
-    shots_pool = shots(options.shots, 256, seed=options.seed + 1)
-    pool = Pool(vae, learner, shots_pool, options, device)
-    start, step, saved, running = time.time(), 0, time.time(), 1.0
+    # each word is in few captions, so what it learns from one counts for more
+    groups = [
+        {"params": part.parameters(), "share": WORDS_FASTER if name == "text_encoder" else 1.0}
+        for name, part in learner.parts.items()
+    ]
+    optimizer = torch.optim.AdamW(groups, options.lr, betas=(0.9, 0.98), weight_decay=0.01)
+    views = shots(options.shots, 256, seed=options.seed + 1)
+    few = max(2, options.batch // 3)
+    kinds = (
+        PoolKind(128, 0.0, options.batch, 5, options.pool),
+        PoolKind(256, options.scenes, few, 2, options.pool),
+    )
+    crops, wholes = (Pool(vae, learner, views, kind, options.seed) for kind in kinds)
+    start, step, saved = time.time(), 0, time.time()
+    running: dict[int, float] = {}
     while (done := (time.time() - start) / (60 * options.minutes)) < 1:
         fade = options.last_lr + (1 - options.last_lr) * 0.5 * (1 + math.cos(math.pi * done))
         for group in optimizer.param_groups:
-            group["lr"] = options.lr * fade * min(1.0, (step + 1) / 150)
-        latent, condition, tokens = pool.draw(options.batch)
-        # now and then without the ControlNet, so that the UNet alone can paint too
-        loss = loss_of(learner, latent, None if pool.rng.random() < 0.1 else condition, tokens, alphas)
+            group["lr"] = group["share"] * options.lr * fade * min(1.0, (step + 1) / 60)
+        pool = wholes if torch.rand(()) < options.whole else crops
+        loss = loss_of(learner, pool.draw(), alphas)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         average(ema, learner, step)
-        running, step = 0.98 * running + 0.02 * loss.item(), step + 1
+        running[pool.kind.size] = 0.98 * running.get(pool.kind.size, 1.0) + 0.02 * loss.item()
+        step += 1
         if step % 50 == 0:
-            print(f"{time.time() - start:6.0f}s step {step} loss {running:.4f}", flush=True)
-        if time.time() - saved > 360 or step == 400:
+            said = ", ".join(f"{value:.4f} at {size}" for size, value in sorted(running.items()))
+            print(f"{time.time() - start:6.0f}s step {step} loss {said}", flush=True)
+        if time.time() - saved > 300:
             saved = time.time()
             save_folder(options.work, dict(ema.parts), torch.float32)
-            sheet(ema, vae, shots_pool, options.work / "samples.png")
     save_folder(options.work, dict(ema.parts), torch.float32)
-    sheet(ema, vae, shots_pool, options.work / "samples.png")
 
 
 if __name__ == "__main__":

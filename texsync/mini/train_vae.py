@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import time
 from pathlib import Path
@@ -12,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.utils import save_image
 
-from .data import make_batch
+from .data import material_samples, scene_samples
 from .models import build_vae, load_parts, save_folder
-from .shapes import shots
+from .shapes import Shot, shots
 
 
 def turn(x: Tensor, k: int) -> Tensor:
@@ -22,19 +23,83 @@ def turn(x: Tensor, k: int) -> Tensor:
     return torch.rot90(x.flip(-1) if k >= 4 else x, k % 4, (-2, -1))
 
 
-def losses(vae, picture: Tensor, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Reconstruction of the turned picture from the turned latent, and the latent's divergence from N(0, 1)."""
-    posterior = vae.encode(picture * 2 - 1).latent_dist
-    latent = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=generator).to(
-        posterior.mean.device
-    )
+def losses(
+    vae, picture: Tensor, k: int, generator: torch.Generator, noise: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Reconstruction of the turned picture from the turned latent, and the latent's divergence from N(0, 1).
+
+    noise: added to latents whose encoder is kept, up to this much, as if a UNet had guessed them; 0 takes the
+    encoder's own spread.
+    """
+    with torch.set_grad_enabled(not noise):
+        posterior = vae.encode(picture * 2 - 1).latent_dist
+    shape = posterior.mean.shape
+    random = torch.randn(shape, generator=generator).to(posterior.mean.device)
+    amount = noise * torch.rand(shape[0], 1, 1, 1, generator=generator).to(random.device)
+    latent = posterior.mean + (amount if noise else posterior.std) * random
     # decoding turned latents makes the model equivariant, so views that turn a picture are legitimate
     answer = vae.decode(turn(latent, k)).sample.float() * 0.5 + 0.5
     target = turn(picture, k)
     value = functional.l1_loss(answer, target) + 0.5 * (answer - target).square().mean().sqrt()
-    edges = sum(functional.l1_loss(answer.diff(dim=d), target.diff(dim=d)) for d in (-1, -2))
+    edges = sum(edge_error(functional.avg_pool2d(answer - target, k)) for k in (1, 2))
+    edges = edges + 0.5 * functional.l1_loss(crispness(answer), crispness(target))
     divergence = 0.5 * (posterior.mean**2 + posterior.var - 1 - posterior.logvar).float().mean()
     return value + edges, divergence
+
+
+def crispness(picture: Tensor, window: int = 8) -> Tensor:
+    """How steep the borders in each window are: a blurred one has less of it even where it lies a pixel off."""
+    across, down = picture.diff(dim=-1)[..., :-1, :].square(), picture.diff(dim=-2)[..., :-1].square()
+    return (functional.avg_pool2d(across + down, window, window // 2) + 1e-6).sqrt()
+
+
+def edge_error(error: Tensor) -> Tensor:
+    """How much the error changes from pixel to pixel: blurred borders cost more than a shade that is off."""
+    return sum(error.diff(dim=d).abs().mean() for d in (-1, -2))
+
+
+def flat(count: int, size: int, rng: random.Random) -> Tensor:
+    """(count, 3, size, size): hard borders, any two colours, any direction; what an autoencoder blurs first."""
+    row, column = torch.meshgrid(torch.arange(size) + 0.5, torch.arange(size) + 0.5, indexing="ij")
+    return torch.stack([_flat(row, column, rng) for _ in range(count)])
+
+
+def _flat(row: Tensor, column: Tensor, rng: random.Random) -> Tensor:
+    angle, period = rng.choice((0.0, rng.uniform(0, 3.2))), rng.uniform(7, 40)
+    u = row * math.cos(angle) + column * math.sin(angle) + rng.uniform(0, period)
+    v = column * math.cos(angle) - row * math.sin(angle) + rng.uniform(0, period)
+    duty = rng.uniform(0.15, 0.5) * period
+    courses = torch.floor(u / period).remainder(2) * period
+    # pixels to the nearest border, positive inside
+    away = rng.choice(
+        (
+            duty / 2 - centred(u, period).abs(),
+            duty / 2 - torch.minimum(centred(u, period).abs(), centred(v + courses, 2 * period).abs()),
+            centred(u, 2 * period).sign() * centred(v, 2 * period).sign()
+            * torch.minimum(*(centred(x + period / 2, period).abs() for x in (u + period / 2, v + period / 2))),
+            duty - torch.hypot(centred(u, period), centred(v, period)),
+        )
+    )  # fmt: skip
+    one, other = (torch.tensor([rng.random() for _ in range(3)])[:, None, None] for _ in range(2))
+    return torch.lerp(one, other, (away + 0.5).clamp(0, 1))
+
+
+def centred(x: Tensor, period: float) -> Tensor:
+    """x modulo the period, in [-period / 2, period / 2)."""
+    return (x + period / 2).remainder(period) - period / 2
+
+
+def batch_of(pool: list[Shot], options: argparse.Namespace, rng: random.Random) -> Tensor:
+    """Materials, flat patterns and pieces of scenes, (batch, 3, crop, crop)."""
+    size, some = options.crop, options.scenes
+    materials = material_samples(pool, options.batch - options.flat - some, size, rng)
+    scenes = []
+    for sample in scene_samples((some + 3) // 4, 256, rng):
+        for _ in range(4):
+            row, column = rng.randint(0, 256 - size), rng.randint(0, 256 - size)
+            scenes.append(sample.picture[:, row : row + size, column : column + size])
+    drawn = [sample.picture for sample in materials] + scenes[:some]
+    return torch.cat([torch.stack(drawn), flat(options.flat, size, rng)])
 
 
 def whiten(vae, pictures: Tensor) -> None:
@@ -56,11 +121,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--flat", type=int, default=4, help="of the batch, flat pictures with hard borders")
+    parser.add_argument("--scenes", type=int, default=4, help="of the batch, pieces of scenes")
     parser.add_argument("--crop", type=int, default=64)
     parser.add_argument("--shots", type=int, default=600)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--divergence", type=float, default=3e-4)
     parser.add_argument("--decoder-only", action="store_true", help="keep the latents that a UNet has learnt")
+    parser.add_argument("--noise", type=float, default=0.3, help="on the latents, with --decoder-only")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -78,9 +146,10 @@ def main() -> None:
     while (done := (time.time() - start) / (60 * options.minutes)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = options.lr * min(1.0, (step + 1) / 100) * max(0.02, 1 - done)
-        batch = make_batch(pool, options.batch, options.crop, rng)
+        pictures = batch_of(pool, options, rng)
         with torch.autocast(device, torch.bfloat16):
-            picture_loss, divergence = losses(vae, batch.pictures.to(device), rng.randrange(8), generator)
+            noise = options.noise if options.decoder_only else 0.0
+            picture_loss, divergence = losses(vae, pictures.to(device), rng.randrange(8), generator, noise)
         (picture_loss + options.divergence * divergence).backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
@@ -98,9 +167,9 @@ def main() -> None:
 
 
 def _checkpoint(vae, pool, work: Path, keep_latents: bool, final: bool) -> None:
-    batch = make_batch(pool, 12, 256, random.Random(99))
-    device = next(vae.parameters()).device
-    pictures = batch.pictures.to(device)
+    rng, device = random.Random(99), next(vae.parameters()).device
+    samples = material_samples(pool, 9, 256, rng) + scene_samples(3, 256, rng)
+    pictures = torch.stack([sample.picture for sample in samples]).to(device)
     if final and not keep_latents:
         whiten(vae, pictures)
     with torch.no_grad():

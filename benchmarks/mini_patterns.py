@@ -1,0 +1,131 @@
+"""A small network that names patterns and materials, trained only on the generator's own pictures.
+
+python benchmarks/mini_patterns.py [--minutes M]     trains it and keeps it beside other caches
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from texsync.mini.captions import Recipe
+from texsync.mini.data import on_shot
+from texsync.mini.shapes import Shot, shots
+from texsync.mini.words import COLOURS, MATERIALS, PATTERNS
+
+NAMES = (*PATTERNS, *MATERIALS)
+SEED = 2 * 10**6
+CACHE = Path.home() / ".cache" / "texsync" / "mini_patterns.safetensors"
+
+
+def network() -> nn.Sequential:
+    """What `seen` makes of pictures, (N, 4, 128, 128), to (N, names) scores."""
+    widths, layers = (4, 24, 48, 96, 128), []
+    for a, b in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.BatchNorm2d(b), nn.ReLU()]
+        layers += [nn.Conv2d(b, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU()] if b > 24 else []
+    return nn.Sequential(
+        *layers, nn.AdaptiveMaxPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(512, len(NAMES))
+    )
+
+
+def seen(pictures: Tensor, masks: Tensor) -> Tensor:
+    """(N, 3, S, S) in [0, 1] and (N, S, S) bool to (N, 4, 128, 128): the thing alone, and where each of its pixels
+    lies between its two main colours, whichever these are."""
+    shrink = pictures.shape[-1] // 128
+    masks = functional.avg_pool2d(masks.float()[:, None], shrink) > 0.5
+    pictures = functional.avg_pool2d(pictures, shrink) - 0.5
+    between = [main_axis(picture, mask[0]) for picture, mask in zip(pictures, masks, strict=True)]
+    return torch.cat([pictures, torch.stack(between)], dim=1) * masks
+
+
+def main_axis(picture: Tensor, mask: Tensor) -> Tensor:
+    """(1, S, S): a masked picture along the direction in which its colours vary most; the tail is positive."""
+    colours = picture[:, mask] - picture[:, mask].mean(dim=1, keepdim=True)
+    axis = torch.linalg.eigh(colours @ colours.T).eigenvectors[:, -1]
+    place = axis @ colours
+    place = place / place.std().clamp(min=0.02) * (1.0 if (place**3).mean() >= 0 else -1.0)
+    full = torch.zeros(1, *mask.shape)
+    full[0, mask] = place
+    return full
+
+
+def real(shot: Shot, name: str, rng: random.Random) -> Tensor:
+    """A real picture of a name; patterns in any two colours."""
+    colours = tuple(rng.sample(list(COLOURS), 2)) if name in PATTERNS else ()
+    return on_shot(Recipe(name, colours), shot, shot.condition.shape[-1], rng).picture
+
+
+def train(minutes: float) -> nn.Module:
+    rng, start, step = random.Random(SEED), time.time(), 0
+    torch.manual_seed(0)
+    held, judge = shots(600, 128, seed=SEED), network()
+    optimizer = torch.optim.AdamW(judge.parameters(), 3e-3, weight_decay=0.02)
+    pool: list[tuple[Tensor, int]] = []
+    while (done := (time.time() - start) / (60 * minutes)) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = 3e-3 * max(0.02, 1 - done)
+        pool = (pool + [example(held, rng) for _ in range(12 if pool else 400)])[-4000:]
+        inputs, labels = zip(*rng.choices(pool, k=48), strict=True)
+        answers, batch = torch.tensor(labels), torch.stack(inputs).float()
+        with torch.autocast("cpu", torch.bfloat16):
+            scores = judge(batch)
+        loss = functional.cross_entropy(scores.float(), answers, label_smoothing=0.05)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        step += 1
+        if step % 50 == 0:
+            right = (scores.argmax(1) == answers).float().mean()
+            print(f"{time.time() - start:5.0f}s step {step} loss {loss:.3f} right {right:.2f}", flush=True)
+    return judge.eval()
+
+
+def example(held: list[Shot], rng: random.Random) -> tuple[Tensor, int]:
+    """One thing as the network sees it, and its label; half of them soft, as an autoencoder leaves pictures, so that
+    sharpness decides nothing."""
+    label, shot = rng.randrange(len(NAMES)), rng.choice(held)
+    picture = real(shot, NAMES[label], rng)[None]
+    if rng.random() < 0.5:
+        picture = functional.interpolate(functional.avg_pool2d(picture, 2), scale_factor=2.0, mode="bilinear")
+    return seen(picture, (shot.condition > 0)[None])[0].half(), label
+
+
+def trained() -> nn.Module:
+    """The network, trained now if no copy is kept."""
+    judge = network().eval()
+    if not CACHE.exists():
+        judge = train(12)
+        CACHE.parent.mkdir(parents=True, exist_ok=True)
+        save_file(judge.state_dict(), CACHE)
+    judge.load_state_dict(load_file(CACHE))
+    return judge.requires_grad_(False)
+
+
+def accuracy(judge: nn.Module, pictures: Tensor, masks: Tensor, names: list[str]) -> Tensor:
+    """(N, 2): whether each picture's name is the best, and among the best three."""
+    inputs = seen(pictures, masks)
+    best = torch.cat([judge(chunk).topk(3).indices for chunk in inputs.split(32)])
+    hits = best == torch.tensor([NAMES.index(name) for name in names])[:, None]
+    return torch.stack([hits[:, 0], hits.any(dim=1)], dim=1).float()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=12)
+    judge = train(parser.parse_args().minutes)
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    save_file(judge.state_dict(), CACHE)
+
+
+if __name__ == "__main__":
+    main()

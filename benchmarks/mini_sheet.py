@@ -1,0 +1,75 @@
+"""Sheets of what mini paints: 48 prompts on four meshes, and whole scenes without a condition.
+
+python benchmarks/mini_sheet.py [--model NAME] [--out DIR] [--steps N] [--few]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from mini_paint import MESHES, front, paint
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from texsync.backbones.diffusion import load_diffusion
+
+PROMPTS = (
+    "a red object", "a teal teapot", "red and white stripes", "black and yellow checks", "blue and white polka dots",
+    "brick wall", "mossy stone", "cobblestone", "weathered copper", "rusted iron", "brushed steel", "gold leaf",
+    "white marble", "granite", "wooden planks", "oak wood", "tree bark", "bamboo", "terracotta pot", "cracked earth",
+    "blue ceramic with gold cracks", "knitted wool", "denim", "brown leather", "green dragon scales", "snakeskin",
+    "leopard print", "zebra", "camouflage in olive and tan", "red plaid", "grass", "snow", "ice", "lava", "clouds",
+    "sand", "circuit board", "honeycomb", "woven basket", "purple and gold mosaic", "chocolate",
+    "jade with gold veins", "galaxy", "rainbow", "orange and navy zigzag", "pink stars on white",
+    "stone covered in moss", "snowy wooden planks",
+)  # fmt: skip
+SCENES = (
+    "snowy mountains", "a beach", "desert dunes", "a forest", "a flower meadow", "a starry night sky",
+    "a city skyline", "underwater", "sunset over the sea", "a lake", "an erupting volcano", "a snowy forest",
+    "a red ball on a blue background", "a boat on a lake", "a house in a meadow", "an apple on a white background",
+    "a yellow car in a city", "a fish underwater", "a green tree in the desert",
+    "a purple balloon in front of mountains", "a cup on a teal background", "a pink flower in a meadow",
+    "a rocket, night sky", "an orange umbrella on a beach",
+)  # fmt: skip
+SHOWN = ("rabbit.obj", "teapot.obj", "monkey.obj", "crate.glb")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--out", type=Path, default=Path("."))
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--guidance", type=float, default=None)
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--few", action="store_true", help="every third prompt")
+    parser.add_argument("--seed", type=int, default=100)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    model = load_diffusion(options.model, device="cpu", dtype=options.dtype)
+    sampling = {"seed": options.seed, "steps": options.steps, "guidance": options.guidance}
+    prompts, scenes = (names[:: 3 if options.few else 1] for names in (PROMPTS, SCENES))
+    conditions = [front(MESHES / name) for name in SHOWN]
+    control = torch.stack([conditions[i % len(conditions)] for i in range(len(prompts))])
+    sheet(paint(model, list(prompts), control, **sampling), prompts).save(options.out / "mini-materials.jpg", quality=88)
+    sheet(paint(model, list(scenes), None, **sampling), scenes).save(options.out / "mini-scenes.jpg", quality=88)
+
+
+def sheet(pictures: Tensor, titles: tuple[str, ...], columns: int = 8, side: int = 192) -> Image.Image:
+    """Pictures in rows, each with its prompt below."""
+    rows = -(-len(pictures) // columns)
+    page = Image.new("RGB", (columns * side, rows * (side + 16)), "white")
+    pen = ImageDraw.Draw(page)
+    for i, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+        place = side * (i % columns), (side + 16) * (i // columns)
+        tile = Image.fromarray((picture.permute(1, 2, 0) * 255).round().byte().numpy())
+        page.paste(tile.resize((side, side), Image.Resampling.LANCZOS), place)
+        pen.text((place[0] + 3, place[1] + side + 2), title, "black")
+    return page
+
+
+if __name__ == "__main__":
+    main()
