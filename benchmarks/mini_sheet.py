@@ -54,8 +54,12 @@ def main() -> None:
     prompts, scenes = (names[:: 3 if options.few else 1] for names in (PROMPTS, SCENES))
     conditions = [front(MESHES / name) for name in SHOWN]
     control = torch.stack([conditions[i % len(conditions)] for i in range(len(prompts))])
-    sheet(paint(model, list(prompts), control, **sampling), prompts).save(options.out / "mini-materials.jpg", quality=88)
-    sheet(paint(model, list(scenes), None, **sampling), scenes).save(options.out / "mini-scenes.jpg", quality=88)
+    sheet(paint(model, list(prompts), control, **sampling), prompts).save(
+        options.out / "mini-materials.jpg", quality=88
+    )
+    sheet(paint(model, list(scenes), None, **sampling), scenes).save(
+        options.out / "mini-scenes.jpg", quality=88
+    )
 
 
 def sheet(pictures: Tensor, titles: tuple[str, ...], columns: int = 8, side: int = 192) -> Image.Image:
