@@ -4,7 +4,8 @@
 
 Prompts are taken two by two; the pictures are the model's own, one per seed, uncoupled. Target %: share of edits that,
 where the change goes, the model itself would rather denoise with the target than with the source or another prompt.
-Outside, inside: mean difference from the original outside and inside that region, 0..1. SDEdit: noise to half of the
+Outside, inside: mean difference from the original, as the autoencoder gives it back, outside and inside that
+region, 0..1. SDEdit: noise to half of the
 way and back with the target (Meng et al. 2021, arXiv:2108.01073). Reconstruction: the original from its own noise.
 """
 
@@ -75,7 +76,9 @@ def run(asked: argparse.Namespace) -> None:
             row["kernel x1000"].append(1000 * kernel_distance(features, known))
             row["Frechet"].append(frechet_distance(features, known))
             for original, (picture, mask) in zip(originals, made[name], strict=True):
-                apart, inside = (picture - original).abs().mean(0), mask[0] > 0.5
+                # the autoencoder's own loss would hide the edit's, which is smaller
+                plain = backbone.decode(backbone.encode(original[None]))[0]
+                apart, inside = (picture - plain).abs().mean(0), mask[0] > 0.5
                 cells = inside[backbone.scale // 2 :: backbone.scale, backbone.scale // 2 :: backbone.scale]
                 row["target %"].append(100.0 * judge.prefers(picture, target, cells))
                 row["outside"].append(float(apart[~inside].mean()))
