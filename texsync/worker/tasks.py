@@ -83,7 +83,7 @@ def save_handed(result: TexturedMesh, handed: Handed, out: Path, overwrite: bool
 
     from ..surface.folder import atomic_folder
     from ..surface.handoff import new_uvs
-    from ..tasks.outputs import _plain, record
+    from ..tasks.outputs import dump, record
 
     image = result.texture
     if handed.repaint:
@@ -93,7 +93,7 @@ def save_handed(result: TexturedMesh, handed: Handed, out: Path, overwrite: bool
         Image.fromarray(image).save(place / "texture.png")
         if uvs is not None:
             (place / "uvs.bin").write_bytes(uvs)
-        (place / "run.json").write_text(json.dumps(record(result), indent=2, default=_plain) + "\n")
+        (place / "run.json").write_text(dump(record(result), indent=2) + "\n")
 
 
 def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
