@@ -11,7 +11,8 @@ from torch import Tensor
 from ..schedule import Span
 from .base import Predictor
 
-REFINEMENTS = 2  # of each step; mini then misses latents by 0.003 to 0.006 instead of 0.07 to 0.09 at 30 steps
+# of each step; mini then misses latents by 0.003 to 0.006 instead of 0.07 to 0.09 at 30 steps
+REFINEMENTS = 2
 
 
 def invert(
