@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.utils import save_image
 
 from .data import material_samples, scene_samples
 from .models import build_vae, load_parts, save_folder
@@ -167,6 +166,8 @@ def main() -> None:
 
 
 def _checkpoint(vae, pool, work: Path, keep_latents: bool, final: bool) -> None:
+    from torchvision.utils import save_image
+
     rng, device = random.Random(99), next(vae.parameters()).device
     samples = material_samples(pool, 9, 256, rng) + scene_samples(3, 256, rng)
     pictures = torch.stack([sample.picture for sample in samples]).to(device)
