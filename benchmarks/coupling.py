@@ -39,9 +39,10 @@ MESHES = Path(__file__).parents[1] / "meshes"
 METHODS = {
     "none": {"coupling": "none"},
     "synctweedies": {"coupling": "synctweedies"},
-    "syncsde paper": {"coupling": "syncsde", "integrator": "paper"},
-    "syncsde exact": {"coupling": "syncsde", "integrator": "exact"},
-    "syncsde exact best": {"coupling": "syncsde", "integrator": "exact", "pick": "best"},
+    "syncsde paper mean": {"integrator": "paper", "pick": "mean"},
+    "syncsde exact mean": {"integrator": "exact", "pick": "mean"},
+    "syncsde paper best": {"integrator": "paper", "pick": "best"},
+    "syncsde exact best": {"integrator": "exact", "pick": "best"},
 }
 
 

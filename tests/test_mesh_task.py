@@ -346,7 +346,7 @@ def test_every_format_goes_the_whole_way(paint, name):
 WAYS = {
     "syncsde": {},
     "paper's integrator": {"integrator": "paper"},
-    "best": {"pick": "best"},
+    "mean": {"pick": "mean"},
     "synctweedies": {"coupling": "synctweedies"},
     "none": {"coupling": "none"},
     "weak": {"strength": 0.5},

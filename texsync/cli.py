@@ -140,7 +140,7 @@ MESH_OPTIONS = (
     ),
     _option(
         "pick",
-        "Where several earlier views show a point, SyncSDE hears their mean, or the best.",
+        "Where several earlier views show a point, SyncSDE hears the one that faces it best, or their mean.",
         type=click.Choice(PICKS),
     ),
     _option("model", "mini, the path of a diffusers folder, or a hub id.", metavar="NAME|PATH|HUB_ID"),

@@ -57,7 +57,7 @@ class MeshOptions:
     strength: float = 5.0
     coupling: str = "syncsde"
     integrator: str = "exact"
-    pick: str = "mean"
+    pick: str = "best"
     model: str = "mini"
     controlnet: str | None = None
     texture_size: int = 1024
