@@ -131,7 +131,7 @@ class TEXSYNC_PT_advanced(bpy.types.Panel):
     def draw(self, context):
         layout, chosen = self.layout, context.scene.texsync
         layout.use_property_split, layout.use_property_decorate = True, False
-        for name in ("coupling", "integrator", "guidance", "controlnet", "own_control"):
+        for name in ("coupling", "integrator", "pick", "guidance", "controlnet", "own_control"):
             layout.prop(chosen, name)
         if chosen.own_control:
             layout.prop(chosen, "control_start")

@@ -86,10 +86,18 @@ class TexSyncSettings(bpy.types.PropertyGroup):
     )
     integrator: EnumProperty(
         name="Integrator",
-        default="paper",
+        default="exact",
         items=choices(
-            ("paper", "Paper", "The published update"),
             ("exact", "Exact", "Stable with few steps"),
+            ("paper", "Paper", "The published update"),
+        ),
+    )
+    pick: EnumProperty(
+        name="Heard View",
+        default="best",
+        items=choices(
+            ("best", "Best", "Where several earlier views show a point, the one that faces it best is heard"),
+            ("mean", "Mean", "All of them are heard; smoother"),
         ),
     )
     controlnet: StringProperty(name="ControlNet", description="Folder or hub id. Empty: the model's own")
@@ -153,6 +161,7 @@ class TexSyncSettings(bpy.types.PropertyGroup):
             "texture_size",
             "coupling",
             "integrator",
+            "pick",
             "view_order",
             "noise",
         )

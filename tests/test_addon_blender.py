@@ -124,7 +124,8 @@ def test_blenders_own_tool_accepts_the_zip(python, surroundings):
 
 STORY = """
 import os, sys, time
-import addon_utils, bpy
+import bpy
+import addon_utils
 bpy.ops.preferences.addon_install(filepath=os.environ["TEXSYNC_ZIP"])
 bpy.ops.preferences.addon_enable(module="texsync_addon")
 from texsync_addon import pump, state
