@@ -11,7 +11,7 @@ from torch import Tensor
 from ..schedule import Span
 from .base import Predictor
 
-# of each step; without any, the picture that comes back is visibly another
+# fixed-point refinements of each step, which is solved for its beginning
 REFINEMENTS = 2
 
 
