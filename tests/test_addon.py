@@ -18,6 +18,7 @@ import pytest
 import torch
 
 import texsync
+from blender_addon import build, client, handoff, locate, results, session, words
 from texsync.errors import InputError
 from texsync.surface.handoff import new_uvs, read_handed
 from texsync.surface.load import load
@@ -27,9 +28,7 @@ from texsync.surface.uv import covered_share, prepare, unwrap
 
 ROOT = Path(__file__).parents[1]
 ADDON = ROOT / "blender_addon"
-sys.path.insert(0, str(ROOT))
 
-from blender_addon import build, client, handoff, locate, results, session, words  # noqa: E402
 
 BLENDERS = {"bpy", "mathutils", "gpu", "blf"}
 

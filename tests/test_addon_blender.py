@@ -17,14 +17,12 @@ import numpy as np
 import psutil
 import pytest
 
+from blender_addon import build
 from texsync.options import MeshOptions
 
 ROOT = Path(__file__).parents[1]
 CHECKS = Path(__file__).parent / "blender"
 MESH = ROOT / "meshes" / "monkey.obj"
-sys.path.insert(0, str(ROOT))
-
-from blender_addon import build  # noqa: E402
 
 
 def interpreters() -> list[str]:

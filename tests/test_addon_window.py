@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from blender_addon import build
+
 ROOT = Path(__file__).parents[1]
 CHECKS = Path(__file__).parent / "blender"
 SIZE = ("1000", "760")
-sys.path.insert(0, str(ROOT))
-
-from blender_addon import build  # noqa: E402
 
 
 def test_a_person_at_the_window(tmp_path):

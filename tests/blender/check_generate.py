@@ -187,7 +187,10 @@ def test_without_keeping_it_warm_the_worker_ends(ui):
 def test_the_panel_draws_in_every_state(ui):
     """At rest, grey with the reason, running, failed, with results; what it says is on it."""
     panel = bpy.types.TEXSYNC_PT_main
-    said = lambda: drawn(panel)  # noqa: E731
+
+    def said() -> str:
+        return drawn(panel)
+
     assert "Select the mesh to texture" in said()
     cube()
     assert "texsync.generate" in said()
