@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from skimage.color import rgb2lab
 
+from texsync.files.load import load
 from texsync.options import MeshOptions
-from texsync.surface.load import load
 from texsync.surface.texture import bake_tables
 from texsync.surface.uv import prepare
 from texsync.tasks.mesh import Job

@@ -21,8 +21,8 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn import functional
 
+from texsync.files.load import load
 from texsync.options import MeshOptions
-from texsync.surface.load import load
 from texsync.surface.pixels import Pixels, visible
 from texsync.surface.uv import prepare
 from texsync.tasks.mesh import Job

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from texsync import TexsyncWarning
 from texsync.backbones.diffusion import DiffusionBackbone
+from texsync.files.load import load
 from texsync.surface.cameras import Camera
-from texsync.surface.load import load
 from texsync.surface.pixels import Pixels, depth_condition, look
 from texsync.surface.types import Surface
 

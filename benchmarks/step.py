@@ -19,9 +19,9 @@ from torch import Tensor
 
 from texsync.couplings import Independent, SyncSDE, SyncTweedies
 from texsync.errors import InputError
+from texsync.files.load import load
 from texsync.schedule import Schedule
 from texsync.surface.cameras import ring
-from texsync.surface.load import load
 from texsync.surface.pixels import depth_condition, look
 from texsync.surface.uv import prepare
 from texsync.views import Views, shared_noise, surface_views

@@ -12,10 +12,10 @@ import numpy as np
 from gltf_zoo import Maker, column
 from PIL import Image
 
-from texsync.surface.gltf import Document, read_gltf
-from texsync.surface.gltf_prune import used
-from texsync.surface.load import load
-from texsync.surface.save import save_model
+from texsync.files.gltf import Document, read_gltf
+from texsync.files.gltf_prune import used
+from texsync.files.load import load
+from texsync.files.save import save_model
 from texsync.surface.types import Surface
 
 TEXTURE = SimpleNamespace(image=np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3))

@@ -20,8 +20,8 @@ import torch
 import texsync
 from blender_addon import build, client, handoff, locate, results, session, words
 from texsync.errors import InputError
-from texsync.surface.handoff import new_uvs, read_handed
-from texsync.surface.load import load
+from texsync.files.handoff import new_uvs, read_handed
+from texsync.files.load import load
 from texsync.surface.partial import Repaint
 from texsync.surface.polygons import cut, uncut
 from texsync.surface.uv import covered_share, prepare, unwrap
@@ -88,7 +88,7 @@ def test_the_manifest_asks_for_files_only():
 
 
 def test_protocol_and_file_versions_are_the_workers():
-    from texsync.surface.handoff import VERSION
+    from texsync.files.handoff import VERSION
     from texsync.worker.service import PROTOCOL
 
     assert session.PROTOCOL == PROTOCOL and handoff.VERSION == VERSION

@@ -16,6 +16,7 @@ FLOOR = dict(
     image_options=2,
     schedule=2,
     surface=2,
+    files=3,
     views=3,
     backbones=3,
     couplings=4,

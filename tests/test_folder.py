@@ -8,7 +8,7 @@ import os
 import pytest
 
 from texsync.errors import InputError
-from texsync.surface.folder import atomic_folder
+from texsync.files.folder import atomic_folder
 
 
 def entries(folder) -> list[str]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import trimesh
 
+from texsync.files.load import load
 from texsync.surface import frame
-from texsync.surface.load import load
 
 
 @pytest.mark.parametrize(("up", "front"), [(u, f) for u in "xyz" for f in "xyz" if u != f])

@@ -25,8 +25,8 @@ from jobs import (
 )
 
 from texsync.errors import TexsyncWarning
-from texsync.surface.load import load
-from texsync.surface.save import save_model
+from texsync.files.load import load
+from texsync.files.save import save_model
 
 
 @pytest.mark.parametrize("ending", ["glb", "gltf"])

@@ -11,8 +11,8 @@ from gltf_zoo import column, worm
 from jobs import new_uvs, own_uvs, plain, saved, triangles, values
 
 from texsync.errors import InputError
-from texsync.surface.gltf import read_gltf
-from texsync.surface.load import load
+from texsync.files.gltf import read_gltf
+from texsync.files.load import load
 
 
 @pytest.mark.parametrize("mode", [4, 5, 6])

@@ -11,8 +11,8 @@ import pytest
 import trimesh
 
 from texsync.errors import InputError
+from texsync.files.load import MOST_FACES, load
 from texsync.surface import frame
-from texsync.surface.load import MOST_FACES, load
 
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\n"
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"

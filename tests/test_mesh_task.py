@@ -18,10 +18,10 @@ from trimesh import Trimesh
 from texsync import Cancelled, InputError, TexsyncWarning, TexturedMesh, texture_mesh
 from texsync.backbones.diffusion import DiffusionBackbone
 from texsync.couplings import COUPLINGS
+from texsync.files.save import save_model
 from texsync.options import MeshOptions
 from texsync.progress import STAGES as ALL_STAGES
 from texsync.surface import preview
-from texsync.surface.save import save_model
 
 pytestmark = [
     # the random model knows few words, and reads 20 tokens
@@ -91,7 +91,7 @@ def test_the_result_has_what_it_promises(crate):
     "wrong", [{"model": "nonesuch"}, {"device": "cuda:99"}, {"controlnet": "no/such/folder"}]
 )
 def test_a_model_or_device_that_is_not_there_is_told_before_long_work_on_the_mesh(paint, monkeypatch, wrong):
-    monkeypatch.setattr("texsync.surface.load.load", lambda *_, **__: pytest.fail("the mesh was read first"))
+    monkeypatch.setattr("texsync.files.load.load", lambda *_, **__: pytest.fail("the mesh was read first"))
     with pytest.raises(InputError, match="nonesuch|cuda|no/such/folder"):
         paint(CRATE, **wrong)
 

@@ -16,6 +16,7 @@ from texsync import TexsyncWarning, texture_mesh
 from texsync.backbones.diffusion import load_diffusion
 from texsync.backbones.folder import PARTS, read_model
 from texsync.backbones.locate import find_model
+from texsync.files.load import load
 from texsync.mini import models
 from texsync.mini.data import material_samples, scene_samples
 from texsync.mini.models import build_tokenizer, load_parts, save_folder
@@ -23,7 +24,6 @@ from texsync.mini.near import near_words
 from texsync.mini.shapes import shots
 from texsync.mini.train_vae import turn
 from texsync.surface.cameras import Camera
-from texsync.surface.load import load
 from texsync.surface.pixels import depth_condition, look
 from texsync.surface.types import Surface
 

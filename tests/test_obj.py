@@ -8,10 +8,10 @@ from jobs import TEXTURE, new_uvs, own_uvs, whole_uvs
 from PIL import Image
 
 from texsync.errors import TexsyncWarning
-from texsync.surface.gltf import read_gltf
-from texsync.surface.load import load
-from texsync.surface.mtl import Mtl, _options, read_mtl
-from texsync.surface.save import save_model, textured_scene
+from texsync.files.gltf import read_gltf
+from texsync.files.load import load
+from texsync.files.mtl import Mtl, _options, read_mtl
+from texsync.files.save import save_model, textured_scene
 from texsync.surface.uv import prepare
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"

@@ -14,10 +14,10 @@ import trimesh
 from PIL import Image
 from torch import Tensor
 
+from texsync.files.load import load
+from texsync.files.save import textured_scene
 from texsync.surface.cameras import Camera, ring
-from texsync.surface.load import load
 from texsync.surface.preview import BACKDROP, contact_sheet, render, to_image, turntable, view_titles, viewer
-from texsync.surface.save import textured_scene
 from texsync.surface.texture import bake
 from texsync.surface.types import Surface
 

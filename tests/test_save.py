@@ -15,8 +15,8 @@ from trimesh.transformations import rotation_matrix, translation_matrix
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from texsync.surface.load import load
-from texsync.surface.save import textured_scene
+from texsync.files.load import load
+from texsync.files.save import textured_scene
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
 

@@ -11,8 +11,8 @@ import torch
 import trimesh
 
 from texsync.errors import InputError
+from texsync.files.load import load
 from texsync.surface.cameras import Camera, ring
-from texsync.surface.load import load
 from texsync.surface.pixels import look
 from texsync.surface.texture import bake, bake_tables
 from texsync.surface.uv import prepare, uv_texels

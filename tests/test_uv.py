@@ -10,7 +10,7 @@ import trimesh
 from scipy import sparse
 
 from texsync.errors import InputError, TexsyncWarning
-from texsync.surface.load import load
+from texsync.files.load import load
 from texsync.surface.uv import PADDING, covered_share, prepare, unwrap, uv_texels
 
 SQUARE = np.array([[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]])

@@ -1,1 +1,1 @@
-"""Geometry only: load, unwrap, cameras, rasterise, texture, save, preview. Knows no diffusion."""
+"""Geometry only: unwrap, cameras, rasterise, texture, preview. Knows no files and no diffusion."""

@@ -1,10 +1,32 @@
-"""The one shape of mesh that every part of a job shares."""
+"""The two shapes of mesh that every part of a job shares: before it has a map to paint on, and after."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mesh:
+    """Everything that is to be painted, perhaps without UVs to paint on.
+
+    stem: what to call it, a file's name without its ending.
+    vertices: (V, 3) float64, render frame: +y up, +z front, bounding box centred on the origin, farthest vertex at
+    radius 1.  faces: (F, 3) int64, none without an area.  normals: (V, 3) unit, smooth over UV seams, outward.
+    part: (F,) int64, which faces may have shared a texture: a number for each mesh, or for each material of one.
+    uv: (U, 2) float64, v up, and uv_faces: (F, 3) int64: its own UVs; both None if any part has none.
+    polygon: (F,) int64, which polygon a triangle is part of; None where there are triangles only.
+    """
+
+    stem: str
+    vertices: np.ndarray
+    faces: np.ndarray
+    normals: np.ndarray
+    part: np.ndarray
+    uv: np.ndarray | None
+    uv_faces: np.ndarray | None
+    polygon: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,12 @@ and get a new map unless the user insists.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError, TexsyncWarning
 from .polygons import PADDING, uncut
-from .types import Surface
-
-if TYPE_CHECKING:
-    from .load import Loaded
+from .types import Mesh, Surface
 
 POLICIES = ("auto", "keep", "unwrap")
 WHOLE_FACES = 20_000  # xatlas grows charts at a cost far above linear, so larger meshes go in pieces
@@ -26,7 +22,7 @@ PIECE_FACES = 4_000
 OVERLAP = 0.01  # of the map; below that it is rasterising noise
 
 
-def prepare(loaded: Loaded, policy: str = "auto", texture_size: int = 1024) -> Surface:
+def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surface:
     """The surface with the UVs to paint on.
 
     policy: "auto" keeps usable UVs, "keep" insists on them, "unwrap" makes new ones.  texture_size: texels a side.
@@ -36,61 +32,61 @@ def prepare(loaded: Loaded, policy: str = "auto", texture_size: int = 1024) -> S
     if policy not in POLICIES:
         raise InputError(f"unknown uvs {policy!r}", f"use one of {', '.join(POLICIES)}")
     if policy != "unwrap":
-        trouble = why_unusable(loaded)
+        trouble = why_unusable(mesh)
         if trouble and policy == "keep":
-            raise InputError(f"{loaded.stem} cannot keep its UVs: {trouble}", "use --unwrap or mend the map")
-        if not trouble and (policy == "keep" or not _mixes_parts(loaded)):
-            return _surface(loaded, *_own(loaded))
-        if trouble and loaded.uv is not None:
-            warnings.warn(f"{loaded.stem}: new UV map, because {trouble}", TexsyncWarning, stacklevel=2)
-    return _surface(loaded, *_new(loaded, texture_size))
+            raise InputError(f"{mesh.stem} cannot keep its UVs: {trouble}", "use --unwrap or mend the map")
+        if not trouble and (policy == "keep" or not _mixes_parts(mesh)):
+            return _surface(mesh, *_own(mesh))
+        if trouble and mesh.uv is not None:
+            warnings.warn(f"{mesh.stem}: new UV map, because {trouble}", TexsyncWarning, stacklevel=2)
+    return _surface(mesh, *_new(mesh, texture_size))
 
 
-def _new(loaded: Loaded, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
+def _new(mesh: Mesh, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
     """A new map; where the file has polygons, none of them is cut."""
-    uv, uv_faces = unwrap(loaded.vertices, loaded.faces, texture_size)
-    if loaded.polygon is None:
+    uv, uv_faces = unwrap(mesh.vertices, mesh.faces, texture_size)
+    if mesh.polygon is None:
         return uv, uv_faces
-    return uncut(loaded.vertices, loaded.faces, loaded.polygon, uv, uv_faces, texture_size)
+    return uncut(mesh.vertices, mesh.faces, mesh.polygon, uv, uv_faces, texture_size)
 
 
-def _surface(loaded: Loaded, uv: np.ndarray, uv_faces: np.ndarray) -> Surface:
-    return Surface(loaded.vertices, loaded.faces, loaded.normals, uv, uv_faces, loaded.part)
+def _surface(mesh: Mesh, uv: np.ndarray, uv_faces: np.ndarray) -> Surface:
+    return Surface(mesh.vertices, mesh.faces, mesh.normals, uv, uv_faces, mesh.part)
 
 
-def why_unusable(loaded: Loaded) -> str:
+def why_unusable(mesh: Mesh) -> str:
     """What keeps the user's UVs from holding a texture; empty if nothing does."""
-    if loaded.uv is None or loaded.uv_faces is None:
+    if mesh.uv is None or mesh.uv_faces is None:
         return "there are none"
-    corners = loaded.uv[loaded.uv_faces]
+    corners = mesh.uv[mesh.uv_faces]
     tile = np.floor(corners.mean(axis=1))
     low, high = corners.min((0, 1)) - tile.min(0), corners.max((0, 1)) - tile.min(0)
     if (low < -1e-4).any() or (high > 1 + 1e-4).any():
         return "they tile or spread over several unit squares, and one texture cannot paint those apart"
-    area = _areas(loaded.vertices[loaded.faces])
+    area = _areas(mesh.vertices[mesh.faces])
     room = area[_areas_2d(corners) > 1e-12].sum() / max(area.sum(), 1e-300)
     if room < 0.99:
         return f"{100 * (1 - room):.0f} % of the surface has no room on the map"
     return ""
 
 
-def _own(loaded: Loaded) -> tuple[np.ndarray, np.ndarray]:
+def _own(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     """The user's UVs, moved by whole tiles into the unit square."""
-    assert loaded.uv is not None and loaded.uv_faces is not None
-    inside = loaded.uv.max() <= 1 + 1e-4 and loaded.uv.min() >= -1e-4
-    return loaded.uv if inside else loaded.uv - np.floor(np.median(loaded.uv, axis=0)), loaded.uv_faces
+    assert mesh.uv is not None and mesh.uv_faces is not None
+    inside = mesh.uv.max() <= 1 + 1e-4 and mesh.uv.min() >= -1e-4
+    return mesh.uv if inside else mesh.uv - np.floor(np.median(mesh.uv, axis=0)), mesh.uv_faces
 
 
-def _mixes_parts(loaded: Loaded) -> bool:
+def _mixes_parts(mesh: Mesh) -> bool:
     """Whether different parts share texels (then a new map is made); warns of sharing within parts."""
-    uv, uv_faces = _own(loaded)
+    uv, uv_faces = _own(mesh)
     whole = covered_share(uv, uv_faces)
-    parts = [uv_faces[loaded.part == part] for part in np.unique(loaded.part)]
+    parts = [uv_faces[mesh.part == part] for part in np.unique(mesh.part)]
     apart = sum(covered_share(uv, faces) for faces in parts) if len(parts) > 1 else whole
     if apart > whole * (1 + OVERLAP) + OVERLAP**2:
         share = 100 * (1 - whole / apart)
         message = (
-            f"{loaded.stem}: new UV map, because its parts share {share:.0f} % of theirs; --keep-uvs keeps it"
+            f"{mesh.stem}: new UV map, because its parts share {share:.0f} % of theirs; --keep-uvs keeps it"
         )
         warnings.warn(message, TexsyncWarning, stacklevel=3)
         return True
@@ -98,7 +94,7 @@ def _mixes_parts(loaded: Loaded) -> bool:
     if drawn > whole * (1 + OVERLAP) + 0.002:
         share = 100 * (1 - whole / drawn)
         message = (
-            f"{loaded.stem}: {share:.0f} % of the UV map is used more than once (mirrored or overlapping); "
+            f"{mesh.stem}: {share:.0f} % of the UV map is used more than once (mirrored or overlapping); "
             "those places will show the same texels; --unwrap gives each its own"
         )
         warnings.warn(message, TexsyncWarning, stacklevel=3)

@@ -71,7 +71,7 @@ class Pictures:
 
         Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
         """
-        from ..surface.folder import atomic_folder
+        from ..files.folder import atomic_folder
         from .outputs import dump, peak_memory_mb, versions
 
         record = {**self.report, "peak_memory_mb": peak_memory_mb(), "versions": versions()}

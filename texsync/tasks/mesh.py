@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from ..backbones.base import Predictor
     from ..backbones.diffusion import DiffusionBackbone
     from ..couplings import Coupling
+    from ..files.loaded import Loaded
     from ..schedule import Span
     from ..surface.cameras import Camera
-    from ..surface.load import Loaded
     from ..surface.pixels import Pixels
     from ..surface.texture import Texture
     from ..surface.types import Surface
@@ -58,7 +58,7 @@ class TexturedMesh:
 
     @property
     def mesh(self):
-        from ..surface.save import textured_scene
+        from ..files.save import textured_scene
 
         return textured_scene(self.loaded, self.surface, self.baked)
 
@@ -97,7 +97,7 @@ class Job:
         self.seconds: dict[str, float] = {}
 
     def run(self, mesh: Any) -> TexturedMesh:
-        from ..surface.load import load
+        from ..files.load import load
         from ..surface.texture import bake_tables
         from ..surface.uv import prepare
 

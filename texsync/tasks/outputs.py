@@ -25,8 +25,8 @@ def save_result(
     Everything goes to a temporary folder beside `folder` and is moved when complete.
     Raises InputError if `folder` exists and `overwrite` is False, or cannot be written.
     """
+    from ..files.save import atomic_folder, save_model
     from ..surface.preview import turntable, viewer
-    from ..surface.save import atomic_folder, save_model
 
     stem = result.loaded.stem
     with atomic_folder(folder, overwrite=overwrite) as place:

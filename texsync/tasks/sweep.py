@@ -41,7 +41,7 @@ class Sweep:
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write `sweep.png`, every picture by value and title, and `run.json`: all or nothing."""
-        from ..surface.folder import atomic_folder
+        from ..files.folder import atomic_folder
         from .outputs import dump, versions
 
         records = [{**report, "versions": versions()} for report in self.reports]

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..options import check_output
 
 if TYPE_CHECKING:
-    from ..surface.handoff import Handed
+    from ..files.handoff import Handed
     from ..tasks.mesh import TexturedMesh
 
 Progress = Callable[..., None]
@@ -57,10 +57,10 @@ def _function(package: Any, attribute: str) -> Task:
 def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     """`texture_mesh` on a file.  A mesh file gives what the shell gives; a .texmesh what its sender needs:
 
-    texture.png; uvs.bin (see `surface.handoff.new_uvs`), only if there is a new map; run.json.
+    texture.png; uvs.bin (see `files.handoff.new_uvs`), only if there is a new map; run.json.
     """
-    from ..surface.handoff import read_handed
-    from ..surface.sources import HANDED
+    from ..files.handoff import read_handed
+    from ..files.sources import HANDED
     from ..tasks.mesh import texture_mesh
 
     out, overwrite, rest = _place(arguments)
@@ -81,8 +81,8 @@ def save_handed(result: TexturedMesh, handed: Handed, out: Path, overwrite: bool
     """Write texture.png, uvs.bin if the map is new, and run.json: all or nothing."""
     from PIL import Image
 
-    from ..surface.folder import atomic_folder
-    from ..surface.handoff import new_uvs
+    from ..files.folder import atomic_folder
+    from ..files.handoff import new_uvs
     from ..tasks.outputs import dump, record
 
     image = result.texture
@@ -101,10 +101,10 @@ def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
 
     arguments: mesh, uvs, texture_size, up, front as for `mesh`.  For senders whose modifiers need UVs first.
     """
+    from ..files.folder import atomic_folder
+    from ..files.handoff import new_uvs, read_handed
+    from ..files.load import load
     from ..options import MARK
-    from ..surface.folder import atomic_folder
-    from ..surface.handoff import new_uvs, read_handed
-    from ..surface.load import load
     from ..surface.uv import prepare
 
     out, overwrite, rest = _place(arguments)

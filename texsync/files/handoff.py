@@ -10,7 +10,7 @@ standard library can write:
 
 at: bytes after the line; count: numbers.  vertices: float32 xyz.  corner_vertex: int32, the vertex at each corner.
 triangles: int32, three corners each.  polygon: int32, the polygon of each triangle.  uv: float32 uv of each corner,
-may be missing.  repaint: see `partial.Repaint`; may be missing.  Axes are Blender's: +z up, -y front.
+may be missing.  repaint: see `surface.partial.Repaint`; may be missing.  Axes are Blender's: +z up, -y front.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..surface.partial import Repaint
 from .corners import corner_uvs, keeps_uvs
-from .partial import Repaint
 from .path import checked_path
 from .shape import Shape, as_trimesh
 
 if TYPE_CHECKING:
     import trimesh
 
-    from .load import Loaded
-    from .types import Surface
+    from ..surface.types import Surface
+    from .loaded import Loaded
 
 VERSION = 1
 LONGEST_HEADER = 2**24  # bytes

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from .load import Loaded, Part
-    from .types import Surface
+    from ..surface.types import Surface
+    from .loaded import Loaded, Part
 
 
 def keeps_uvs(loaded: Loaded, surface: Surface) -> bool:

@@ -28,10 +28,10 @@ from .shape import as_trimesh, with_faces
 if TYPE_CHECKING:
     import trimesh
 
-    from .load import Loaded, Part
+    from ..surface.texture import Texture
+    from ..surface.types import Surface
+    from .loaded import Loaded, Part
     from .mtl import Mtl
-    from .texture import Texture
-    from .types import Surface
 
 
 def textured_scene(loaded: Loaded, surface: Surface, texture: Texture) -> trimesh.Scene:

@@ -18,9 +18,9 @@ from .gltf_prune import prune
 from .shape import split
 
 if TYPE_CHECKING:
+    from ..surface.types import Surface
     from .gltf_scene import GltfSource
-    from .load import Loaded, Part
-    from .types import Surface
+    from .loaded import Loaded, Part
 
 VERTICES, INDICES = 34962, 34963
 REPEAT, LINEAR, SMOOTH = 10497, 9729, 9987  # wrap; magnify linear; minify with linear mip-maps

@@ -12,7 +12,8 @@ from ..errors import InputError
 from .gltf import read_gltf
 from .gltf_scene import GltfSource, gltf_scene
 from .handoff import read_handed_scene
-from .mtl import Mtl, read_mtl
+from .loaded import ObjSource
+from .mtl import read_mtl
 from .obj import ObjFile, read_obj
 from .path import EXPORT_AGAIN, HANDED, checked_path
 from .shape import Shape, as_trimesh
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
     import trimesh
 
 GLTF = ("glb", "gltf")
-
-
-@dataclass(frozen=True)
-class ObjSource:
-    """What else stands in an OBJ file.  materials: by name.  lost: what a result cannot have."""
-
-    materials: dict[str, Mtl]
-    lost: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from .mtl import lines_of
 from .shape import Run
 
 if TYPE_CHECKING:
-    from .load import Loaded, Part
-    from .types import Surface
+    from ..surface.types import Surface
+    from .loaded import Loaded, Part
 
 KEYWORDS = (("o", "object"), ("g", "group"), ("usemtl", "material"), ("s", "smooth"))
 

@@ -1,80 +1,28 @@
 """A mesh file, or a trimesh object, as one job: every mesh of the scene in one set of arrays.
 
-What stands where in the file is remembered, so that `save` can give the scene back as it was.
+What stands where in the file is remembered (`loaded`), so that `save` can give the scene back as it was.
 A mesh that several nodes show (an instance) is in the job once for each of them, because every view sees each;
 `save` shares it again if their UVs are still the same.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
-from . import frame
+from ..surface import frame
+from .loaded import Loaded, Part
 from .shape import Shape
 from .sources import read_scene
 
 if TYPE_CHECKING:
     import trimesh
 
-    from .gltf_scene import GltfSource
-    from .sources import ObjSource
-
 MOST_FACES = 5_000_000
 LARGEST, SMALLEST = 1e30, 1e-30  # of a mesh's extent: GLB stores 32-bit floats, which end at 3e38
-
-
-@dataclass(frozen=True)
-class Part:
-    """One mesh at one place in the scene.
-
-    node, shape: names in the scene graph and in `Loaded.shapes`.  transform: (4, 4), from the shape to the file's
-    world.  vertices: its vertices in the job; all of the shape's, in order.  faces: its faces in the job, which are
-    the shape's faces where `kept`, (n,) bool, is True: the others have no area.
-    """
-
-    node: str
-    shape: str
-    transform: np.ndarray
-    vertices: slice
-    faces: slice
-    kept: np.ndarray
-    has_uv: bool
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A scene ready to be unwrapped and painted.
-
-    scene: as read, never modified.  stem: the file's name without its ending.  format: "obj", "glb", ... or "trimesh".
-    vertices: (V, 3) float64, render frame: +y up, +z front, bounding box centred on the origin, farthest vertex at
-    radius 1.  faces: (F, 3) int64, none without an area.  normals: (V, 3) unit, smooth over UV seams, outward.
-    part: (F,) int64, which faces may have shared a texture: a number for each of `parts`, or for each material of one.
-    uv: (U, 2) float64, v up, and uv_faces: (F, 3) int64: the file's own UVs; both None if any part has none.
-    shapes: the meshes as in the file.  to_world: (4, 4), from the render frame to the file's.
-    gltf: where the shapes are in a GLB or glTF file.  obj: what else stands in an OBJ file.
-    polygon: (F,) int64, which polygon of the scene a triangle is part of; None where the file has triangles only.
-    """
-
-    scene: trimesh.Scene
-    stem: str
-    format: str
-    vertices: np.ndarray
-    faces: np.ndarray
-    normals: np.ndarray
-    part: np.ndarray
-    uv: np.ndarray | None
-    uv_faces: np.ndarray | None
-    parts: tuple[Part, ...]
-    shapes: dict[str, Shape]
-    to_world: np.ndarray
-    gltf: GltfSource | None = None
-    obj: ObjSource | None = None
-    polygon: np.ndarray | None = None
 
 
 def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
