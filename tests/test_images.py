@@ -334,6 +334,20 @@ WRONG = {
 }
 
 
+def test_a_picture_too_large_for_memory_is_told_so(capsys, tmp_path, monkeypatch):
+    """With remedies that these commands have."""
+    monkeypatch.chdir(tmp_path)
+
+    def fail(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr("texsync.tasks.wide.wide_image", fail)
+    assert cli.main(["wide", "meadow"]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == "texsync: not enough memory; ask for a smaller picture, or use --chunk 1"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_input_is_one_line_and_code_2(case, shell, capsys, tmp_path):
     import re

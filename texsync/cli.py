@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from . import __version__
-from .errors import InputError, TexsyncError
+from .errors import InputError, TexsyncError, out_of_memory
 from .image_cli import COMMANDS
 from .image_options import swept
 from .options import (
@@ -36,7 +36,6 @@ DEFAULTS = MeshOptions.defaults()
 WIDTH = 100  # columns of --help
 PLACE_IS_AT_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 NO_MEMORY = "not enough memory; lower --texture-size or --view-size, or use a smaller mesh"
-SIGNS_OF_NO_MEMORY = ("out of memory", "can't allocate memory")  # torch's, on a GPU and on a CPU
 DEBUG = "TEXSYNC_DEBUG"  # in the environment: show where an error comes from
 
 
@@ -51,8 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error.format_message()} (see texsync --help)", 2)
     except TexsyncError as error:
         return _fail(str(error), error.exit_code)
-    except MemoryError:
-        return _fail(NO_MEMORY, 2)
     except OSError as error:
         if error.errno not in PLACE_IS_AT_FAULT:
             return _internal(error)
@@ -60,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{error.filename or 'the output'}: {error.strerror}; choose another place with --out", 2
         )
     except Exception as error:
-        if isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS_OF_NO_MEMORY):
+        if out_of_memory(error):
             return _fail(NO_MEMORY, 2)
         return _internal(error)
 

@@ -32,3 +32,11 @@ class Cancelled(TexsyncError):
 
 class TexsyncWarning(UserWarning):
     """Worth a line to the user, but the run goes on."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether there was not enough memory: Python's own error, or torch's on a GPU and, a bare one, on a CPU."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from .errors import InputError, out_of_memory
 from .image_options import (
     ASSEMBLIES,
     FINDERS,
@@ -118,19 +119,28 @@ def paint(task: str, options: ImageOptions, words: str, shell: dict[str, Any]) -
     """Run a task and write its folder; words: what the default folder is named after."""
     varied = swept(options, shell["sweep"]) if shell["sweep"] else None
     folder = check_output(shell["out"] or Path(f"{task}_{slug(words)}"), shell["overwrite"])
-    with Display(quiet=shell["quiet"], verbose=shell["verbose"]) as display:
-        function = getattr(import_module(f".tasks.{task}", __package__), FUNCTIONS[task])
-        if varied:
-            from .tasks.sweep import sweep
-
-            result = sweep(function, *varied, on_progress=display, **options.arguments())
-        else:
-            result = function(on_progress=display, **options.arguments())
-        display("save", 0, 1)
-        written = result.save(folder, overwrite=shell["overwrite"])
-        display("save", 1, 1)
+    try:
+        with Display(quiet=shell["quiet"], verbose=shell["verbose"]) as display:
+            result = _run(task, options, varied, display)
+            display("save", 0, 1)
+            written = result.save(folder, overwrite=shell["overwrite"])
+            display("save", 1, 1)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise InputError("not enough memory", "ask for a smaller picture, or use --chunk 1") from error
     if not shell["quiet"]:
         click.echo(f"{written}: {', '.join(sorted(file.name for file in written.iterdir()))}")
+
+
+def _run(task: str, options: ImageOptions, varied: Any, display: Display) -> Any:
+    """The task's pictures; as a sheet of them if an option is `varied`, (its name, its values)."""
+    function = getattr(import_module(f".tasks.{task}", __package__), FUNCTIONS[task])
+    if not varied:
+        return function(on_progress=display, **options.arguments())
+    from .tasks.sweep import sweep
+
+    return sweep(function, *varied, on_progress=display, **options.arguments())
 
 
 @click.command()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -123,22 +123,17 @@ class Chunks:
         while start < count:
             try:
                 done.append(job(slice(start, min(start + self.size, count))))
-            except RuntimeError as error:  # torch.OutOfMemoryError is one; a CPU's allocator raises it bare
+            except RuntimeError as error:
                 self._halve(error)
             else:
                 start += self.size
         return torch.cat(done)
 
     def _halve(self, error: Exception) -> None:
-        if not _is_out_of_memory(error):
+        if not out_of_memory(error):
             raise error
         if self.size == 1:
             remedy = "lower --view-size, or use --dtype fp16 or --device cpu"
             raise InputError("not enough memory for a single view", remedy) from error
         self.size = max(1, self.size // 2)
         log.info("out of memory: going on with %d views at a time", self.size)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate" in text

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import Cancelled, InputError, TexsyncError, TexsyncWarning
+from ..errors import Cancelled, InputError, TexsyncError, TexsyncWarning, out_of_memory
 from .channel import Channel, parse
 from .pictures import Previews
 from .tasks import Task, tasks
@@ -217,7 +217,7 @@ def explained(error: BaseException) -> dict[str, str]:
     what = " ".join(f"{type(error).__name__}: {error}".split())[:500]
     if isinstance(error, TexsyncError):
         return {"kind": "internal", "message": error.message, "remedy": error.remedy}
-    if isinstance(error, MemoryError) or "out of memory" in what or "can't allocate memory" in what:
+    if out_of_memory(error):
         remedy = "lower the texture size or the view size, close other programs, or use a smaller mesh"
         return {"kind": "memory", "message": "there is not enough memory", "remedy": remedy}
     if isinstance(error, ImportError):
