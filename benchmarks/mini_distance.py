@@ -3,8 +3,8 @@
     python benchmarks/mini_distance.py [--model NAME] [--count N] [--steps N]
 
 Both sides show the same captions on the same held-out shapes. Frechet and kernel distance (KID) of the features of
-EfficientNet-Lite0 (see mini_features.py), beside those of the generator's pictures against as many others of its own, which is
-as low as they get with so many pictures.
+EfficientNet-Lite0 (see mini_features.py). Beside them, as the floor, what the generator's pictures have from as many
+others of its own.
 """
 
 from __future__ import annotations
