@@ -216,6 +216,20 @@ def test_a_model_that_recommends_nothing_gets_the_papers_values(tiny_model, tmp_
     assert (report["steps"], report["guidance"], report["negative"], report["view_size"]) == (50, 7.5, "", 32)
 
 
+def test_a_model_can_say_how_strong_a_task_should_be(few, tmp_path):
+    """For SyncSDE in that task alone; what the user says comes first."""
+    import tiny
+
+    advice = {"view_size": 32, "strength": {"ambiguous": 1.5}}
+    few = few | {"model": str(tiny.write_model(tmp_path / "gentle", advice=advice)), "steps": 2}
+
+    def strength(**more):
+        return ambiguous_image(["red", "copper"], views=["flip"], **few, **more).report["strength"]
+
+    assert strength() == 1.5 and strength(strength=3.0) == 3.0 and strength(coupling="synctweedies") is None
+    assert wide_image("red copper", **few, width=40).report["strength"] is None
+
+
 def test_a_model_without_a_controlnet_will_do(few, tmp_path):
     import tiny
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ class Recommended:
 
     guidance: classifier-free, 1 = off.  control_scale: ControlNet at the noisiest and the cleanest level.
     control_until: share of the way to the clean picture during which ControlNet is heard, 0..1.
-    view_size: pixels a side.  Source: `texsync.json` in the model's folder, any subset of these names.
+    view_size: pixels a side.  strength: SyncSDE's, by task ("ambiguous"), where its own 5 is not best.
+    Source: `texsync.json` in the model's folder, any subset of these names.
     """
 
     guidance: float = 15.5
@@ -39,6 +40,7 @@ class Recommended:
     control_scale: tuple[float, float] = (0.7, 0.9)
     control_until: float = 0.99
     view_size: int = 768
+    strength: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def read_recommended(path: Path) -> Recommended:
     if not (path / "texsync.json").exists():
         return Recommended()
     said = read_json(path / "texsync.json")
-    known = {item.name: item.default for item in fields(Recommended)}
+    known = vars(Recommended()) | {"strength": {"ambiguous": 2.0}}  # an example of each
     for name, value in said.items():
         if name not in known:
             raise InputError(f"{path / 'texsync.json'} says {name!r}", f"known: {', '.join(known)}")
@@ -130,6 +132,8 @@ def read_json(path: Path, hint: str = "") -> dict[str, Any]:
 def _same_kind(value: Any, example: Any) -> bool:
     if isinstance(example, tuple):
         return isinstance(value, list) and len(value) == 2 and all(_same_kind(v, 0.0) for v in value)
+    if isinstance(example, dict):
+        return isinstance(value, dict) and all(_same_kind(v, 0.0) for v in value.values())
     if isinstance(example, float):
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return type(value) is type(example)

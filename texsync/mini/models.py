@@ -192,6 +192,7 @@ def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dt
         "view_size": PIXELS,
         "control_scale": [1.0, 1.0],
         "control_until": 1.0,
+        "strength": {"ambiguous": 2.0},
     }
     (folder / "texsync.json").write_text(json.dumps(advice, indent=2) + "\n")
 

@@ -155,6 +155,12 @@ class Run:
     def negative(self, backbone: DiffusionBackbone) -> str:
         return self._said(backbone, "negative_prompt", "", asked=self.options.negative)
 
+    def strength(self, backbone: DiffusionBackbone) -> float | None:
+        """As asked for, else SyncSDE's for this task with this model; None is the coupling's own."""
+        if self.options.strength is None and self.options.coupling == "syncsde":
+            return backbone.recommended.strength.get(self.task)
+        return self.options.strength
+
     def view_size(self, backbone: DiffusionBackbone) -> int:
         """Pixels a side of what the model sees at once: as asked for, else what it was trained at."""
         trained = backbone.parts.unet.config.sample_size
@@ -179,8 +185,9 @@ class Run:
 
         options, known = self.options, takes(self.options.coupling)
         wanted = {"until": 0.0, "integrator": options.integrator, "decode": backbone.decode, **task}
-        if options.strength is not None:
-            wanted["strength"] = options.strength
+        strength = self.strength(backbone)
+        if strength is not None:
+            wanted["strength"] = strength
         if views.shares and "colours" in known:
             height, width = (side * backbone.scale for side in views.canvas)
             wanted["colours"] = flat_colours(backbone.encode, height, width)
@@ -276,6 +283,7 @@ class Run:
             **self.options.arguments(),
             "steps": self.steps(backbone),
             "guidance": self.guidance(backbone),
+            "strength": self.strength(backbone),
             "negative": self.negative(backbone),
             "view_size": self.view_size(backbone),
             "device": str(backbone.device).removesuffix(":0"),
