@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 
-from measure import METHODS, Judge, Shelf, flat, frechet_distance, kernel_distance, parser, show, singles
+from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, show, singles
 
 from texsync import ambiguous_image
 
 PROMPTS = ("meadow", "desert", "forest", "beach")
+METHODS["SyncSDE, paper's 5"] = {"coupling": "syncsde", "strength": 5.0}  # the others take the model's own
 OTHERS = ("mossy stone", "gold", "snow")
 MEASURES = ("kernel x1000", "Frechet", "first %", "second %", "both %")
 
@@ -25,7 +26,7 @@ def run(asked: argparse.Namespace) -> None:
     judge = Judge(asked.model, asked.device, [*asked.prompts, *OTHERS])
     rows: dict = {method: {name: [] for name in MEASURES} for method in asked.methods}
     for pair in zip(asked.prompts[::2], asked.prompts[1::2], strict=True):
-        known = [judge.features(singles(shelf, asked, p, judge.backbone.native_size)) for p in pair]
+        known = [embedded(singles(shelf, asked, p, judge.backbone.native_size)) for p in pair]
         for method in asked.methods:
             options = dict(model=asked.model, steps=asked.steps, device=asked.device, **METHODS[method])
             made = [
@@ -42,9 +43,8 @@ def run(asked: argparse.Namespace) -> None:
             ]
             row = rows[method]
             for seen, reference in zip(views, known, strict=True):
-                features = judge.features(seen)
-                row["kernel x1000"].append(1000 * kernel_distance(features, reference))
-                row["Frechet"].append(frechet_distance(features, reference))
+                for name, value in fidelity(seen, reference).items():
+                    row[name].append(value)
             right = [
                 [judge.prefers(picture, p) for picture in seen] for seen, p in zip(views, pair, strict=True)
             ]

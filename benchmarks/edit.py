@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 
 import torch
-from measure import METHODS, Judge, Shelf, flat, frechet_distance, kernel_distance, parser, show, singles
+from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, show, singles
 from torch import Tensor
 
 from texsync import edit_image
@@ -49,7 +49,7 @@ def run(asked: argparse.Namespace) -> None:
     asked.references = max(asked.references, asked.seeds)  # the originals are among them
     for source, target in zip(asked.prompts[::2], asked.prompts[1::2], strict=True):
         originals = singles(shelf, asked, source, backbone.native_size)[: asked.seeds]
-        known = judge.features(singles(shelf, asked, target, backbone.native_size))
+        known = embedded(singles(shelf, asked, target, backbone.native_size))
         made: dict = {name: [] for name in names}
         for seed, original in enumerate(originals):
             where = f"{source} to {target}/{seed}"
@@ -72,9 +72,8 @@ def run(asked: argparse.Namespace) -> None:
             made["SDEdit"].append((plain["edit"], mask))
         for name in names:
             pictures, row = [picture for picture, _ in made[name]], rows[name]
-            features = judge.features(pictures)
-            row["kernel x1000"].append(1000 * kernel_distance(features, known))
-            row["Frechet"].append(frechet_distance(features, known))
+            for name, value in fidelity(pictures, known).items():
+                row[name].append(value)
             for original, (picture, mask) in zip(originals, made[name], strict=True):
                 # the autoencoder's own loss would hide the edit's, which is smaller
                 plain = backbone.decode(backbone.encode(original[None]))[0]

@@ -14,7 +14,7 @@ import argparse
 
 import numpy as np
 import torch
-from measure import METHODS, Judge, Shelf, flat, frechet_distance, kernel_distance, parser, show, singles
+from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, show, singles
 
 from texsync import masked_image
 
@@ -38,7 +38,7 @@ def run(asked: argparse.Namespace) -> None:
     outside = torch.as_tensor(mask == 0)
     rows: dict = {method: {name: [] for name in MEASURES} for method in asked.methods}
     for back, thing in zip(asked.prompts[::2], asked.prompts[1::2], strict=True):
-        known = judge.features(singles(shelf, asked, f"{back} with {thing}", size))
+        known = embedded(singles(shelf, asked, f"{back} with {thing}", size))
 
         def made(method: str, seed: int, back: str = back, thing: str = thing) -> dict:
             options = dict(model=asked.model, steps=asked.steps, device=asked.device, **METHODS[method])
@@ -50,9 +50,9 @@ def run(asked: argparse.Namespace) -> None:
         grounds = [made("uncoupled", seed)["trajectory0"] for seed in range(asked.seeds)]
         for method in asked.methods:
             pictures = [made(method, seed)["picture"] for seed in range(asked.seeds)]
-            features, row = judge.features(pictures), rows[method]
-            row["kernel x1000"].append(1000 * kernel_distance(features, known))
-            row["Frechet"].append(frechet_distance(features, known))
+            row = rows[method]
+            for name, value in fidelity(pictures, known).items():
+                row[name].append(value)
             row["thing %"] += [100.0 * judge.prefers(picture, thing, inside) for picture in pictures]
             row["background %"] += [100.0 * judge.prefers(picture, back, ~inside) for picture in pictures]
             apart = [(p - g).abs().mean(0)[outside] for p, g in zip(pictures, grounds, strict=True)]

@@ -1,8 +1,8 @@
 """What the benchmarks of the 2D tasks share: pictures kept on disk, distances between sets of them, and a judge.
 
-There is no trained network but the model itself on a machine without network, so it measures its own pictures:
-features are the middle of its UNet, and it says which of several prompts it would rather have denoised a picture
-with (Li et al. 2023, arXiv:2303.16203). Numbers compare methods within one run; they are not Inception's or CLIP's.
+Features are a small public network's (features.py). Prompts are judged by the model itself: it says which of several
+it would rather have denoised a picture with (Li et al. 2023, arXiv:2303.16203). Numbers compare methods within one
+run; they are not Inception's or CLIP's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import distances
 import numpy as np
 import torch
+from features import features
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -37,7 +38,7 @@ METHODS: dict[str, dict] = {
     "CSG": {"coupling": "csg", "strength": 4.0},  # 10, the paper's, overshoots with fewer than 50 steps
 }
 LEVELS = (0.4, 0.7)  # share of the noise levels at which the judge looks
-COMPONENTS = 8  # of the reference's features, in the Frechet distance
+COMPONENTS = 8  # of the features of the pictures compared with, in the Frechet distance
 
 
 def parser(task: str, prompts: Sequence[str]) -> argparse.ArgumentParser:
@@ -127,43 +128,27 @@ class Judge:
             total += errors / errors.mean()
         return total / len(self.spans)
 
-    @torch.no_grad()
-    def features(self, pictures: Sequence[Tensor]) -> np.ndarray:
-        """Mean and spread over the picture of the UNet's middle layer, (N, 2 F), with no words and little noise."""
-        unet, kept = self.backbone.parts.unet, []
-        handle = unet.mid_block.register_forward_hook(
-            lambda *a: kept.append(a[2][0] if isinstance(a[2], tuple) else a[2])
-        )
-        span = min(self.backbone.schedule.spans(100), key=lambda s: abs(s.frac - 0.1))
-        try:
-            for picture in pictures:
-                latent = self.backbone.encode(self._whole(picture)[None])
-                noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(0))
-                self.backbone.predictor([""], [""], None, guidance=1.0, chunk=1)(
-                    span.noised(latent, noise), span
-                )
-        finally:
-            handle.remove()
-        maps = torch.cat(kept).float().cpu().flatten(2)
-        return torch.cat([maps.mean(-1), maps.std(-1)], dim=1).numpy().astype(np.float64)
-
     def _whole(self, picture: Tensor) -> Tensor:
         size = self.backbone.native_size
         assert picture.shape[-2:] == (size, size), f"the judge looks at {size} x {size} pixels"
         return picture
 
 
-def kernel_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """`distances.kernel_distance` of features (N, D) in units of the second set's spread."""
-    mean, scale = other.mean(0), (other - other.mean(0)).std()
-    return distances.kernel_distance((one - mean) / scale, (other - mean) / scale)
+def embedded(pictures: Sequence[Tensor]) -> np.ndarray:
+    """Features (N, D) of pictures (3, S, S)."""
+    return features(torch.stack(list(pictures)))
 
 
-def frechet_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """`distances.frechet_distance` in the first principal components of the second set of features (N, D)."""
-    mean, scale = other.mean(0), (other - other.mean(0)).std()
-    _, _, axes = np.linalg.svd((other - mean) / scale, full_matrices=False)
-    return distances.frechet_distance(*((x - mean) / scale @ axes[:COMPONENTS].T for x in (one, other)))
+def fidelity(pictures: Sequence[Tensor], known: np.ndarray) -> dict[str, float]:
+    """Distances of pictures (3, S, S) to features (M, D) of others; Frechet's in those others' main directions alone,
+    because a covariance of more dimensions than pictures is not one."""
+    seen = embedded(pictures)
+    _, _, axes = np.linalg.svd(known - known.mean(0), full_matrices=False)
+    main = axes[:COMPONENTS].T
+    return {
+        "kernel x1000": 1000 * distances.kernel_distance(seen, known),
+        "Frechet": distances.frechet_distance(seen @ main, known @ main),
+    }
 
 
 def show(title: str, rows: Mapping[str, Mapping[str, Sequence[float]]], digits: int = 2) -> None:

@@ -3,7 +3,7 @@
     python benchmarks/mini_distance.py [--model NAME] [--count N] [--steps N]
 
 Both sides show the same captions on the same held-out shapes. Frechet and kernel distance (KID) of the features of
-EfficientNet-Lite0 (see mini_features.py). Beside them, as the floor, what the generator's pictures have from as many
+EfficientNet-Lite0 (see features.py). Beside them, as the floor, what the generator's pictures have from as many
 others of its own.
 """
 
@@ -13,8 +13,9 @@ import argparse
 import random
 from collections.abc import Iterator
 
+import numpy as np
 import torch
-from mini_features import distances, features
+from features import distances, features
 from mini_paint import paint
 from rich.console import Console
 from rich.progress import track
@@ -66,7 +67,7 @@ def main() -> None:
         other.append(features(pictures(samples)))
     table = Table("against the generator's pictures", "Frechet", "kernel", title=f"{options.count:,} each")
     for name, side in (("mini's", made), ("others of its own", other)):
-        frechet, kernel = distances(torch.cat(side), torch.cat(real))
+        frechet, kernel = distances(np.concatenate(side), np.concatenate(real))
         table.add_row(name, f"{frechet:.1f}", f"{kernel:.4f}")
     Console(width=100).print(table)
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import numpy as np
-from measure import METHODS, Judge, Shelf, flat, frechet_distance, kernel_distance, parser, show, singles
+from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, show, singles
 from torch import Tensor
 
 from texsync import wide_image
@@ -48,7 +48,7 @@ def run(asked: argparse.Namespace) -> None:
     common = {"model": asked.model, "steps": asked.steps, "device": asked.device}
     rows: dict = {method: {name: [] for name in MEASURES} for method in asked.methods}
     for prompt in asked.prompts:
-        known = judge.features(singles(shelf, asked, prompt, judge.backbone.native_size))
+        known = embedded(singles(shelf, asked, prompt, judge.backbone.native_size))
         for method in asked.methods:
             options = dict(width=asked.width, overlap=asked.overlap, **METHODS[method], **common)
             pictures = [
@@ -59,9 +59,9 @@ def run(asked: argparse.Namespace) -> None:
                 for seed in range(asked.seeds)
             ]
             parts = [crop for picture in pictures for crop in crops(picture)]
-            features, row = judge.features(parts), rows[method]
-            row["kernel x1000"].append(1000 * kernel_distance(features, known))
-            row["Frechet"].append(frechet_distance(features, known))
+            row = rows[method]
+            for name, value in fidelity(parts, known).items():
+                row[name].append(value)
             row["prompt %"] += [100.0 * judge.prefers(part, prompt) for part in parts]
             row["seam"] += [seam(picture, step, judge.backbone.scale) for picture in pictures]
             ends = [crops(picture) for picture in pictures]
