@@ -39,6 +39,10 @@ MESHES = Path(__file__).parents[1] / "meshes"
 METHODS = {
     "none": {"coupling": "none"},
     "synctweedies": {"coupling": "synctweedies"},
+    "syncmvd": {"coupling": "syncmvd"},
+    "multidiffusion": {"coupling": "multidiffusion"},
+    "visual-anagrams": {"coupling": "visual-anagrams"},
+    "syncdiffusion": {"coupling": "syncdiffusion"},
     "syncsde paper mean": {"integrator": "paper", "pick": "mean"},
     "syncsde exact mean": {"integrator": "exact", "pick": "mean"},
     "syncsde paper best": {"integrator": "paper", "pick": "best"},
@@ -96,11 +100,11 @@ def measure(
 
 def ratios(surface, options: argparse.Namespace, noise: str, steps: int, shared: dict) -> dict[str, list]:
     """For each method the (disagreement, sharpness) of every prompt and seed over the uncoupled run's."""
-    found: dict[str, list] = {name: [] for name in METHODS}
+    found: dict[str, list] = {name: [] for name in ["none", *options.methods]}
     for prompt, seed in product(options.prompts, range(options.seeds)):
         alone = (1.0, 1.0)
-        for name, method in METHODS.items():
-            got = measure(surface, prompt, seed, steps, noise, method, shared)
+        for name in found:
+            got = measure(surface, prompt, seed, steps, noise, METHODS[name], shared)
             alone = got if name == "none" else alone
             found[name].append((got[0] / alone[0], got[1] / alone[1]))
             print(f"{noise} {steps} {prompt!r} {seed} {name}: {got[0]:.5f} {got[1]:.5f}", flush=True)
@@ -114,6 +118,7 @@ def main() -> None:
     parser.add_argument("--mesh", type=Path, default=MESHES / "rabbit.obj")
     parser.add_argument("--model", default="mini")
     parser.add_argument("--prompts", nargs="+", default=PROMPTS)
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS)[1:], default=list(METHODS)[1:])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--steps", type=int, nargs="+", default=[10, 20, 30])
     parser.add_argument("--noise", nargs="+", default=["shared", "independent"])
