@@ -15,7 +15,7 @@ from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, sho
 
 from texsync import ambiguous_image
 
-PROMPTS = ("meadow", "desert", "forest", "beach")
+PROMPTS = ("desert", "sunset", "meadow", "lake")  # pairs that can be true at once: no ground above a sky
 METHODS["SyncSDE, paper's 5"] = {"coupling": "syncsde", "strength": 5.0}  # the others take the model's own
 OTHERS = ("mossy stone", "gold", "snow")
 MEASURES = ("kernel x1000", "Frechet", "first %", "second %", "both %")
