@@ -43,8 +43,8 @@ def run(asked: argparse.Namespace) -> None:
             ]
             row = rows[method]
             for seen, reference in zip(views, known, strict=True):
-                for name, value in fidelity(seen, reference).items():
-                    row[name].append(value)
+                for figure, value in fidelity(seen, reference).items():
+                    row[figure].append(value)
             right = [
                 [judge.prefers(picture, p) for picture in seen] for seen, p in zip(views, pair, strict=True)
             ]

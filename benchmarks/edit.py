@@ -72,8 +72,8 @@ def run(asked: argparse.Namespace) -> None:
             made["SDEdit"].append((plain["edit"], mask))
         for name in names:
             pictures, row = [picture for picture, _ in made[name]], rows[name]
-            for name, value in fidelity(pictures, known).items():
-                row[name].append(value)
+            for figure, value in fidelity(pictures, known).items():
+                row[figure].append(value)
             for original, (picture, mask) in zip(originals, made[name], strict=True):
                 # the autoencoder's own loss would hide the edit's, which is smaller
                 plain = backbone.decode(backbone.encode(original[None]))[0]

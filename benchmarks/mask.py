@@ -51,8 +51,8 @@ def run(asked: argparse.Namespace) -> None:
         for method in asked.methods:
             pictures = [made(method, seed)["picture"] for seed in range(asked.seeds)]
             row = rows[method]
-            for name, value in fidelity(pictures, known).items():
-                row[name].append(value)
+            for figure, value in fidelity(pictures, known).items():
+                row[figure].append(value)
             row["thing %"] += [100.0 * judge.prefers(picture, thing, inside) for picture in pictures]
             row["background %"] += [100.0 * judge.prefers(picture, back, ~inside) for picture in pictures]
             apart = [(p - g).abs().mean(0)[outside] for p, g in zip(pictures, grounds, strict=True)]

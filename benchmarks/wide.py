@@ -60,8 +60,8 @@ def run(asked: argparse.Namespace) -> None:
             ]
             parts = [crop for picture in pictures for crop in crops(picture)]
             row = rows[method]
-            for name, value in fidelity(parts, known).items():
-                row[name].append(value)
+            for figure, value in fidelity(parts, known).items():
+                row[figure].append(value)
             row["prompt %"] += [100.0 * judge.prefers(part, prompt) for part in parts]
             row["seam"] += [seam(picture, step, judge.backbone.scale) for picture in pictures]
             ends = [crops(picture) for picture in pictures]
