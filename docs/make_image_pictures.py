@@ -13,6 +13,7 @@ from texsync.tasks.sweep import labelled, sweep
 
 PICTURES = Path(__file__).parent / "pictures"
 SCENE, OTHER, THING, CHANGED = "meadow", "desert", "red ball", "blue ball"
+FILLED = "red ball, red background"  # mini draws a ball of any outline; the mask gives it one
 UPRIGHT, FLIPPED = "desert", "sunset"
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 HERO = (
     ("rabbit.obj", "weathered copper"),
-    ("teapot.obj", "blue and white stripes"),
+    ("teapot.obj", "blue ceramic with gold cracks"),
     ("crate.glb", "mossy stone"),
     ("monkey.obj", "gold"),
     ("table_scene.glb", "wood"),
