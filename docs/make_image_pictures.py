@@ -45,14 +45,14 @@ def ambiguous(model: str, seed: int) -> Image.Image:
 
 
 def mask(model: str, seed: int) -> Image.Image:
-    made = texsync.masked_image(OTHER, THING, disc(), model=model, seed=seed, count=3)
+    made = texsync.masked_image(OTHER, FILLED, disc(), model=model, seed=seed, count=3)
     row = [disc().convert("RGB"), *made.images]
-    return labelled([row], [f'"{THING}" in "{OTHER}"'], ["mask", *(f"seed {seed + i}" for i in range(3))])
+    return labelled([row], [f'"{FILLED}" in "{OTHER}"'], ["mask", *(f"seed {seed + i}" for i in range(3))])
 
 
 def edit(model: str, seed: int) -> Image.Image:
     """The mask task's picture with the thing changed."""
-    original = texsync.masked_image(OTHER, THING, disc(), model=model, seed=seed).image
+    original = texsync.masked_image(OTHER, FILLED, disc(), model=model, seed=seed).image
     source, target = (f"{OTHER} with {thing}" for thing in (THING, CHANGED))
     made = texsync.edit_image(original, source, target, model=model, seed=seed).made[0].images
     names = ("reconstruction", "mask", "edit")
