@@ -21,7 +21,7 @@ import trimesh
 from texsync import cli, options
 from texsync.backbones import loading, memory
 from texsync.surface import preview
-from texsync.surface import save as saving
+from texsync.files import save as saving
 
 ROOT = Path(__file__).parents[1]
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\n"
