@@ -20,8 +20,8 @@ import trimesh
 
 from texsync import cli, options
 from texsync.backbones import loading, memory
-from texsync.surface import preview
 from texsync.files import save as saving
+from texsync.surface import preview
 
 ROOT = Path(__file__).parents[1]
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\n"

@@ -253,7 +253,14 @@ def test_recommendations_come_from_the_folder(tiny_model, tmp_path):
     folder = copy(tiny_model, tmp_path)
     (folder / "texsync.json").write_text('{"guidance": 4, "control_scale": [1.0, 1.0]}')
     assert load_diffusion(folder).recommended == Recommended(guidance=4, control_scale=(1.0, 1.0))
-    for wrong in ('{"guidence": 4}', '{"guidance": "4"}', '{"control_scale": 1}', '{"strength": 2}', "[]", "{"):
+    for wrong in (
+        '{"guidence": 4}',
+        '{"guidance": "4"}',
+        '{"control_scale": 1}',
+        '{"strength": 2}',
+        "[]",
+        "{",
+    ):
         (folder / "texsync.json").write_text(wrong)
         with pytest.raises(InputError, match=r"texsync\.json"):
             load_diffusion(folder)

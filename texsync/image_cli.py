@@ -48,7 +48,9 @@ COMMON: tuple[Option, ...] = (
     common("seed", "Same seed, same picture.", type=int),
     common("count", "Pictures to make, of as many seeds from --seed on.", type=int),
     common("steps", "Denoising steps.  [default: the model's, else 50]", type=int),
-    common("strength", "How hard views are drawn to earlier ones.  [default: the model's, else 5]", type=float),
+    common(
+        "strength", "How hard views are drawn to earlier ones.  [default: the model's, else 5]", type=float
+    ),
     common("coupling", "How views listen to each other.", type=click.Choice(COUPLINGS)),
     click.option(
         "--coupling-option",
