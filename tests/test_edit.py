@@ -120,6 +120,22 @@ def test_the_edit_in_step_is_the_paper_one_after_the_other():
     assert close(together[0], states[-1][0], 1e-10)
 
 
+def test_a_pull_that_holds_keeps_the_background():
+    """Noise levels near the end are where a pull that fades lets an edit drift from its original."""
+    foreground = torch.zeros(6, 6, dtype=torch.float64)
+    foreground[:, :3] = 1
+    states = invert(predictor(["brick"]), SPANS, clean(), 2)
+    fresh = torch.randn(states[0].shape, generator=torch.Generator().manual_seed(2)).double()
+    predict = Replay(predictor(["rust", "rust"], 1.5), SPANS, states)
+    drift = []
+    for fade in (True, False):
+        start = torch.cat([states[0], fresh, states[0]])
+        coupling = make("syncsde", until=0.0, fade=fade)
+        *_, (_, x, _) = sample(predict, masks(foreground[None]), coupling, SPANS, start)
+        drift.append(float((x[2] - states[-1][0])[..., 3:].abs().mean()))
+    assert drift[1] < 0.3 * drift[0]
+
+
 # ---- words ------------------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,9 @@ INTEGRATORS = ("paper", "exact")
 class SyncSDE(Coupling):
     """Each picture is drawn towards what earlier pictures already show (SyncSDE, CVPR 2025, Eq. 7).
 
-    strength: pull at the noisiest level (the paper's 1/lambda), unitless, >= 0; it fades as span.frac = t / T.
+    strength: pull at the noisiest level (the paper's 1/lambda), unitless, >= 0.
+    fade: the pull weakens as span.frac = t / T, as in the paper; off holds it to the end, for what is told is no
+    guess but known, such as the picture that an edit starts from.
     integrator: "exact" solves the equation of one step with x0 held still and stays bounded at any step count; "paper"
     adds the pull to the DDIM step, equal to first order, but overshoots once `pull(span)` exceeds about 1, that is
     with few steps.
@@ -39,6 +41,7 @@ class SyncSDE(Coupling):
     memory: int | None = None
     pick: str = "mean"
     until: float = 0.2
+    fade: bool = True
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.strength) and self.strength >= 0):
@@ -57,7 +60,13 @@ class SyncSDE(Coupling):
 
     def pull(self, span: Span) -> float:
         """The share of the gap that the paper's integrator closes in this step; above 1 it overshoots."""
-        return span.gamma * self.strength * span.frac if span.frac > self.until else 0.0
+        return span.gamma * self.weight(span)
+
+    def weight(self, span: Span) -> float:
+        """1/lambda at this noise level, 0 where the coupling rests."""
+        if span.frac <= self.until:
+            return 0.0
+        return self.strength * (span.frac if self.fade else 1.0)
 
     def step(self, x, z, predict, views: Views, span: Span):
         eps = predict(x, span)
@@ -72,10 +81,10 @@ class SyncSDE(Coupling):
         return torch.where(known > 0, self._exact(x, x0, x_next, prefix.told, known, span), x_next), z
 
     def _exact(self, x: Tensor, x0: Tensor, x_next: Tensor, told, known: Tensor, span: Span) -> Tensor:
-        """With d the gap to what is told, d/sqrt(a) decays as sigma^(1 + w), w = strength * frac * known, while the
-        gap between the two clean guesses feeds it: the closed form in sigma, the clean guesses held still."""
+        """With d the gap to what is told, d/sqrt(a) decays as sigma^(1 + w), w = weight * known, while the gap between
+        the two clean guesses feeds it: the closed form in sigma, the clean guesses held still."""
         told_x, told_x0, told_next = told(torch.cat([x, x0, x_next], dim=1)).chunk(3, dim=1)
-        rate = 1 + self.strength * span.frac * known
+        rate = 1 + self.weight(span) * known
         kept = span.ratio**rate
         gap = kept * (x - told_x) / math.sqrt(span.alpha) + (1 - kept) / rate * (x0 - told_x0)
         return told_next + math.sqrt(span.alpha_next) * gap
