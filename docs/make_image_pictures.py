@@ -15,6 +15,7 @@ PICTURES = Path(__file__).parent / "pictures"
 SCENE, OTHER, THING, CHANGED = "meadow", "desert", "red ball", "blue ball"
 FILLED = "red ball, red background"  # mini draws a ball of any outline; the mask gives it one
 UPRIGHT, FLIPPED = "desert", "sunset"
+CHANGES = ("reconstruction", "mask", "edit")
 
 
 def disc(size: int = 256) -> Image.Image:
@@ -51,13 +52,17 @@ def mask(model: str, seed: int) -> Image.Image:
 
 
 def edit(model: str, seed: int) -> Image.Image:
-    """The mask task's picture with the thing changed."""
-    original = texsync.masked_image(OTHER, FILLED, disc(), model=model, seed=seed).image
+    """A place that becomes another, and the mask task's picture with the thing changed."""
+    place = texsync.wide_image(OTHER, width=256, model=model, seed=seed).image
+    thing = texsync.masked_image(OTHER, FILLED, disc(), model=model, seed=seed).image
     source, target = (f"{OTHER} with {thing}" for thing in (THING, CHANGED))
+    rows = [changed(place, OTHER, SCENE, model, seed), changed(thing, source, target, model, seed)]
+    return labelled(rows, [f"{OTHER} to {SCENE}", f"{THING} to {CHANGED}"], ["original", *CHANGES])
+
+
+def changed(original: Image.Image, source: str, target: str, model: str, seed: int) -> list[Image.Image]:
     made = texsync.edit_image(original, source, target, model=model, seed=seed).made[0].images
-    names = ("reconstruction", "mask", "edit")
-    row = [original, *(Image.fromarray(_bytes(made[name])) for name in names)]
-    return labelled([row], [f"{THING} to {CHANGED}"], ["original", *names])
+    return [original, *(Image.fromarray(_bytes(made[name])) for name in CHANGES)]
 
 
 def sheet(model: str, seed: int) -> Image.Image:
