@@ -11,7 +11,9 @@ from scipy import sparse
 
 from texsync.errors import InputError, TexsyncWarning
 from texsync.files.load import load
-from texsync.surface.uv import PADDING, covered_share, prepare, unwrap, uv_texels
+from texsync.surface import charts
+from texsync.surface.charts import PADDING
+from texsync.surface.uv import covered_share, prepare, unwrap, uv_texels
 
 SQUARE = np.array([[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]])
 
@@ -123,3 +125,24 @@ def test_texel_centres_lie_where_gltf_has_them():
 def test_an_unknown_policy_lists_the_known():
     with pytest.raises(InputError, match="auto, keep, unwrap"):
         prepare(load(plate(SQUARE)), policy="maybe")
+
+
+@pytest.mark.parametrize(
+    ("program", "error", "message"),
+    [
+        ("import os; os.abort()", InputError, "cannot unwrap this mesh .SIGABRT.*--keep-uvs"),
+        ("raise SystemExit(3)", InputError, "exit status 3"),
+        ("raise MemoryError", MemoryError, "no room"),
+        ("import nothing_of_the_kind", RuntimeError, "nothing_of_the_kind"),
+    ],
+)
+def test_what_ends_xatlas_does_not_end_texsync(monkeypatch, program, error, message):
+    monkeypatch.setattr(charts, "COMMAND", ("-c", program))
+    with pytest.raises(error, match=message):
+        prepare(load(plate(None)))
+
+
+def test_the_folder_that_one_stands_in_is_not_searched_for_modules(monkeypatch, tmp_path):
+    (tmp_path / "numpy.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    assert len(prepare(load(plate(None))).uv)

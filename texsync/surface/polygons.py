@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import InputError
-
-PADDING = 4  # texels between islands of a new map
+from .charts import charts
 
 
 def uncut(
@@ -69,21 +67,8 @@ def flattened(vertices: np.ndarray, faces: np.ndarray, polygon: np.ndarray) -> t
 
 def packed(uv: np.ndarray, uv_faces: np.ndarray, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
     """All charts, as they are, side by side in the unit square with padding; faces keep their order."""
-    import xatlas
-
-    atlas, pack = xatlas.Atlas(), xatlas.PackOptions()
     # the packer joins what shares coordinates, so islands are set apart before
-    atlas.add_uv_mesh(uv.astype(np.float32), uv_faces.astype(np.uint32))
-    pack.padding, pack.resolution, pack.bilinear = PADDING, texture_size, True
-    atlas.generate(xatlas.ChartOptions(), pack)
-    if atlas.atlas_count != 1:
-        raise InputError(
-            f"the new UV map needs {atlas.atlas_count} textures of {texture_size} texels",
-            "raise --texture-size",
-        )
-    _, corners, table = atlas.get_mesh(0)
-    stretch = np.array([atlas.width, atlas.height]) / max(atlas.width, atlas.height)
-    return table.astype(float) * stretch, corners.astype(np.int64)
+    return charts([(uv, uv_faces)], texture_size)[0]
 
 
 def _area(corners: np.ndarray) -> float:

@@ -13,7 +13,8 @@ import warnings
 import numpy as np
 
 from ..errors import InputError, TexsyncWarning
-from .polygons import PADDING, uncut
+from .charts import charts
+from .polygons import uncut
 from .types import Mesh, Surface
 
 POLICIES = ("auto", "keep", "unwrap")
@@ -134,36 +135,17 @@ def unwrap(vertices: np.ndarray, faces: np.ndarray, texture_size: int) -> tuple[
     """A new map: uv (U, 2) in the unit square and uv_faces (F, 3), with padding between islands.
 
     Vertices that share a place are joined first, or every seam of an old map would cut the new one.
-    Raises InputError if xatlas finds no room for the charts.
+    Raises InputError if xatlas finds no room for the charts, or cannot do this mesh.
     """
-    import xatlas
-
-    welded = _weld(vertices)[faces]
-    atlas, pieces = xatlas.Atlas(), _pieces(vertices[faces].mean(axis=1))
+    welded, pieces = _weld(vertices)[faces], _pieces(vertices[faces].mean(axis=1))
+    given = []
     for piece in pieces:
         used, local = np.unique(welded[piece], return_inverse=True)
-        points = vertices[used].astype(np.float32)
-        atlas.add_mesh(points, local.reshape(-1, 3).astype(np.uint32))
-    charts, pack = xatlas.ChartOptions(), xatlas.PackOptions()
-    charts.max_iterations = 1
-    pack.padding, pack.resolution, pack.bilinear = PADDING, texture_size, True
-    atlas.generate(charts, pack)
-    if atlas.atlas_count != 1:
-        raise InputError(
-            f"the new UV map needs {atlas.atlas_count} textures of {texture_size} texels",
-            "raise --texture-size",
-        )
-    return _gathered(atlas, pieces, len(faces))
-
-
-def _gathered(atlas, pieces: list[np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
-    """One table of coordinates over all pieces; one scale for u and v, so that texels stay square."""
-    stretch = np.array([atlas.width, atlas.height]) / max(atlas.width, atlas.height)
-    tables, uv_faces, start = [], np.zeros((count, 3), np.int64), 0
-    for i, piece in enumerate(pieces):
-        _, indices, uv = atlas.get_mesh(i)
-        tables.append(uv.astype(float) * stretch)
-        uv_faces[piece] = indices.astype(np.int64) + start
+        given.append((vertices[used], local.reshape(-1, 3)))
+    tables, uv_faces, start = [], np.zeros_like(faces), 0
+    for piece, (uv, corners) in zip(pieces, charts(given, texture_size), strict=True):
+        tables.append(uv)
+        uv_faces[piece] = corners + start
         start += len(uv)
     return np.concatenate(tables), uv_faces
 
