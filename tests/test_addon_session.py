@@ -1,0 +1,188 @@
+"""The add-on's session, which needs no Blender, with a worker that is played."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from blender_addon import session, words
+
+
+class Played:
+    """A client whose worker says what the test says."""
+
+    command, alive, killed, asked_to_quit = ["texsync"], True, False, False
+
+    def __init__(self, *said: dict):
+        self.said, self.sent = list(said), []
+
+    def events(self):
+        said, self.said = self.said, []
+        return said
+
+    def send(self, **message):
+        self.sent.append(message)
+
+    def kill(self):
+        self.killed = True
+
+    def quit(self):
+        self.asked_to_quit = True
+
+
+HELLO = {"event": "hello", "protocol": session.PROTOCOL, "texsync": "0"}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def play(monkeypatch):
+    """(session, played client, job, clock): a job was asked for, and the worker is starting."""
+    clock, played = Clock(), Played()
+    monkeypatch.setattr(session, "Client", lambda command, log: played)
+    one = session.Session(clock)
+    ends: list = []
+    job = session.Job("7", "mesh", {"mesh": "a"}, ends.append, lambda: ends.append("dropped"))
+    job.ends = ends
+    one.run(["texsync"], Path("log"), job)
+    return one, played, job, clock
+
+
+def test_a_job_from_start_to_end(play):
+    one, played, job, clock = play
+    assert one.phase == "starting" and one.status() == "Starting texsync" and played.sent == []
+    played.said = [HELLO]
+    assert one.tick() and one.phase == "running"
+    assert played.sent[0]["command"] == "run" and played.sent[0]["id"] == "7"
+    for step in range(5):
+        clock.now = 2.0 * step
+        played.said = [{"event": "progress", "id": "7", "stage": "denoise", "step": step, "total": 10}]
+        one.tick()
+    assert one.status() == "Painting 4/10" and one.seconds_left() == pytest.approx(12)
+    assert one.fraction() == pytest.approx(0.1 + 0.8 * 0.4)
+    played.said = [
+        {"event": "preview", "id": "7", "path": "p.png"},
+        {"event": "note", "id": "7", "text": "use --unwrap"},
+    ]
+    one.tick()
+    assert one.preview == "p.png" and one.notes == ["use UVs: New Map"]
+    played.said = [{"event": "done", "id": "7", "files": {"texture.png": "t"}}]
+    assert one.tick() and not one.busy and job.ends == [{"texture.png": "t"}] and one.problem is None
+    assert not one.tick() and not played.killed
+
+
+def test_time_left_knows_the_stages_of_the_last_run(play):
+    one, played, job, clock = play
+    one.seconds = {"decode": 3.0, "texture": 1.0, "save": 0.5}
+    played.said = [HELLO, {"event": "progress", "id": "7", "stage": "denoise", "step": 0, "total": 4}]
+    one.tick()
+    assert one.seconds_left() is None
+    clock.now = 2.0
+    played.said = [{"event": "progress", "id": "7", "stage": "denoise", "step": 1, "total": 4}]
+    one.tick()
+    assert one.seconds_left() == pytest.approx(2.0 * 3 + 4.5)
+    played.said = [{"event": "progress", "id": "7", "stage": "decode", "step": 0, "total": 1}]
+    one.tick()
+    assert one.seconds_left() == pytest.approx(4.5)
+
+
+def test_cancel_is_asked_for_and_then_enforced(play):
+    one, played, job, clock = play
+    played.said = [HELLO]
+    one.tick()
+    one.cancel()
+    assert played.sent[-1] == {"command": "cancel", "id": "7"} and one.status() == "Cancelling"
+    clock.now = session.GRACE + 0.1
+    assert one.tick() and played.killed and not one.busy and one.problem is None and job.ends == ["dropped"]
+
+
+def test_a_result_that_comes_after_cancel_is_not_applied(play):
+    one, played, job, _ = play
+    played.said = [HELLO]
+    one.tick()
+    one.cancel()
+    played.said = [{"event": "done", "id": "7", "files": {}}]
+    one.tick()
+    assert job.ends == ["dropped"] and not one.busy
+
+
+def test_a_result_waits_while_the_users_hands_are_busy_but_not_for_ever(play):
+    one, played, job, clock = play
+    clock.now, busy = 1.0, [True]
+    one.hold = lambda: busy[0]
+    played.said = [HELLO, {"event": "done", "id": "7", "files": {"a": "b"}}]
+    one.tick()
+    assert one.busy and job.ends == [] and one.status() == "Waiting for your hands"
+    clock.now = 1.0 + session.PATIENCE / 2
+    one.tick()
+    assert job.ends == []
+    clock.now = 1.1 + session.PATIENCE
+    one.tick()
+    assert not one.busy and job.ends == [{"a": "b"}]
+
+
+def test_answers_to_an_older_job_are_not_mixed_up(play):
+    one, played, job, _ = play
+    played.said = [
+        HELLO,
+        {"event": "done", "id": "6", "files": {}},
+        {"event": "error", "id": "6", "message": "x"},
+    ]
+    one.tick()
+    assert one.phase == "running" and job.ends == [] and one.problem is None
+
+
+def test_silence_after_the_start_is_told(play):
+    one, played, job, clock = play
+    clock.now = session.HELLO + 1
+    one.tick()
+    assert "does not answer" in one.problem.text() and played.killed and job.ends == ["dropped"]
+
+
+def test_what_finish_raises_is_told(play):
+    one, played, job, _ = play
+    job.finish = lambda files: (_ for _ in ()).throw(ValueError("The faces changed"))
+    played.said = [HELLO, {"event": "done", "id": "7", "files": {}}]
+    one.tick()
+    assert one.problem.text() == "The faces changed." and not one.busy
+
+
+def test_a_cold_worker_is_asked_to_leave(play):
+    one, played, job, _ = play
+    one.keep_warm = False
+    played.said = [HELLO, {"event": "done", "id": "7", "files": {}}]
+    one.tick()
+    assert played.asked_to_quit and one.client is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "fix"),
+    [
+        ("input", "Suzanne cannot keep its UVs: there are none", "new_map"),
+        ("memory", "there is not enough memory", "smaller"),
+        ("input", "the old picture has 512 x 512 texels, the new one 256 x 256", "texture_size 512"),
+        ("input", "the old picture has 512 x 256 texels, the new one 256 x 256", ""),
+        ("installation", "ModuleNotFoundError: xatlas", "check"),
+        ("input", "steps 0 is out of range", ""),
+    ],
+)
+def test_problems_know_the_button_that_mends_them(kind, message, fix):
+    assert words.fix_for(kind, message) == fix
+
+
+def test_words_of_the_shell_become_words_of_the_panel():
+    said = words.in_panel_words("use --unwrap, lower --texture-size or --view-size, pass --keep-uvs")
+    assert said == "use UVs: New Map, lower Texture Size or View Size, pass UVs: Keep Mine"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "About 1 s left"), (89, "About 89 s left"), (200, "About 3 min left")]
+)
+def test_time_in_words(seconds, said):
+    assert words.clock_words(seconds) == said
