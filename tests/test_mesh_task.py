@@ -236,6 +236,15 @@ def test_progress_goes_through_all_stages_in_order(paint):
     assert error[-1] < error[0]  # what is shown becomes what is got
 
 
+def test_large_textures_show_progress_while_they_are_looked_up(paint, monkeypatch):
+    monkeypatch.setattr("texsync.surface.texture.CHUNK", 5000)
+    watch = Watch()
+    paint(ball(), texture_size=256, on_progress=watch)
+    steps = [(step, total) for stage, step, total in watch.calls if stage == "geometry"]
+    assert len(steps) > 5 and {total for _, total in steps} == {14}
+    assert steps == sorted(steps) and steps[0][0] == 0 and steps[-1][0] == 14
+
+
 @pytest.mark.parametrize("error", [Cancelled, KeyboardInterrupt])
 @pytest.mark.parametrize("stage", [("mesh", 0), ("denoise", 1), ("texture", 0)], ids=lambda at: at[0])
 def test_raising_from_progress_stops_the_run(paint, error, stage, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ All of it is geometry, so it is compiled once (`bake_tables`) and applied to as 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,12 +91,14 @@ def bake_tables(
     exponent: float = 6.0,
     cutoff_deg: float = 80.0,
     rim: float = 6.0,
+    on_chunk: Callable[[int], None] = lambda done: None,
 ) -> BakeTables:
     """Compile the lookups from views to a texture of size x size texels.
 
     exponent: views are weighed by cos(normal, line of sight)^exponent; 6 as in SyncTweedies' final bake.
     cutoff_deg: steeper sights do not count.  rim: pixels (of 256) beside the silhouette over which a view's weight
     falls to nothing, since decoded pictures mix in the backdrop there; the last 1.5 pixels never count.
+    on_chunk: told how many of at most `chunks(size)` parts have been looked up; what it raises ends the work.
     Raises InputError if the map covers no texel or no view sees any of the surface.
     """
     face, bary = uv_texels(surface.uv, surface.uv_faces, size)
@@ -110,7 +113,7 @@ def bake_tables(
         for values in (surface.vertices, surface.normals)
     )
     normal /= np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-12)
-    sights = _sights(pixels, point, normal, exponent, math.cos(math.radians(cutoff_deg)), rim)
+    sights = _sights(pixels, point, normal, exponent, math.cos(math.radians(cutoff_deg)), rim, on_chunk)
     seen = np.zeros(len(texel), bool)
     for which, _, _ in sights:
         seen[which.numpy()] = True
@@ -120,7 +123,20 @@ def bake_tables(
     )
 
 
-def _sights(pixels: Pixels, point: np.ndarray, normal: np.ndarray, exponent: float, limit: float, rim: float):
+def chunks(size: int) -> int:
+    """Parts in which `bake_tables` looks up a texture of size x size texels, if the map covers all of it."""
+    return math.ceil(size * size / CHUNK)
+
+
+def _sights(
+    pixels: Pixels,
+    point: np.ndarray,
+    normal: np.ndarray,
+    exponent: float,
+    limit: float,
+    rim: float,
+    on_chunk: Callable[[int], None],
+):
     """Per view: which points it sees, where, and how much it is believed."""
     edge = torch.stack([_rim_distance(depth) for depth in pixels.depth.cpu()])[:, None]
     safe, soft = 1.5, max(rim * pixels.size / 256, 2.0)
@@ -141,6 +157,7 @@ def _sights(pixels: Pixels, point: np.ndarray, normal: np.ndarray, exponent: flo
             (which,) = torch.nonzero(good, as_tuple=True)
             weight = facing[view, which] ** exponent * (distance[which] / soft).clamp(max=1) ** 4
             found[view].append((which + start, grid[view, which], weight))
+        on_chunk(start // CHUNK + 1)
     return [tuple(torch.cat(column) for column in zip(*parts, strict=True)) for parts in found]
 
 

@@ -98,7 +98,7 @@ class Job:
 
     def run(self, mesh: Any) -> TexturedMesh:
         from ..files.load import load
-        from ..surface.texture import bake_tables
+        from ..surface.texture import bake_tables, chunks
         from ..surface.uv import prepare
 
         options = self.options
@@ -108,9 +108,11 @@ class Job:
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
         with self.stage("model"):
             backbone = self.backbone()
-        with self.stage("geometry"):
+        size, parts = options.texture_size, chunks(options.texture_size)
+        with self.stage("geometry", parts):
             pixels, condition, views = self.geometry(surface, backbone)
-            tables = bake_tables(surface, pixels, options.texture_size)  # refuses what no view can see
+            # refuses what no view can see
+            tables = bake_tables(surface, pixels, size, on_chunk=self.progress_of("geometry", parts))
         with self.stage("denoise", self.steps(backbone)):
             latents = self.denoise(backbone, views, condition, pixels.cameras)
         with self.stage("decode"):
@@ -127,6 +129,10 @@ class Job:
         yield
         self.on_progress(name, total, total, None)
         self.seconds[name] = round(time.perf_counter() - start, 3)
+
+    def progress_of(self, name: str, total: int) -> Callable[[int], None]:
+        """Tells that so many of a stage's steps are done."""
+        return lambda done: self.on_progress(name, done, total, None)
 
     def check_early(self) -> None:
         """Raises InputError for a model or device that is not there, and a texture too large for the memory."""
