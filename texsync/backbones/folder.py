@@ -186,8 +186,9 @@ def _check_widths(path: Path, configs: dict[str, dict[str, Any]]) -> None:
             f"the text encoder in {path} gives {spoken} channels, the UNet takes {width}",
             "choose a model whose parts belong together",
         )
-    for key in ("addition_embed_type", "class_embed_type"):
-        if unet.get(key):
+    # "text" reads the same words once more; what the other kinds read is not in the folder
+    for key, known in (("addition_embed_type", (None, "text")), ("class_embed_type", (None,))):
+        if unet.get(key) not in known:
             raise InputError(
                 f"the UNet in {path} has {key} {unet[key]!r}", "choose a Stable Diffusion 1.x or 2.x"
             )
