@@ -10,6 +10,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest  # noqa: E402
 
+pytest.register_assert_rewrite("doors")
 collect_ignore = ["blender"]  # it runs inside Blender, started by test_addon_blender.py
 
 # a shell starts background jobs with Ctrl-C ignored, and children inherit that; the tests of Ctrl-C need it heard
@@ -40,3 +41,108 @@ def tiny_v_model(tmp_path_factory):
     return tiny.write_model(
         tmp_path_factory.mktemp("tiny") / "v-model", "v_prediction", advice={"view_size": 32}
     )
+
+
+@pytest.fixture(scope="session")
+def backbone(tiny_model):
+    from texsync.backbones.diffusion import load_diffusion
+
+    return load_diffusion(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def control():
+    import torch
+
+    return torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="session")
+def noise():
+    import torch
+
+    return torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.fixture
+def few(tiny_model):
+    return {"model": str(tiny_model), "device": "cpu", "steps": 2}
+
+
+@pytest.fixture
+def shell(tiny_model, tmp_path, monkeypatch):
+    """Runs a command of the 2D tasks in an empty folder with the random model; black and white halves as picture."""
+    from PIL import Image
+
+    from texsync import cli
+
+    picture = Image.new("L", (32, 32), "white")
+    picture.paste(0, (0, 0, 16, 32))
+    picture.save(tmp_path / "mask.png")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    file = str(tmp_path / "mask.png")
+    words = {
+        "wide": ["red copper"],
+        "ambiguous": ["red copper", "a view"],
+        "mask": ["red copper", "--foreground", "a view", "--mask", file],
+        "edit": [file, "a copper object", "--source", "a red object"],
+    }
+    few = ["--model", str(tiny_model), "--steps", "2", "--device", "cpu"]
+
+    def run(task, *arguments) -> int:
+        return cli.main([task, *words[task], *few, *arguments])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def paint(tiny_model):
+    """texture_mesh with the random model: two steps of ten 64-pixel views, 128 texels a side."""
+    from texsync import texture_mesh
+
+    def run(mesh, prompt="a red object", **options):
+        few = {"model": str(tiny_model), "device": "cpu", "steps": 2, "view_size": 64, "texture_size": 128}
+        return texture_mesh(mesh, prompt, **(few | options))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def crate(paint):
+    from painted import CRATE
+
+    return paint(CRATE)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """The current folder: a mesh, a result of an earlier run, and somebody's work."""
+    from doors import BALL, exported
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jug.obj").write_text(exported(BALL, "obj").decode())
+    for folder, file in (("done", "run.json"), ("thesis", "chapter.tex")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).write_text("{}")
+    return tmp_path
+
+
+@pytest.fixture
+def no_weights(monkeypatch):
+    """Whatever is wrong must be found before weights are read."""
+    from texsync.backbones import loading
+
+    def load(path, *_):
+        pytest.fail(f"weights were read from {path}")  # not an Exception: the shell door lets it through
+
+    monkeypatch.setattr(loading, "load_network", load)
+
+
+@pytest.fixture
+def still(monkeypatch):
+    """A turntable of one frame; the real one has a test of its own."""
+    from texsync.surface import preview
+
+    turntable = preview.turntable
+    monkeypatch.setattr(preview, "turntable", lambda *a: turntable(*a, frames=1, size=32))

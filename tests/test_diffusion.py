@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 
@@ -18,10 +17,8 @@ from diffusers import (
 )
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from texsync.backbones import hub, memory
 from texsync.backbones.diffusion import load_diffusion
 from texsync.backbones.folder import Recommended
-from texsync.backbones.locate import EMBEDDED, find_model
 from texsync.backbones.prediction import schedule_from, to_eps
 from texsync.backbones.prompts import view_prompts
 from texsync.couplings import make
@@ -33,21 +30,6 @@ from texsync.views.plane import identity
 PROMPTS = ["weathered copper, front view.", "a red object", "a red copper, front view."]
 NEGATIVES = ["red", "a copper", "red"]
 SPAN = Span(t=501, alpha=0.3, alpha_next=0.5, frac=0.501)
-
-
-@pytest.fixture(scope="module")
-def backbone(tiny_model):
-    return load_diffusion(tiny_model)
-
-
-@pytest.fixture(scope="module")
-def control():
-    return torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture(scope="module")
-def noise():
-    return torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(2))
 
 
 def reference_eps(folder, x, t, control, scale, guidance):
@@ -250,7 +232,7 @@ def test_words_that_are_not_read_are_named(backbone):
 def test_recommendations_come_from_the_folder(tiny_model, tmp_path):
     """texsync.json overrides the paper's values one by one, and is checked."""
     assert load_diffusion(tiny_model).recommended == Recommended(view_size=32)
-    folder = copy(tiny_model, tmp_path)
+    folder = shutil.copytree(tiny_model, tmp_path / "copy")
     (folder / "texsync.json").write_text('{"guidance": 4, "control_scale": [1.0, 1.0]}')
     assert load_diffusion(folder).recommended == Recommended(guidance=4, control_scale=(1.0, 1.0))
     for wrong in (
@@ -271,268 +253,3 @@ def test_the_latent_shape_is_checked(backbone):
     assert backbone.latent_shape(32) == (4, 8, 8)
     with pytest.raises(InputError, match="view size 30 is not a multiple of 8; use e.g. 32"):
         backbone.latent_shape(30)
-
-
-def copy(folder, place):
-    return shutil.copytree(folder, place / "copy", dirs_exist_ok=True)
-
-
-def edit(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-def rename_to_pickle(folder):
-    file = folder / "vae" / "diffusion_pytorch_model.safetensors"
-    file.rename(file.with_suffix(".bin"))
-
-
-def cut(path):
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-SAFE = "diffusion_pytorch_model.safetensors"
-HALF = "diffusion_pytorch_model.fp16.safetensors"
-WRONG = {
-    "no index": (lambda f: (f / "model_index.json").unlink(), r"model_index\.json is missing"),
-    "index not json": (
-        lambda f: (f / "model_index.json").write_text("{"),
-        r"model_index\.json cannot be read",
-    ),
-    "index without unet": (lambda f: edit(f / "model_index.json", unet=None), "names no unet"),
-    "remote code": (
-        lambda f: edit(f / "model_index.json", unet=["mine", "Evil"]),
-        "takes its unet from 'mine'",
-    ),
-    "wrong unet": (lambda f: edit(f / "model_index.json", unet=["diffusers", "UNet1DModel"]), "UNet1DModel"),
-    "unknown class": (
-        lambda f: edit(f / "model_index.json", text_encoder=["transformers", "NoModel"]),
-        "NoModel, which transformers",
-    ),
-    "two encoders": (
-        lambda f: edit(f / "model_index.json", text_encoder_2=["transformers", "CLIPTextModel"]),
-        "text_encoder_2",
-    ),
-    "no config": (lambda f: (f / "unet" / "config.json").unlink(), r"unet.config\.json is missing"),
-    "no scheduler": (lambda f: shutil.rmtree(f / "scheduler"), r"scheduler_config\.json is missing"),
-    "no vocabulary": (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer holds no vocabulary"),
-    "bad vocabulary": (
-        lambda f: (f / "tokenizer" / "tokenizer.json").write_text("{"),
-        "tokenizer cannot be loaded",
-    ),
-    "no weights": (
-        lambda f: (f / "unet" / SAFE).unlink(),
-        r"unet.diffusion_pytorch_model.safetensors is missing",
-    ),
-    "pickle": (rename_to_pickle, r"diffusion_pytorch_model\.bin is a pickle"),
-    "cut weights": (lambda f: cut(f / "vae" / SAFE), "cut short"),
-    "text as weights": (lambda f: (f / "vae" / SAFE).write_text("hello there"), "not a readable safetensors"),
-    "weights of another": (
-        lambda f: shutil.copy(f / "vae" / SAFE, f / "unet" / SAFE),
-        "unet (lacks|cannot be loaded)",
-    ),
-    "latent channels": (lambda f: edit(f / "vae" / "config.json", latent_channels=16), "16 latent channels"),
-    "text width": (lambda f: edit(f / "text_encoder" / "config.json", hidden_size=32), "gives 32 channels"),
-    "xl": (
-        lambda f: edit(f / "unet" / "config.json", addition_embed_type="text_time"),
-        "addition_embed_type",
-    ),
-    "control width": (
-        lambda f: edit(f / "controlnet" / "config.json", cross_attention_dim=8),
-        "dim 8, the UNet has 16",
-    ),
-    "control channels": (
-        lambda f: edit(f / "controlnet" / "config.json", conditioning_channels=1),
-        "RGB pictures",
-    ),
-    "no controlnet": (lambda f: shutil.rmtree(f / "controlnet"), "--controlnet"),
-    "prediction": (
-        lambda f: edit(f / "scheduler" / "scheduler_config.json", prediction_type="flow"),
-        "prediction_type 'flow'",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_folder_is_named(case, tiny_model, tmp_path):
-    """One line that names the file and a remedy, for each thing that can be wrong."""
-    spoil, message = WRONG[case]
-    folder = copy(tiny_model, tmp_path)
-    spoil(folder)
-    with pytest.raises(InputError, match=message) as told:
-        load_diffusion(folder)
-    assert "\n" not in str(told.value) and told.value.remedy
-
-
-def test_names_that_stand_for_no_model(tmp_path, tiny_model):
-    """A typo, a single-file checkpoint, a folder that is not there, a ControlNet that is not there."""
-    with pytest.raises(InputError, match="unknown model 'minni'; known: mini"):
-        find_model("minni")
-    (tmp_path / "sd.safetensors").write_bytes(b"x")
-    with pytest.raises(InputError, match="is a file"):
-        find_model(tmp_path / "sd.safetensors")
-    with pytest.raises(InputError, match="no ControlNet folder"):
-        load_diffusion(tiny_model, controlnet=tmp_path / "absent")
-
-
-def test_the_hub_is_not_reached_but_told(tiny_model):
-    """Offline, a hub id for the model or the ControlNet ends in one line."""
-    with pytest.raises(InputError, match="cannot fetch someone/something from the hub"):
-        load_diffusion("someone/something")
-    with pytest.raises(InputError, match="cannot fetch someone/depth from the hub"):
-        load_diffusion(tiny_model, controlnet="someone/depth")
-
-
-def test_a_hub_model_gets_its_usual_controlnet(tiny_model, tmp_path, monkeypatch):
-    """Stable Diffusion 1.5 by hub id takes the depth ControlNet that belongs to it."""
-    folder = copy(tiny_model, tmp_path)
-    shutil.move(folder / "controlnet", tmp_path / "depth")
-    asked = []
-
-    def fetch(repo, **options):
-        asked.append(repo)
-        return folder if repo == "owner/sd15" else tmp_path / "depth"
-
-    monkeypatch.setattr(hub, "fetch", fetch)
-    monkeypatch.setattr("texsync.backbones.locate.SD15_WIDTH", 16)
-    assert load_diffusion("owner/sd15").parts.controlnet is not None
-    assert asked == ["owner/sd15", "lllyasviel/control_v11f1p_sd15_depth"]
-
-
-def test_only_needed_files_are_fetched():
-    """One set of safetensors a part, no pickles, no safety checker, no single-file checkpoint."""
-    names = [
-        *(
-            "README.md",
-            "model_index.json",
-            "v1-5.ckpt",
-            "v1-5.safetensors",
-            "safety_checker/model.safetensors",
-        ),
-        *("unet/config.json", "unet/diffusion_pytorch_model.bin", f"unet/{SAFE}", f"unet/{HALF}"),
-        "unet/diffusion_pytorch_model.non_ema.safetensors",
-        "vae/diffusion_pytorch_model-00001-of-00002.safetensors",
-        "vae/diffusion_pytorch_model-00002-of-00002.safetensors",
-        *("text_encoder/model.safetensors", "tokenizer/vocab.json", "tokenizer/merges.txt"),
-    ]
-    full = hub.choose_files(names, half=False)
-    small = hub.choose_files(names, half=True)
-    assert {name for name in full if name.startswith("unet")} == {"unet/config.json", f"unet/{SAFE}"}
-    assert f"unet/{HALF}" in small and f"unet/{SAFE}" not in small
-    assert sum(name.startswith("vae") for name in full) == 2
-    assert "tokenizer/merges.txt" in full and "model_index.json" in full
-    assert not [name for name in full if "checker" in name or name.startswith("v1-5") or name.endswith("bin")]
-
-
-def test_without_a_controlnet(tiny_model, tmp_path, noise, control):
-    """Other tasks do without; a control picture is then refused."""
-    folder = copy(tiny_model, tmp_path)
-    shutil.rmtree(folder / "controlnet")
-    backbone = load_diffusion(folder, controlnet="none")
-    assert backbone.predictor(PROMPTS, NEGATIVES, None, guidance=2.0)(noise, SPAN).shape == noise.shape
-    with pytest.raises(InputError, match="no ControlNet"):
-        backbone.predictor(PROMPTS, NEGATIVES, control)
-
-
-def test_fp16_variants_and_shards_are_read(tiny_model, tmp_path, noise):
-    """`.fp16.safetensors` alone, and weights in several files."""
-    folder = copy(tiny_model, tmp_path)
-    unet = UNet2DConditionModel.from_pretrained(folder / "unet")
-    (folder / "unet" / SAFE).unlink()
-    unet.save_pretrained(folder / "unet", max_shard_size="40KB")
-    assert len(list((folder / "unet").glob("*.safetensors"))) > 1
-    file = folder / "vae" / SAFE
-    file.rename(file.with_name("diffusion_pytorch_model.fp16.safetensors"))
-    whole = load_diffusion(tiny_model, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
-    shards = load_diffusion(folder, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
-    assert torch.equal(whole, shards)
-    next((folder / "unet").glob("*.safetensors")).unlink()
-    with pytest.raises(InputError, match=r"\.safetensors is missing"):
-        load_diffusion(folder)
-
-
-def test_bgr_controlnets_see_their_own_order(tiny_model, tmp_path, noise, control):
-    """A ControlNet that wants blue first is given the picture reversed, once."""
-    folder = copy(tiny_model, tmp_path)
-    edit(folder / "controlnet" / "config.json", controlnet_conditioning_channel_order="bgr")
-    options = {"guidance": 1.0, "control_scale": 1.0}
-    reverse = load_diffusion(folder).predictor(PROMPTS, NEGATIVES, control.flip(1), **options)(noise, SPAN)
-    straight = load_diffusion(tiny_model).predictor(PROMPTS, NEGATIVES, control, **options)(noise, SPAN)
-    torch.testing.assert_close(reverse, straight, atol=1e-5, rtol=1e-4)
-
-
-def test_chunks_halve_until_they_fit():
-    """Running out of memory costs a retry, not the run, and never the order."""
-    sizes = []
-
-    def job(which):
-        sizes.append(which.stop - which.start)
-        if sizes[-1] > 3:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return torch.arange(which.start, which.stop)
-
-    chunks = memory.Chunks(10)
-    assert chunks.run(job, 10).tolist() == list(range(10))
-    assert chunks.size == 2 and sizes == [10, 5, 2, 2, 2, 2, 2]
-
-
-def test_one_view_too_many_is_told():
-    """No chunk fits: a line with what to lower.  Other errors pass unchanged."""
-
-    def full(which):
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-
-    with pytest.raises(InputError, match="not enough memory.*lower --view-size"):
-        memory.Chunks(4).run(full, 4)
-
-    def broken(which):
-        raise RuntimeError("shapes differ")
-
-    with pytest.raises(RuntimeError, match="shapes differ"):
-        memory.Chunks(4).run(broken, 4)
-
-
-def test_the_chunk_follows_free_memory(backbone, noise, monkeypatch):
-    """All views where they fit, fewer where they do not, a remedy where none does."""
-    each = memory.denoise_bytes(backbone.parts.unet.config, (4, 8, 8), torch.float32, True)
-    for free, chunk in ((100 * each, 3), (3 * each, 2)):
-        monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
-        predict = backbone.predictor(PROMPTS, NEGATIVES, None, guidance=2.0)
-        predict(noise, SPAN)
-        assert predict.chunk == chunk
-    monkeypatch.setattr(memory, "free_bytes", lambda device: each - 1)
-    with pytest.raises(InputError, match="lower --view-size"):
-        backbone.predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
-
-
-def test_too_little_memory_for_the_weights(tiny_model, monkeypatch):
-    """Told before anything is read."""
-    monkeypatch.setattr("texsync.backbones.loading.free_bytes", lambda device: 1000)
-    with pytest.raises(InputError, match="the model takes .* are free on cpu"):
-        load_diffusion(tiny_model)
-
-
-def test_devices_that_are_not_there(monkeypatch):
-    """One line each."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert memory.choose_device("auto").type == "cpu"
-    for name in ("cuda", "cuda:1", "tpu"):
-        with pytest.raises(InputError, match=name.partition(":")[0]):
-            memory.choose_device(name)
-    with pytest.raises(InputError, match="fp8"):
-        memory.choose_dtype("fp8", torch.device("cpu"))
-
-
-def test_a_containers_limit_counts(tmp_path, monkeypatch):
-    """psutil sees the whole machine; the container's own limit is nearer."""
-    (tmp_path / "max").write_text("1000\n")
-    (tmp_path / "current").write_text("400\n")
-    monkeypatch.setattr(memory, "CGROUP_LIMITS", ((tmp_path / "max", tmp_path / "current"),))
-    assert memory.free_bytes(torch.device("cpu")) == 600
-    (tmp_path / "max").write_text("max\n")
-    assert memory.free_bytes(torch.device("cpu")) > 2**20
-
-
-def test_mini_is_a_name_for_a_folder(tiny_model, monkeypatch):
-    """Nothing but the table knows the embedded model."""
-    monkeypatch.setitem(EMBEDDED, "mini", tiny_model)
-    assert find_model("mini") == tiny_model

@@ -1,0 +1,215 @@
+"""Model folders: every way one can be wrong, hub names, shards, and parts that are left out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+from diffusers import (
+    UNet2DConditionModel,
+)
+
+from texsync.backbones import hub
+from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.locate import EMBEDDED, find_model
+from texsync.errors import InputError
+from texsync.schedule import Span
+
+PROMPTS = ["weathered copper, front view.", "a red object", "a red copper, front view."]
+NEGATIVES = ["red", "a copper", "red"]
+SPAN = Span(t=501, alpha=0.3, alpha_next=0.5, frac=0.501)
+
+
+def copy(folder, place):
+    return shutil.copytree(folder, place / "copy", dirs_exist_ok=True)
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def rename_to_pickle(folder):
+    file = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    file.rename(file.with_suffix(".bin"))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+SAFE = "diffusion_pytorch_model.safetensors"
+HALF = "diffusion_pytorch_model.fp16.safetensors"
+WRONG = {
+    "no index": (lambda f: (f / "model_index.json").unlink(), r"model_index\.json is missing"),
+    "index not json": (
+        lambda f: (f / "model_index.json").write_text("{"),
+        r"model_index\.json cannot be read",
+    ),
+    "index without unet": (lambda f: edit(f / "model_index.json", unet=None), "names no unet"),
+    "remote code": (
+        lambda f: edit(f / "model_index.json", unet=["mine", "Evil"]),
+        "takes its unet from 'mine'",
+    ),
+    "wrong unet": (lambda f: edit(f / "model_index.json", unet=["diffusers", "UNet1DModel"]), "UNet1DModel"),
+    "unknown class": (
+        lambda f: edit(f / "model_index.json", text_encoder=["transformers", "NoModel"]),
+        "NoModel, which transformers",
+    ),
+    "two encoders": (
+        lambda f: edit(f / "model_index.json", text_encoder_2=["transformers", "CLIPTextModel"]),
+        "text_encoder_2",
+    ),
+    "no config": (lambda f: (f / "unet" / "config.json").unlink(), r"unet.config\.json is missing"),
+    "no scheduler": (lambda f: shutil.rmtree(f / "scheduler"), r"scheduler_config\.json is missing"),
+    "no vocabulary": (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer holds no vocabulary"),
+    "bad vocabulary": (
+        lambda f: (f / "tokenizer" / "tokenizer.json").write_text("{"),
+        "tokenizer cannot be loaded",
+    ),
+    "no weights": (
+        lambda f: (f / "unet" / SAFE).unlink(),
+        r"unet.diffusion_pytorch_model.safetensors is missing",
+    ),
+    "pickle": (rename_to_pickle, r"diffusion_pytorch_model\.bin is a pickle"),
+    "cut weights": (lambda f: cut(f / "vae" / SAFE), "cut short"),
+    "text as weights": (lambda f: (f / "vae" / SAFE).write_text("hello there"), "not a readable safetensors"),
+    "weights of another": (
+        lambda f: shutil.copy(f / "vae" / SAFE, f / "unet" / SAFE),
+        "unet (lacks|cannot be loaded)",
+    ),
+    "latent channels": (lambda f: edit(f / "vae" / "config.json", latent_channels=16), "16 latent channels"),
+    "text width": (lambda f: edit(f / "text_encoder" / "config.json", hidden_size=32), "gives 32 channels"),
+    "xl": (
+        lambda f: edit(f / "unet" / "config.json", addition_embed_type="text_time"),
+        "addition_embed_type",
+    ),
+    "control width": (
+        lambda f: edit(f / "controlnet" / "config.json", cross_attention_dim=8),
+        "dim 8, the UNet has 16",
+    ),
+    "control channels": (
+        lambda f: edit(f / "controlnet" / "config.json", conditioning_channels=1),
+        "RGB pictures",
+    ),
+    "no controlnet": (lambda f: shutil.rmtree(f / "controlnet"), "--controlnet"),
+    "prediction": (
+        lambda f: edit(f / "scheduler" / "scheduler_config.json", prediction_type="flow"),
+        "prediction_type 'flow'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_folder_is_named(case, tiny_model, tmp_path):
+    """One line that names the file and a remedy, for each thing that can be wrong."""
+    spoil, message = WRONG[case]
+    folder = copy(tiny_model, tmp_path)
+    spoil(folder)
+    with pytest.raises(InputError, match=message) as told:
+        load_diffusion(folder)
+    assert "\n" not in str(told.value) and told.value.remedy
+
+
+def test_names_that_stand_for_no_model(tmp_path, tiny_model):
+    """A typo, a single-file checkpoint, a folder that is not there, a ControlNet that is not there."""
+    with pytest.raises(InputError, match="unknown model 'minni'; known: mini"):
+        find_model("minni")
+    (tmp_path / "sd.safetensors").write_bytes(b"x")
+    with pytest.raises(InputError, match="is a file"):
+        find_model(tmp_path / "sd.safetensors")
+    with pytest.raises(InputError, match="no ControlNet folder"):
+        load_diffusion(tiny_model, controlnet=tmp_path / "absent")
+
+
+def test_the_hub_is_not_reached_but_told(tiny_model):
+    """Offline, a hub id for the model or the ControlNet ends in one line."""
+    with pytest.raises(InputError, match="cannot fetch someone/something from the hub"):
+        load_diffusion("someone/something")
+    with pytest.raises(InputError, match="cannot fetch someone/depth from the hub"):
+        load_diffusion(tiny_model, controlnet="someone/depth")
+
+
+def test_a_hub_model_gets_its_usual_controlnet(tiny_model, tmp_path, monkeypatch):
+    """Stable Diffusion 1.5 by hub id takes the depth ControlNet that belongs to it."""
+    folder = copy(tiny_model, tmp_path)
+    shutil.move(folder / "controlnet", tmp_path / "depth")
+    asked = []
+
+    def fetch(repo, **options):
+        asked.append(repo)
+        return folder if repo == "owner/sd15" else tmp_path / "depth"
+
+    monkeypatch.setattr(hub, "fetch", fetch)
+    monkeypatch.setattr("texsync.backbones.locate.SD15_WIDTH", 16)
+    assert load_diffusion("owner/sd15").parts.controlnet is not None
+    assert asked == ["owner/sd15", "lllyasviel/control_v11f1p_sd15_depth"]
+
+
+def test_only_needed_files_are_fetched():
+    """One set of safetensors a part, no pickles, no safety checker, no single-file checkpoint."""
+    names = [
+        *(
+            "README.md",
+            "model_index.json",
+            "v1-5.ckpt",
+            "v1-5.safetensors",
+            "safety_checker/model.safetensors",
+        ),
+        *("unet/config.json", "unet/diffusion_pytorch_model.bin", f"unet/{SAFE}", f"unet/{HALF}"),
+        "unet/diffusion_pytorch_model.non_ema.safetensors",
+        "vae/diffusion_pytorch_model-00001-of-00002.safetensors",
+        "vae/diffusion_pytorch_model-00002-of-00002.safetensors",
+        *("text_encoder/model.safetensors", "tokenizer/vocab.json", "tokenizer/merges.txt"),
+    ]
+    full = hub.choose_files(names, half=False)
+    small = hub.choose_files(names, half=True)
+    assert {name for name in full if name.startswith("unet")} == {"unet/config.json", f"unet/{SAFE}"}
+    assert f"unet/{HALF}" in small and f"unet/{SAFE}" not in small
+    assert sum(name.startswith("vae") for name in full) == 2
+    assert "tokenizer/merges.txt" in full and "model_index.json" in full
+    assert not [name for name in full if "checker" in name or name.startswith("v1-5") or name.endswith("bin")]
+
+
+def test_without_a_controlnet(tiny_model, tmp_path, noise, control):
+    """Other tasks do without; a control picture is then refused."""
+    folder = copy(tiny_model, tmp_path)
+    shutil.rmtree(folder / "controlnet")
+    backbone = load_diffusion(folder, controlnet="none")
+    assert backbone.predictor(PROMPTS, NEGATIVES, None, guidance=2.0)(noise, SPAN).shape == noise.shape
+    with pytest.raises(InputError, match="no ControlNet"):
+        backbone.predictor(PROMPTS, NEGATIVES, control)
+
+
+def test_fp16_variants_and_shards_are_read(tiny_model, tmp_path, noise):
+    """`.fp16.safetensors` alone, and weights in several files."""
+    folder = copy(tiny_model, tmp_path)
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+    (folder / "unet" / SAFE).unlink()
+    unet.save_pretrained(folder / "unet", max_shard_size="40KB")
+    assert len(list((folder / "unet").glob("*.safetensors"))) > 1
+    file = folder / "vae" / SAFE
+    file.rename(file.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    whole = load_diffusion(tiny_model, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
+    shards = load_diffusion(folder, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
+    assert torch.equal(whole, shards)
+    next((folder / "unet").glob("*.safetensors")).unlink()
+    with pytest.raises(InputError, match=r"\.safetensors is missing"):
+        load_diffusion(folder)
+
+
+def test_bgr_controlnets_see_their_own_order(tiny_model, tmp_path, noise, control):
+    """A ControlNet that wants blue first is given the picture reversed, once."""
+    folder = copy(tiny_model, tmp_path)
+    edit(folder / "controlnet" / "config.json", controlnet_conditioning_channel_order="bgr")
+    options = {"guidance": 1.0, "control_scale": 1.0}
+    reverse = load_diffusion(folder).predictor(PROMPTS, NEGATIVES, control.flip(1), **options)(noise, SPAN)
+    straight = load_diffusion(tiny_model).predictor(PROMPTS, NEGATIVES, control, **options)(noise, SPAN)
+    torch.testing.assert_close(reverse, straight, atol=1e-5, rtol=1e-4)
+
+
+def test_mini_is_a_name_for_a_folder(tiny_model, monkeypatch):
+    """Nothing but the table knows the embedded model."""
+    monkeypatch.setitem(EMBEDDED, "mini", tiny_model)
+    assert find_model("mini") == tiny_model
