@@ -1,10 +1,19 @@
-"""A model is kept between a worker's jobs."""
+"""A model is kept between a worker's jobs, and a script's."""
 
 from __future__ import annotations
 
-import torch
+import re
+from pathlib import Path
 
+import pytest
+import torch
+import trimesh
+
+import texsync
 from texsync.backbones import warm
+from texsync.backbones.diffusion import load_diffusion
+
+GUIDE = Path(__file__).parents[1] / "docs" / "scripting.md"
 
 
 def test_warm_models_are_one_at_a_time():
@@ -25,3 +34,33 @@ def test_warm_models_are_one_at_a_time():
         assert made[-2:] == ["a", "a"]
     finally:
         warm.keep(False)
+
+
+def test_a_script_keeps_its_model_and_lets_go_of_it(tiny_model):
+    with texsync.warm_model():
+        first = load_diffusion(tiny_model)
+        with texsync.warm_model():
+            assert load_diffusion(tiny_model) is first
+        assert load_diffusion(tiny_model) is first
+    assert load_diffusion(tiny_model) is not first
+
+
+@pytest.mark.filterwarnings("ignore:.*:texsync.errors.TexsyncWarning")
+def test_the_script_in_the_docs_goes_on_after_a_mesh_that_cannot_be_painted(
+    tiny_model, tmp_path, monkeypatch, capsys
+):
+    """And does not make again what is there."""
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    few = f"model={str(tiny_model)!r}, steps=1, view_size=64, texture_size=64"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.obj").write_text("v 0 0 0\n")
+    ball = trimesh.creation.icosphere(subdivisions=1)
+    for name in ("one", "two"):
+        ball.export(f"{name}.ply")
+    (tmp_path / "assets.csv").write_text("one.ply,red copper\nempty.obj,red\ntwo.ply,copper\n")
+    (tmp_path / "painted" / "two").mkdir(parents=True)
+    exec(code.replace("seed=1", f"seed=1, {few}"), {})
+    assert (tmp_path / "painted" / "one" / "one.glb").exists()
+    assert not list((tmp_path / "painted" / "two").iterdir())
+    told = capsys.readouterr().out
+    assert told.startswith("empty.obj: ") and told.count("\n") == 1

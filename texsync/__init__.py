@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .backbones.warm import warm_model
     from .errors import Cancelled, InputError, TexsyncError, TexsyncWarning
     from .tasks.ambiguous import ambiguous_image
     from .tasks.edit import edit_image
@@ -32,6 +33,7 @@ __all__ = [
     "edit_image",
     "masked_image",
     "texture_mesh",
+    "warm_model",
     "wide_image",
 ]
 
@@ -41,6 +43,7 @@ _HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
 _HOME |= {f"{task}_image": f".tasks.{task}" for task in ("wide", "ambiguous", "edit")}
 _HOME["masked_image"] = ".tasks.mask"
 _HOME["Pictures"] = ".tasks.images"
+_HOME["warm_model"] = ".backbones.warm"
 
 
 def __getattr__(name: str) -> Any:

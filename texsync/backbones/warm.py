@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 Model = TypeVar("Model")
@@ -21,6 +21,20 @@ def keep(on: bool) -> None:
     _on = on
     if not on:
         release()
+
+
+@contextmanager
+def warm_model() -> Iterator[None]:
+    """Inside it the model stays in memory from one call to the next, for scripts that paint many things.
+
+    One model at most; another `model`, `controlnet`, `device` or `dtype` takes its place.  At the end it is let go of.
+    """
+    before = _on
+    keep(True)
+    try:
+        yield
+    finally:
+        keep(before)
 
 
 def remembered(key: Hashable, make: Callable[[], Model]) -> Model:
