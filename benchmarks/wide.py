@@ -1,10 +1,10 @@
 """Wide pictures by every coupling: as good as single ones? told what was asked? without seams? in what time and memory?
 
-    python benchmarks/wide.py [--model NAME] [--seeds N] [--width PIXELS] [--cost]
+    python benchmarks/wide.py [--model NAME] [--seeds N] [--width PIXELS] [--assemble paste|blend] [--cost]
 
 Fidelity: kernel and Frechet distance of crops to uncoupled single pictures of the same prompts. Prompt: share of
 crops that the model itself would rather denoise with their own prompt than with another. Seam: change of colour
-across the borders of windows as pasted, over that elsewhere; 1 means no seam. Unlike: difference of texture statistics
+across the borders of windows, over that elsewhere; 1 means no seam. Unlike: difference of texture statistics
 of the left and the right end. --cost prints time and memory at 4:1 and 16:1 instead.
 """
 
@@ -41,7 +41,9 @@ def seam(picture: Tensor, step: int, cell: int) -> float:
 
 
 def run(asked: argparse.Namespace) -> None:
-    settings = {k: v for k, v in vars(asked).items() if k in ("model", "steps", "width", "overlap")}
+    settings = {
+        k: v for k, v in vars(asked).items() if k in ("model", "steps", "width", "overlap", "assemble")
+    }
     shelf = Shelf(asked.work, settings)
     judge = Judge(asked.model, asked.device, [*asked.prompts, *OTHERS])
     step = judge.backbone.native_size - asked.overlap
@@ -50,7 +52,9 @@ def run(asked: argparse.Namespace) -> None:
     for prompt in asked.prompts:
         known = embedded(singles(shelf, asked, prompt, judge.backbone.native_size))
         for method in asked.methods:
-            options = dict(width=asked.width, overlap=asked.overlap, **METHODS[method], **common)
+            options = dict(
+                width=asked.width, overlap=asked.overlap, assemble=asked.assemble, **METHODS[method], **common
+            )
             pictures = [
                 shelf.get(
                     f"{method}/{prompt}/{seed}",
@@ -105,6 +109,7 @@ if __name__ == "__main__":
     made.set_defaults(methods=[m for m in METHODS if m != "CSG"])
     made.add_argument("--width", type=int, default=768)
     made.add_argument("--overlap", type=int, default=128)
+    made.add_argument("--assemble", choices=("paste", "blend"), default="paste")
     made.add_argument("--cost", action="store_true")
     given = made.parse_args()
     (cost if given.cost else run)(given)
