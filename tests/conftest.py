@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any hub client is imported
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-import pytest  # noqa: E402
 
 pytest.register_assert_rewrite("doors")
 collect_ignore = ["blender"]  # it runs inside Blender, started by test_addon_blender.py

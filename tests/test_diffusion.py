@@ -69,6 +69,19 @@ def test_eps_is_diffusers_own(backbone, tiny_model, noise, control):
     assert (unheard - expected).abs().max() > 1e-2  # so that the control is really in the numbers above
 
 
+def test_a_unet_that_reads_the_words_once_more(tiny_model, tmp_path, noise, control):
+    """`addition_embed_type` "text": they also go to the UNet's time embedding, as in diffusers."""
+    folder = shutil.copytree(tiny_model, tmp_path / "copy")
+    config = UNet2DConditionModel.load_config(folder / "unet")
+    torch.manual_seed(0)
+    more = {"addition_embed_type": "text", "addition_embed_type_num_heads": 4}
+    UNet2DConditionModel.from_config({**config, **more}).save_pretrained(folder / "unet")
+    options = {"guidance": 3.0, "control_scale": 1.0, "control_until": 1}
+    eps = load_diffusion(folder).predictor(PROMPTS, NEGATIVES, control, **options)(noise, SPAN)
+    expected = reference_eps(folder, noise, SPAN.t, control, 1.0, 3.0)
+    torch.testing.assert_close(eps, expected, atol=2e-5, rtol=1e-4)
+
+
 def test_control_scale_runs_from_start_to_end(backbone, tiny_model, noise, control):
     """Linear in t, off past control_until, and off means the ControlNet is not called."""
     predict = backbone.predictor(PROMPTS, NEGATIVES, control, guidance=3.0, control_scale=(0.2, 1.0))
