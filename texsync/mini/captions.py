@@ -67,33 +67,38 @@ ASKED_FOR = (
 )
 
 
-def random_recipe(rng: random.Random) -> Recipe:
-    """Colours, patterns and materials about alike: colour is what people ask for first."""
+def random_recipe(rng: random.Random, patterns: float = 0.4, colours: int | None = None) -> Recipe:
+    """Colours, patterns and materials about alike: colour is what people ask for first.
+
+    patterns: their share.  colours: only the first so many of COLOURS; None takes all.
+    """
+    known = list(COLOURS)[:colours]
     if rng.random() < 0.1:
         return rng.choice(ASKED_FOR)
-    kind = rng.choices(("plain", "pattern", "material"), (0.2, 0.35, 0.45))[0]
+    rest = 1 - patterns
+    kind = rng.choices(("plain", "pattern", "material"), (0.3 * rest, patterns, 0.7 * rest))[0]
     modifiers = (rng.choice(MODIFIERS),) if rng.random() < 0.2 else ()
     base = "plain"
-    colours: tuple[str, ...] = (rng.choice(list(COLOURS)),)
+    named: tuple[str, ...] = (rng.choice(known),)
     if kind == "pattern":
         base = rng.choice(PATTERNS)
         # none named: the usual ones, or any two
         count = (
             rng.choices((2, 1, 0), (0.75, 0.15, 0.1))[0] if base not in USUAL_COLOURS else rng.choice((2, 0))
         )
-        colours = tuple(rng.sample(list(COLOURS), count))
+        named = tuple(rng.sample(known, count))
     elif kind == "material":
         base = rng.choice(list(MATERIALS))
-        colours = (rng.choice(list(COLOURS)),) if rng.random() < 0.15 else ()
+        named = (rng.choice(known),) if rng.random() < 0.15 else ()
     if kind != "pattern" and rng.random() < 0.1:
         seconds = (
             [*COLOURS, *MATERIALS]
             if rng.random() < 0.5
             else ["gold", "moss", "snow", "rust", "black", "white"]
         )
-        second = rng.choice([name for name in seconds if name != base and name not in colours])
-        return Recipe(base, colours, modifiers, rng.choice(OVERLAYS), second)
-    return Recipe(base, colours, modifiers)
+        second = rng.choice([name for name in seconds if name != base and name not in named])
+        return Recipe(base, named, modifiers, rng.choice(OVERLAYS), second)
+    return Recipe(base, named, modifiers)
 
 
 def random_scene(rng: random.Random) -> Scene:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .captions import Recipe, Scene, caption, random_recipe, random_scene, scene_caption
+from .fields import PIXEL
 from .materials import SHINE, albedo
 from .scenes import draw
 from .shapes import Shot
@@ -37,6 +38,25 @@ class Sample:
 def material_samples(shots: Sequence[Shot], count: int, size: int, rng: random.Random) -> list[Sample]:
     """`count` shapes in random materials, size x size pixels; a size below the shots' own takes crops of them."""
     return [on_shot(random_recipe(rng), rng.choice(shots), size, rng) for _ in range(count)]
+
+
+def swatch_samples(count: int, size: int, rng: random.Random, colours: int | None = None) -> list[Sample]:
+    """`count` flat pieces of a material that fill the picture, size x size pixels, most of them patterns.
+
+    colours: see `random_recipe`.
+    """
+    return [swatch(random_recipe(rng, 0.85, colours), size, rng) for _ in range(count)]
+
+
+def swatch(recipe: Recipe, size: int, rng: random.Random) -> Sample:
+    """An upright piece of a thing's front as a camera straight before it sees it."""
+    along = PIXEL * (torch.arange(size) - (size - 1) / 2)
+    up, across = torch.meshgrid(-along, along, indexing="ij")
+    middle = torch.tensor([rng.uniform(-0.8, 0.8), rng.uniform(-0.8, 0.8), rng.uniform(0.0, 0.6)])
+    points = torch.stack([across, up, torch.zeros_like(up)], dim=-1).view(-1, 3) + middle
+    normals = torch.tensor([0.0, 0.0, 1.0]).expand(len(points), 3)
+    colours = albedo(recipe, points, normals, rng.randrange(2**31))
+    return Sample(colours.T.reshape(3, size, size), None, recipe)
 
 
 def scene_samples(count: int, size: int, rng: random.Random) -> list[Sample]:

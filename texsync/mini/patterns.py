@@ -50,7 +50,7 @@ def zigzag(spot: Spot, dice: Dice, scale: float) -> Tensor:
 
 def bricks(spot: Spot, dice: Dice, scale: float) -> Tensor:
     """1 on the brick, 0 in the mortar."""
-    return inside(bond(spot, 0.3 * scale, 0.62 * scale, 0.035 * scale)[0])
+    return inside(bond(spot, 0.3 * scale, 0.62 * scale, 0.05 * scale)[0])
 
 
 def bond(spot: Spot, height: float, length: float, gap: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,13 +68,13 @@ def bond(spot: Spot, height: float, length: float, gap: float) -> tuple[Tensor, 
 def tiles(spot: Spot, dice: Dice, scale: float) -> Tensor:
     x, y = turned(spot, 0)
     size = 0.42 * scale
-    return inside(torch.minimum(near(x, size).abs(), near(y, size).abs()) - 0.03 * scale)
+    return inside(torch.minimum(near(x, size).abs(), near(y, size).abs()) - 0.05 * scale)
 
 
 def grid(spot: Spot, dice: Dice, scale: float) -> Tensor:
     """Thin lines of the second colour."""
     size = 0.34 * scale
-    return inside(0.035 * scale - torch.minimum(*(near(u, size).abs() for u in turned(spot, 0))))
+    return inside(0.05 * scale - torch.minimum(*(near(u, size).abs() for u in turned(spot, 0))))
 
 
 def plaid(spot: Spot, dice: Dice, scale: float) -> Tensor:
@@ -97,7 +97,7 @@ def stars(spot: Spot, dice: Dice, scale: float) -> Tensor:
 
 def hexagons(spot: Spot, dice: Dice, scale: float) -> Tensor:
     """1 in the cells, 0 on the walls."""
-    return inside(honeycomb(spot, 0.36 * scale)[0] - 0.03 * scale)
+    return inside(honeycomb(spot, 0.36 * scale)[0] - 0.04 * scale)
 
 
 def honeycomb(spot: Spot, size: float) -> tuple[Tensor, Tensor, Tensor]:

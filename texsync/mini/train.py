@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .data import Sample, material_samples, scene_samples
+from .data import Sample, material_samples, scene_samples, swatch_samples
 from .models import (
     build_controlnet,
     build_scheduler,
@@ -97,14 +97,17 @@ class Item:
 
 @dataclass(frozen=True)
 class PoolKind:
-    """size: pixels, 128 for crops and 256 for whole views.  scenes: their share.  batch: pictures in a step, of
-    which `fresh` are made for it.  capacity: pictures kept."""
+    """size: pixels, 128 for crops and swatches, 256 for whole views.  flat: swatches, no shapes.  scenes: their share.
+    batch: pictures in a step, of which `fresh` are made for it.  capacity: pictures kept.  colours: how many swatches
+    know, None for all."""
 
     size: int
+    flat: bool
     scenes: float
     batch: int
     fresh: int
     capacity: int
+    colours: int | None = None
 
 
 class Pool:
@@ -119,9 +122,7 @@ class Pool:
     @torch.no_grad()
     def add(self, count: int) -> None:
         """Make `count` new pictures; they push out old ones once the pool is full."""
-        scenes = sum(self.rng.random() < self.kind.scenes for _ in range(count))
-        samples = material_samples(self.shots, count - scenes, self.kind.size, self.rng)
-        samples += scene_samples(scenes, self.kind.size, self.rng)
+        samples = self.samples(count)
         pictures = torch.stack([sample.picture for sample in samples]).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
             latents = self.vae.encode(pictures * 2 - 1).latent_dist.mean.half()
@@ -133,6 +134,13 @@ class Pool:
                 self.slots.append(item)
             else:
                 self.slots[self.rng.randrange(len(self.slots))] = item
+
+    def samples(self, count: int) -> list[Sample]:
+        size, rng = self.kind.size, self.rng
+        if self.kind.flat:
+            return swatch_samples(count, size, rng, self.kind.colours)
+        scenes = sum(rng.random() < self.kind.scenes for _ in range(count))
+        return material_samples(self.shots, count - scenes, size, rng) + scene_samples(scenes, size, rng)
 
     def draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(latent, tokens, condition, steered) of a batch, as Learner takes them."""
@@ -189,6 +197,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--whole", type=float, default=0.6, help="share of steps on whole views and scenes")
+    parser.add_argument("--flat", type=float, default=0.2, help="share of steps on swatches, flat and quick")
+    parser.add_argument("--colours", type=int, help="swatches know only the first so many")
     parser.add_argument("--scenes", type=float, default=0.4, help="of the whole views")
     parser.add_argument("--batch", type=int, default=24, help="crops in a step; of whole views a third of it")
     parser.add_argument("--pool", type=int, default=6000, help="pictures kept, of either kind")
@@ -215,27 +225,30 @@ def main() -> None:
     views = shots(options.shots, 256, seed=options.seed + 1)
     few = max(2, options.batch // 3)
     kinds = (
-        PoolKind(128, 0.0, options.batch, 5, options.pool),
-        PoolKind(256, options.scenes, few, 2, options.pool),
+        PoolKind(128, True, 0.0, 2 * options.batch, 10, options.pool, options.colours),
+        PoolKind(128, False, 0.0, options.batch, 5, options.pool),
+        PoolKind(256, False, options.scenes, few, 2, options.pool),
     )
-    crops, wholes = (Pool(vae, learner, views, kind, options.seed) for kind in kinds)
+    swatches, crops, wholes = (Pool(vae, learner, views, kind, options.seed) for kind in kinds)
     start, step, saved = time.time(), 0, time.time()
-    running: dict[int, float] = {}
+    running: dict[int | str, float] = {}
     while (done := (time.time() - start) / (60 * options.minutes)) < 1:
         fade = options.last_lr + (1 - options.last_lr) * 0.5 * (1 + math.cos(math.pi * done))
         for group in optimizer.param_groups:
             group["lr"] = group["share"] * options.lr * fade * min(1.0, (step + 1) / 60)
-        pool = wholes if torch.rand(()) < options.whole else crops
+        chance = torch.rand(())
+        pool = wholes if chance < options.whole else swatches if chance < options.whole + options.flat else crops
         loss = loss_of(learner, pool.draw(), alphas)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         average(ema, learner, step)
-        running[pool.kind.size] = 0.98 * running.get(pool.kind.size, 1.0) + 0.02 * loss.item()
+        name = "swatches" if pool.kind.flat else pool.kind.size
+        running[name] = 0.98 * running.get(name, 1.0) + 0.02 * loss.item()
         step += 1
         if step % 50 == 0:
-            said = ", ".join(f"{value:.4f} at {size}" for size, value in sorted(running.items()))
+            said = ", ".join(f"{value:.4f} at {size}" for size, value in sorted(running.items(), key=str))
             print(f"{time.time() - start:6.0f}s step {step} loss {said}", flush=True)
         if time.time() - saved > 300:
             saved = time.time()
