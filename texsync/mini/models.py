@@ -69,6 +69,9 @@ def build_unet() -> UNet2DConditionModel:
         cross_attention_dim=WIDTH,
         attention_head_dim=4,
         norm_num_groups=16,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=4,
+        resnet_time_scale_shift="scale_shift",
     )
 
 
