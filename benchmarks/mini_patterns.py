@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -25,48 +26,69 @@ SEED = 2 * 10**6
 CACHE = Path.home() / ".cache" / "texsync" / "mini_patterns.safetensors"
 
 
-def network() -> nn.Sequential:
+class Block(nn.Module):
+    """Half the size, more channels; then a residual layer."""
+
+    def __init__(self, channels: int, wider: int):
+        super().__init__()
+        self.shrink = nn.Sequential(
+            nn.Conv2d(channels, wider, 3, stride=2, padding=1), nn.BatchNorm2d(wider), nn.ReLU()
+        )
+        self.more = nn.Sequential(nn.Conv2d(wider, wider, 3, padding=1), nn.BatchNorm2d(wider), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.shrink(x)
+        return x + self.more(x)
+
+
+class Judge(nn.Module):
     """What `seen` makes of pictures, (N, 4, 128, 128), to (N, names) scores."""
-    widths, layers = (4, 24, 48, 96, 128), []
-    for a, b in zip(widths[:-1], widths[1:], strict=True):
-        layers += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.BatchNorm2d(b), nn.ReLU()]
-        layers += [nn.Conv2d(b, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU()] if b > 24 else []
-    return nn.Sequential(
-        *layers, nn.AdaptiveMaxPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(512, len(NAMES))
-    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(Block(4, 24), Block(24, 64), Block(64, 112), Block(112, 160))
+        self.last = nn.Sequential(nn.Dropout(0.2), nn.Linear(320, len(NAMES)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.blocks(x)
+        return self.last(torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1))
 
 
-def seen(pictures: Tensor, masks: Tensor) -> Tensor:
+def seen(pictures: Tensor, masks: Tensor, named: Sequence[Sequence[str]]) -> Tensor:
     """(N, 3, S, S) in [0, 1] and (N, S, S) bool to (N, 4, 128, 128): the thing alone, and where each of its pixels
-    lies between its two main colours, whichever these are."""
+    lies between its two main colours.
+
+    named: the colours that each prompt says, from the first to the second if there are two: "red and white grid" is
+    white lines on red, and the other way round it would be tiles.
+    """
     shrink = pictures.shape[-1] // 128
     masks = functional.avg_pool2d(masks.float()[:, None], shrink) > 0.5
     pictures = functional.avg_pool2d(pictures, shrink) - 0.5
-    between = [main_axis(picture, mask[0]) for picture, mask in zip(pictures, masks, strict=True)]
+    between = [main_axis(*each) for each in zip(pictures, masks[:, 0], named, strict=True)]
     return torch.cat([pictures, torch.stack(between)], dim=1) * masks
 
 
-def main_axis(picture: Tensor, mask: Tensor) -> Tensor:
-    """(1, S, S): a masked picture along the direction in which its colours vary most; the tail is positive."""
+def main_axis(picture: Tensor, mask: Tensor, named: Sequence[str]) -> Tensor:
+    """(1, S, S): a masked picture along the direction in which its colours vary most; towards the second of two named
+    colours, or else the tail, is positive."""
     colours = picture[:, mask] - picture[:, mask].mean(dim=1, keepdim=True)
     axis = torch.linalg.eigh(colours @ colours.T).eigenvectors[:, -1]
     place = axis @ colours
-    place = place / place.std().clamp(min=0.02) * (1.0 if (place**3).mean() >= 0 else -1.0)
+    if len(named) == 2:
+        first, second = (torch.tensor(COLOURS[name]) / 255 for name in named)
+        positive = axis @ (second - first) >= 0
+    else:
+        positive = (place**3).mean() >= 0
+    place = place / place.std().clamp(min=0.02) * (1.0 if positive else -1.0)
     full = torch.zeros(1, *mask.shape)
     full[0, mask] = place
     return full
 
 
-def real(shot: Shot, name: str, rng: random.Random) -> Tensor:
-    """A real picture of a name; patterns in any two colours."""
-    colours = tuple(rng.sample(list(COLOURS), 2)) if name in PATTERNS else ()
-    return on_shot(Recipe(name, colours), shot, shot.condition.shape[-1], rng).picture
-
-
 def train(minutes: float) -> nn.Module:
     rng, start, step = random.Random(SEED), time.time(), 0
     torch.manual_seed(0)
-    held, judge = shots(600, 128, seed=SEED), network()
+    held, judge = shots(600, 128, seed=SEED), Judge()
     optimizer = torch.optim.AdamW(judge.parameters(), 3e-3, weight_decay=0.02)
     pool: list[tuple[Tensor, int]] = []
     while (done := (time.time() - start) / (60 * minutes)) < 1:
@@ -92,15 +114,17 @@ def example(held: list[Shot], rng: random.Random) -> tuple[Tensor, int]:
     """One thing as the network sees it, and its label; half of them soft, as an autoencoder leaves pictures, so that
     sharpness decides nothing."""
     label, shot = rng.randrange(len(NAMES)), rng.choice(held)
-    picture = real(shot, NAMES[label], rng)[None]
+    colours = tuple(rng.sample(list(COLOURS), 2)) if NAMES[label] in PATTERNS else ()
+    picture = on_shot(Recipe(NAMES[label], colours), shot, 128, rng).picture[None]
     if rng.random() < 0.5:
         picture = functional.interpolate(functional.avg_pool2d(picture, 2), scale_factor=2.0, mode="bilinear")
-    return seen(picture, (shot.condition > 0)[None])[0].half(), label
+    inputs = seen(picture, (shot.condition > 0)[None], [colours])[0].half()
+    return inputs.flip(-1) if rng.random() < 0.5 else inputs, label
 
 
 def trained() -> nn.Module:
     """The network, trained now if no copy is kept."""
-    judge = network().eval()
+    judge = Judge().eval()
     if not CACHE.exists():
         judge = train(12)
         CACHE.parent.mkdir(parents=True, exist_ok=True)
@@ -109,9 +133,11 @@ def trained() -> nn.Module:
     return judge.requires_grad_(False)
 
 
-def accuracy(judge: nn.Module, pictures: Tensor, masks: Tensor, names: list[str]) -> Tensor:
+def accuracy(
+    judge: nn.Module, pictures: Tensor, masks: Tensor, names: list[str], named: Sequence[Sequence[str]]
+) -> Tensor:
     """(N, 2): whether each picture's name is the best, and among the best three."""
-    inputs = seen(pictures, masks)
+    inputs = seen(pictures, masks, named)
     best = torch.cat([judge(chunk).topk(3).indices for chunk in inputs.split(32)])
     hits = best == torch.tensor([NAMES.index(name) for name in names])[:, None]
     return torch.stack([hits[:, 0], hits.any(dim=1)], dim=1).float()

@@ -142,9 +142,9 @@ def pattern(model, steps: int, each: int) -> tuple[dict, Tensor]:
     control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
     real = torch.stack([on_shot(r, s, 256, rng).picture for r, s in zip(recipes, held, strict=True)])
     pictures = paint(model, prompts, control, seed=HELD_OUT, steps=steps)
-    judge = trained()
+    judge, named = trained(), [r.colours for r in recipes]
     masks = control[:, 0] > 0
-    of_mini, of_real = (accuracy(judge, some, masks, names) for some in (pictures, real))
+    of_mini, of_real = (accuracy(judge, some, masks, names, named) for some in (pictures, real))
     is_pattern = torch.tensor([n in PATTERNS for n in names])
     missed = [
         n for n, hits in zip(NAMES, of_mini[:, 0].view(-1, each).tolist(), strict=True) if not any(hits)
@@ -168,7 +168,7 @@ def near(model, steps: int, each: int) -> tuple[dict, Tensor]:
         if word in NEAR_COLOURS:
             hit = rank(picture[:, mask].mean(dim=1), word, NEAR_COLOURS[word]) < 3
         else:
-            best = judge(seen(picture[None], mask[None]))[0].topk(5).indices.tolist()
+            best = judge(seen(picture[None], mask[None], [()]))[0].topk(5).indices.tolist()
             hit = bool({NAMES[i] for i in best} & NEAR_MATERIALS[word])
         if hit:
             right.append(word)

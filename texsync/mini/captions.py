@@ -67,12 +67,15 @@ ASKED_FOR = (
 )
 
 
-def random_recipe(rng: random.Random, patterns: float = 0.4, colours: int | None = None) -> Recipe:
+COMMON = 15  # of COLOURS, those that most prompts take theirs from
+
+
+def random_recipe(rng: random.Random, patterns: float = 0.4) -> Recipe:
     """Colours, patterns and materials about alike: colour is what people ask for first.
 
-    patterns: their share.  colours: only the first so many of COLOURS; None takes all.
+    patterns: their share.
     """
-    known = list(COLOURS)[:colours]
+    known = list(COLOURS)
     if rng.random() < 0.1:
         return rng.choice(ASKED_FOR)
     rest = 1 - patterns
@@ -86,7 +89,7 @@ def random_recipe(rng: random.Random, patterns: float = 0.4, colours: int | None
         count = (
             rng.choices((2, 1, 0), (0.75, 0.15, 0.1))[0] if base not in USUAL_COLOURS else rng.choice((2, 0))
         )
-        named = tuple(rng.sample(known, count))
+        named = tuple(rng.sample(known[:COMMON] if rng.random() < 0.6 else known, count))
     elif kind == "material":
         base = rng.choice(list(MATERIALS))
         named = (rng.choice(known),) if rng.random() < 0.15 else ()

@@ -40,12 +40,9 @@ def material_samples(shots: Sequence[Shot], count: int, size: int, rng: random.R
     return [on_shot(random_recipe(rng), rng.choice(shots), size, rng) for _ in range(count)]
 
 
-def swatch_samples(count: int, size: int, rng: random.Random, colours: int | None = None) -> list[Sample]:
-    """`count` flat pieces of a material that fill the picture, size x size pixels, most of them patterns.
-
-    colours: see `random_recipe`.
-    """
-    return [swatch(random_recipe(rng, 0.85, colours), size, rng) for _ in range(count)]
+def swatch_samples(count: int, size: int, rng: random.Random) -> list[Sample]:
+    """`count` flat pieces of a material that fill the picture, size x size pixels, most of them patterns."""
+    return [swatch(random_recipe(rng, patterns=0.85), size, rng) for _ in range(count)]
 
 
 def swatch(recipe: Recipe, size: int, rng: random.Random) -> Sample:

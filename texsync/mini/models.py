@@ -90,7 +90,7 @@ def build_vae() -> AutoencoderKL:
         latent_channels=4,
         norm_num_groups=2,
         sample_size=PIXELS,
-        scaling_factor=1.0,
+        scaling_factor=0.5,
         mid_block_add_attention=False,
     )
     start_linear(vae)

@@ -5,6 +5,7 @@
 
 DIR holds the autoencoder (train_vae) and is a diffusers folder at every moment: each run resumes from the
 weights in it and writes an averaged copy of its own every few minutes (benchmarks/mini_sheet.py draws with it).
+Under `torchrun --nproc-per-node N` the batch is N times as large, on N cores.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .data import Sample, material_samples, scene_samples, swatch_samples
 from .models import (
@@ -33,6 +35,7 @@ from .models import (
 )
 from .near import regrow
 from .shapes import Shot, shots
+from .together import furthest, join, share_gradients
 
 WORDS_FASTER = 2.5
 START = 930  # the first of 30 steps, and of most other numbers, is noisier than this
@@ -98,8 +101,7 @@ class Item:
 @dataclass(frozen=True)
 class PoolKind:
     """size: pixels, 128 for crops and swatches, 256 for whole views.  flat: swatches, no shapes.  scenes: their share.
-    batch: pictures in a step, of which `fresh` are made for it.  capacity: pictures kept.  colours: how many swatches
-    know, None for all."""
+    batch: pictures in a step, of which `fresh` are made for it.  capacity: pictures kept."""
 
     size: int
     flat: bool
@@ -107,7 +109,6 @@ class PoolKind:
     batch: int
     fresh: int
     capacity: int
-    colours: int | None = None
 
 
 class Pool:
@@ -118,6 +119,7 @@ class Pool:
         self.vae, self.learner, self.shots, self.kind = vae, learner, views, kind
         self.rng, self.device = random.Random(seed + time.time_ns() % 10**6), next(vae.parameters()).device
         self.slots: list[Item] = []
+        self.name = f"{'flat' if kind.flat else 'shaped'} {kind.size}"
 
     @torch.no_grad()
     def add(self, count: int) -> None:
@@ -125,7 +127,8 @@ class Pool:
         samples = self.samples(count)
         pictures = torch.stack([sample.picture for sample in samples]).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
-            latents = self.vae.encode(pictures * 2 - 1).latent_dist.mean.half()
+            latents = self.vae.encode(pictures * 2 - 1).latent_dist.mean
+        latents = (latents * self.vae.config.scaling_factor).half()
         for latent, sample in zip(latents, samples, strict=True):
             condition = None if sample.condition is None else (sample.condition * 255).byte()
             sample = Sample(torch.empty(0), None, sample.subject, sample.view)  # the latent says the rest
@@ -138,7 +141,7 @@ class Pool:
     def samples(self, count: int) -> list[Sample]:
         size, rng = self.kind.size, self.rng
         if self.kind.flat:
-            return swatch_samples(count, size, rng, self.kind.colours)
+            return swatch_samples(count, size, rng)
         scenes = sum(rng.random() < self.kind.scenes for _ in range(count))
         return material_samples(self.shots, count - scenes, size, rng) + scene_samples(scenes, size, rng)
 
@@ -169,7 +172,8 @@ def loss_of(learner: Learner, batch: tuple[Tensor, ...], alphas: Tensor) -> Tens
     """Mean squared error of v = sqrt(alpha) eps - sqrt(1 - alpha) x0 (Salimans and Ho 2022)."""
     latent, *rest = batch
     # more of the high noise levels, where pictures get their layout
-    t = (len(alphas) * torch.rand(len(latent), device=latent.device) ** 0.5).long()
+    evenly = (torch.arange(len(latent)) + torch.rand(len(latent))) / len(latent)
+    t = (len(alphas) * evenly.to(latent.device) ** 0.5).long().clamp(max=len(alphas) - 1)
     alpha = alphas[t].view(-1, 1, 1, 1)
     eps = torch.randn_like(latent)
     noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * eps
@@ -177,7 +181,8 @@ def loss_of(learner: Learner, batch: tuple[Tensor, ...], alphas: Tensor) -> Tens
     # sampling starts from noise without the trace of a picture that this schedule leaves even at its end
     blind = (t > START) & (torch.rand(len(t), device=t.device) < 0.5)
     noisy = torch.where(blind.view(-1, 1, 1, 1), eps, noisy)
-    with torch.autocast(latent.device.type, torch.bfloat16):
+    # torch's fused attention takes longer than the rest of the network to go backwards on a CPU
+    with torch.autocast(latent.device.type, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
         answer = learner(noisy, t, *rest)
     return functional.mse_loss(answer.float(), target)
 
@@ -198,7 +203,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--whole", type=float, default=0.6, help="share of steps on whole views and scenes")
     parser.add_argument("--flat", type=float, default=0.2, help="share of steps on swatches, flat and quick")
-    parser.add_argument("--colours", type=int, help="swatches know only the first so many")
     parser.add_argument("--scenes", type=float, default=0.4, help="of the whole views")
     parser.add_argument("--batch", type=int, default=24, help="crops in a step; of whole views a third of it")
     parser.add_argument("--pool", type=int, default=6000, help="pictures kept, of either kind")
@@ -209,51 +213,73 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    options = arguments()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    learner = Learner(options.work).to(device)
-    ema = copy.deepcopy(learner).requires_grad_(False)
-    vae = load_parts(options.work, ("vae",))["vae"].to(device).requires_grad_(False)
-    alphas = build_scheduler().alphas_cumprod.to(device)
-    # each word is in few captions, so what it learns from one counts for more
+def pools(options: argparse.Namespace, vae, learner: Learner, rank: int) -> dict[Pool, float]:
+    """The three kinds of pictures and the share of steps that each gets."""
+    views = shots(options.shots, 256, seed=options.seed + 1 + 1000 * rank)
+    few = max(2, options.batch // 3)
+    kinds = {
+        PoolKind(256, False, options.scenes, few, 2, options.pool): options.whole,
+        PoolKind(128, True, 0.0, 2 * options.batch, 5, options.pool): options.flat,
+        PoolKind(128, False, 0.0, options.batch, 5, options.pool): 1 - options.whole - options.flat,
+    }
+    return {Pool(vae, learner, views, kind, options.seed + rank): share for kind, share in kinds.items()}
+
+
+def optimizer_of(learner: Learner, rate: float) -> torch.optim.Optimizer:
+    """AdamW; each word is in few captions, so what it learns from one counts for more."""
     groups = [
         {"params": part.parameters(), "share": WORDS_FASTER if name == "text_encoder" else 1.0}
         for name, part in learner.parts.items()
     ]
-    optimizer = torch.optim.AdamW(groups, options.lr, betas=(0.9, 0.98), weight_decay=0.01)
-    views = shots(options.shots, 256, seed=options.seed + 1)
-    few = max(2, options.batch // 3)
-    kinds = (
-        PoolKind(128, True, 0.0, 2 * options.batch, 10, options.pool, options.colours),
-        PoolKind(128, False, 0.0, options.batch, 5, options.pool),
-        PoolKind(256, False, options.scenes, few, 2, options.pool),
-    )
-    swatches, crops, wholes = (Pool(vae, learner, views, kind, options.seed) for kind in kinds)
-    start, step, saved = time.time(), 0, time.time()
-    running: dict[int | str, float] = {}
-    while (done := (time.time() - start) / (60 * options.minutes)) < 1:
-        fade = options.last_lr + (1 - options.last_lr) * 0.5 * (1 + math.cos(math.pi * done))
-        for group in optimizer.param_groups:
-            group["lr"] = group["share"] * options.lr * fade * min(1.0, (step + 1) / 60)
-        chance = torch.rand(())
-        pool = wholes if chance < options.whole else swatches if chance < options.whole + options.flat else crops
-        loss = loss_of(learner, pool.draw(), alphas)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+    return torch.optim.AdamW(groups, rate, betas=(0.9, 0.98), weight_decay=0.01)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, options: argparse.Namespace, done: float, step: int) -> None:
+    """A cosine from lr down to last_lr of it at done = 1, after a short climb."""
+    fade = options.last_lr + (1 - options.last_lr) * 0.5 * (1 + math.cos(math.pi * done))
+    for group in optimizer.param_groups:
+        group["lr"] = group["share"] * options.lr * fade * min(1.0, (step + 1) / 60)
+
+
+def learn(learner: Learner, optimizer: torch.optim.Optimizer, pool: Pool, alphas: Tensor) -> float:
+    """One step on a batch of `pool`; its loss."""
+    loss = loss_of(learner, pool.draw(), alphas)
+    loss.backward()
+    share_gradients(list(learner.parameters()))
+    torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss.item()
+
+
+def main() -> None:
+    options = arguments()
+    rank, device = join(), "cuda" if torch.cuda.is_available() else "cpu"
+    torch.manual_seed(options.seed + rank + time.time_ns() % 10**6)
+    learner = Learner(options.work).to(device)
+    ema = copy.deepcopy(learner).requires_grad_(False)
+    vae = load_parts(options.work, ("vae",))["vae"].to(device).requires_grad_(False)
+    alphas = build_scheduler().alphas_cumprod.to(device)
+    optimizer, shares = optimizer_of(learner, options.lr), pools(options, vae, learner, rank)
+    turns = random.Random(options.seed)  # the same in all processes
+    losses: dict[str, float] = {}
+    start = saved = time.time()
+    step = 0
+    while (done := furthest((time.time() - start) / (60 * options.minutes))) < 1:
+        set_rate(optimizer, options, done, step)
+        pool = turns.choices(list(shares), list(shares.values()))[0]
+        loss = learn(learner, optimizer, pool, alphas)
         average(ema, learner, step)
-        name = "swatches" if pool.kind.flat else pool.kind.size
-        running[name] = 0.98 * running.get(name, 1.0) + 0.02 * loss.item()
+        losses[pool.name] = 0.98 * losses.get(pool.name, 1.0) + 0.02 * loss
         step += 1
-        if step % 50 == 0:
-            said = ", ".join(f"{value:.4f} at {size}" for size, value in sorted(running.items(), key=str))
+        if step % 50 == 0 and rank == 0:
+            said = ", ".join(f"{value:.4f} at {name}" for name, value in sorted(losses.items()))
             print(f"{time.time() - start:6.0f}s step {step} loss {said}", flush=True)
-        if time.time() - saved > 300:
+        if time.time() - saved > 300 and rank == 0:
             saved = time.time()
             save_folder(options.work, dict(ema.parts), torch.float32)
-    save_folder(options.work, dict(ema.parts), torch.float32)
+    if rank == 0:
+        save_folder(options.work, dict(ema.parts), torch.float32)
 
 
 if __name__ == "__main__":
