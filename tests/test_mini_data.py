@@ -11,7 +11,7 @@ import trimesh
 
 from texsync.mini import models, words
 from texsync.mini.captions import Recipe, Scene, caption, random_recipe, random_scene, scene_caption
-from texsync.mini.data import material_samples, on_shot, scene_samples
+from texsync.mini.data import material_samples, on_shot, scene_samples, swatch, swatch_samples
 from texsync.mini.fields import cells, inside, near, unfold
 from texsync.mini.materials import albedo
 from texsync.mini.models import build_tokenizer
@@ -309,3 +309,16 @@ def test_things_have_the_colour_that_is_said(thing):
 def test_a_seed_is_a_scene():
     one, two = ([s.picture for s in scene_samples(3, 32, random.Random(4))] for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_swatches_fill_the_picture_in_the_two_colours_said():
+    sample = swatch(Recipe("checks", ("red", "blue")), 64, random.Random(3))
+    assert sample.picture.shape == (3, 64, 64) and sample.condition is None
+    named = torch.tensor([COLOURS[name] for name in ("red", "blue")]) / 255
+    away = torch.cdist(sample.picture.reshape(3, -1).T, named).min(dim=1).values
+    assert (away < 0.15).float().mean() > 0.8
+
+
+def test_most_swatches_are_patterns():
+    samples = swatch_samples(60, 8, random.Random(6))
+    assert sum(s.subject.base in PATTERNS for s in samples) > 0.6 * len(samples)
