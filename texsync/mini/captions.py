@@ -106,7 +106,7 @@ def random_recipe(rng: random.Random, patterns: float = 0.4) -> Recipe:
 
 def random_scene(rng: random.Random) -> Scene:
     """A place alone, or a thing in one or before an even backdrop."""
-    if rng.random() < 0.45:
+    if rng.random() < 0.25:
         return Scene(rng.choice(SCENES))
     colour = rng.choice(list(COLOURS)) if rng.random() < 0.7 else ""
     place = rng.choice(SCENES) if rng.random() < 0.5 else rng.choice(list(COLOURS))

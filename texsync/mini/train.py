@@ -1,7 +1,7 @@
 """Train mini's UNet, ControlNet and text encoder together:
 
-    python -m texsync.mini.train --work DIR --minutes 60 --whole 0      crops first: materials are local
-    python -m texsync.mini.train --work DIR --minutes 60 --whole 0.6    then whole views and scenes too
+    python -m texsync.mini.train --work DIR --minutes 60 --whole 0 --scenes 0    crops first: materials are local
+    python -m texsync.mini.train --work DIR --minutes 60                         then whole views and scenes too
 
 DIR holds the autoencoder (train_vae) and is a diffusers folder at every moment: each run resumes from the
 weights in it and writes an averaged copy of its own every few minutes (benchmarks/mini_sheet.py draws with it).
@@ -100,12 +100,11 @@ class Item:
 
 @dataclass(frozen=True)
 class PoolKind:
-    """size: pixels, 128 for crops and swatches, 256 for whole views.  flat: swatches, no shapes.  scenes: their share.
-    batch: pictures in a step, of which `fresh` are made for it.  capacity: pictures kept."""
+    """name: "swatches", "crops", "views" (whole things) or "scenes".  size: pixels, 128 for swatches and crops, 256 for
+    the others.  batch: pictures in a step, of which `fresh` are made for it.  capacity: pictures kept."""
 
+    name: str
     size: int
-    flat: bool
-    scenes: float
     batch: int
     fresh: int
     capacity: int
@@ -119,7 +118,6 @@ class Pool:
         self.vae, self.learner, self.shots, self.kind = vae, learner, views, kind
         self.rng, self.device = random.Random(seed + time.time_ns() % 10**6), next(vae.parameters()).device
         self.slots: list[Item] = []
-        self.name = f"{'flat' if kind.flat else 'shaped'} {kind.size}"
 
     @torch.no_grad()
     def add(self, count: int) -> None:
@@ -140,10 +138,11 @@ class Pool:
 
     def samples(self, count: int) -> list[Sample]:
         size, rng = self.kind.size, self.rng
-        if self.kind.flat:
+        if self.kind.name == "swatches":
             return swatch_samples(count, size, rng)
-        scenes = sum(rng.random() < self.kind.scenes for _ in range(count))
-        return material_samples(self.shots, count - scenes, size, rng) + scene_samples(scenes, size, rng)
+        if self.kind.name == "scenes":
+            return scene_samples(count, size, rng)
+        return material_samples(self.shots, count, size, rng)
 
     def draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(latent, tokens, condition, steered) of a batch, as Learner takes them."""
@@ -201,11 +200,13 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--whole", type=float, default=0.6, help="share of steps on whole views and scenes")
+    parser.add_argument("--whole", type=float, default=0.4, help="share of steps on whole views")
     parser.add_argument("--flat", type=float, default=0.2, help="share of steps on swatches, flat and quick")
-    parser.add_argument("--scenes", type=float, default=0.4, help="of the whole views")
+    parser.add_argument(
+        "--scenes", type=float, default=0.2, help="share of steps on scenes; crops have the rest"
+    )
     parser.add_argument("--batch", type=int, default=24, help="crops in a step; of whole views a third of it")
-    parser.add_argument("--pool", type=int, default=6000, help="pictures kept, of either kind")
+    parser.add_argument("--pool", type=int, default=6000, help="pictures kept, of each kind")
     parser.add_argument("--shots", type=int, default=1500)
     parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--last-lr", type=float, default=0.05, help="of lr, at the end of this run")
@@ -214,15 +215,21 @@ def arguments() -> argparse.Namespace:
 
 
 def pools(options: argparse.Namespace, vae, learner: Learner, rank: int) -> dict[Pool, float]:
-    """The three kinds of pictures and the share of steps that each gets."""
+    """The kinds of pictures and the share of steps that each gets.  Scenes go without the ControlNet, which leaves
+    time for more of them."""
     views = shots(options.shots, 256, seed=options.seed + 1 + 1000 * rank)
-    few = max(2, options.batch // 3)
+    batch, kept = options.batch, options.pool
     kinds = {
-        PoolKind(256, False, options.scenes, few, 2, options.pool): options.whole,
-        PoolKind(128, True, 0.0, 2 * options.batch, 5, options.pool): options.flat,
-        PoolKind(128, False, 0.0, options.batch, 5, options.pool): 1 - options.whole - options.flat,
+        PoolKind("views", 256, max(2, batch // 3), 2, kept): options.whole,
+        PoolKind("scenes", 256, max(2, batch // 2), 2, kept): options.scenes,
+        PoolKind("swatches", 128, 2 * batch, 5, kept): options.flat,
+        PoolKind("crops", 128, batch, 5, kept): 1 - options.whole - options.scenes - options.flat,
     }
-    return {Pool(vae, learner, views, kind, options.seed + rank): share for kind, share in kinds.items()}
+    return {
+        Pool(vae, learner, views, kind, options.seed + rank): share
+        for kind, share in kinds.items()
+        if share > 0
+    }
 
 
 def optimizer_of(learner: Learner, rate: float) -> torch.optim.Optimizer:
@@ -268,12 +275,12 @@ def main() -> None:
     while (done := furthest((time.time() - start) / (60 * options.minutes))) < 1:
         set_rate(optimizer, options, done, step)
         pool = turns.choices(list(shares), list(shares.values()))[0]
-        loss = learn(learner, optimizer, pool, alphas)
+        loss, name = learn(learner, optimizer, pool, alphas), pool.kind.name
         average(ema, learner, step)
-        losses[pool.name] = 0.98 * losses.get(pool.name, 1.0) + 0.02 * loss
+        losses[name] = 0.98 * losses.get(name, 1.0) + 0.02 * loss
         step += 1
         if step % 50 == 0 and rank == 0:
-            said = ", ".join(f"{value:.4f} at {name}" for name, value in sorted(losses.items()))
+            said = ", ".join(f"{value:.4f} on {kind}" for kind, value in sorted(losses.items()))
             print(f"{time.time() - start:6.0f}s step {step} loss {said}", flush=True)
         if time.time() - saved > 300 and rank == 0:
             saved = time.time()
