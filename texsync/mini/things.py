@@ -46,12 +46,12 @@ def place_thing(
     canvas: Canvas, name: str, tint: RGB | None, rng: random.Random, floating: bool = False
 ) -> None:
     """Draw a thing somewhere near the middle, standing lower than it hangs."""
-    size = rng.uniform(0.36, 0.6)
+    # mostly alike: a small model learns an outline far sooner where it need not learn all places and sizes of it too
+    loose = 1.0 if rng.random() < 0.3 else 0.25
+    size = 0.48 + loose * rng.uniform(-0.12, 0.12)
     high = floating or name in ("balloon", "star", "heart", "rocket")
-    x, y = (
-        0.5 + rng.uniform(-0.16, 0.16),
-        (rng.uniform(0.36, 0.56) if high else 0.86 - 0.5 * size + rng.uniform(-0.1, 0.04)),
-    )
+    x, y = 0.5 + loose * rng.uniform(-0.16, 0.16), (0.46 if high else 0.84 - 0.5 * size)
+    y += loose * rng.uniform(-0.1, 0.06)
     canvas.solid = True
     THINGS[name](Brush(canvas, x, y, size, tint or varied(USUAL[name], rng)))
     canvas.solid = False
