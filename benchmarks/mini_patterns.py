@@ -55,17 +55,28 @@ class Judge(nn.Module):
 
 
 def seen(pictures: Tensor, masks: Tensor, named: Sequence[Sequence[str]]) -> Tensor:
-    """(N, 3, S, S) in [0, 1] and (N, S, S) bool to (N, 4, 128, 128): the thing alone, and where each of its pixels
-    lies between its two main colours.
+    """(N, 3, S, S) in [0, 1] and (N, S, S) bool to (N, 4, 128, 128): the thing alone, close up, and where each of
+    its pixels lies between its two main colours.
 
     named: the colours that each prompt says, from the first to the second if there are two: "red and white grid" is
     white lines on red, and the other way round it would be tiles.
     """
-    shrink = pictures.shape[-1] // 128
-    masks = functional.avg_pool2d(masks.float()[:, None], shrink) > 0.5
-    pictures = functional.avg_pool2d(pictures, shrink) - 0.5
-    between = [main_axis(*each) for each in zip(pictures, masks[:, 0], named, strict=True)]
-    return torch.cat([pictures, torch.stack(between)], dim=1) * masks
+    closer = [close_up(*each) for each in zip(pictures, masks, strict=True)]
+    between = [main_axis(*each, colours) for each, colours in zip(closer, named, strict=True)]
+    whole = [picture * mask for picture, mask in closer]
+    return torch.cat([torch.stack(whole), torch.stack(between)], dim=1)
+
+
+def close_up(picture: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """(3, 128, 128) around 0 and (128, 128) bool: the square that just holds the thing."""
+    rows, columns = (mask.any(dim=d).nonzero().flatten() for d in (1, 0))
+    side = max(int(each[-1] - each[0]) + 1 for each in (rows, columns))
+    top, left = (
+        min(max(int(each[0] + each[-1] + 1 - side) // 2, 0), len(mask) - side) for each in (rows, columns)
+    )
+    crop = torch.cat([picture, mask[None].to(picture)])[None, :, top : top + side, left : left + side]
+    crop = functional.interpolate(crop, size=(128, 128), mode="bilinear", antialias=True)[0]
+    return crop[:3] - 0.5, crop[3] > 0.5
 
 
 def main_axis(picture: Tensor, mask: Tensor, named: Sequence[str]) -> Tensor:
@@ -88,7 +99,7 @@ def main_axis(picture: Tensor, mask: Tensor, named: Sequence[str]) -> Tensor:
 def train(minutes: float) -> nn.Module:
     rng, start, step = random.Random(SEED), time.time(), 0
     torch.manual_seed(0)
-    held, judge = shots(600, 128, seed=SEED), Judge()
+    held, judge = shots(800, 256, seed=SEED), Judge()
     optimizer = torch.optim.AdamW(judge.parameters(), 3e-3, weight_decay=0.02)
     pool: list[tuple[Tensor, int]] = []
     while (done := (time.time() - start) / (60 * minutes)) < 1:
@@ -113,13 +124,14 @@ def train(minutes: float) -> nn.Module:
 def example(held: list[Shot], rng: random.Random) -> tuple[Tensor, int]:
     """One thing as the network sees it, and its label; half of them soft, as an autoencoder leaves pictures, so that
     sharpness decides nothing."""
-    label, shot = rng.randrange(len(NAMES)), rng.choice(held)
-    colours = tuple(rng.sample(list(COLOURS), 2)) if NAMES[label] in PATTERNS else ()
-    picture = on_shot(Recipe(NAMES[label], colours), shot, 128, rng).picture[None]
+    # patterns are the harder ones to tell apart
+    name, shot = rng.choice(PATTERNS if rng.random() < 0.6 else NAMES), rng.choice(held)
+    colours = tuple(rng.sample(list(COLOURS), 2)) if name in PATTERNS else ()
+    picture = on_shot(Recipe(name, colours), shot, 256, rng).picture[None]
     if rng.random() < 0.5:
-        picture = functional.interpolate(functional.avg_pool2d(picture, 2), scale_factor=2.0, mode="bilinear")
+        picture = functional.interpolate(functional.avg_pool2d(picture, 4), scale_factor=4.0, mode="bilinear")
     inputs = seen(picture, (shot.condition > 0)[None], [colours])[0].half()
-    return inputs.flip(-1) if rng.random() < 0.5 else inputs, label
+    return inputs.flip(-1) if rng.random() < 0.5 else inputs, NAMES.index(name)
 
 
 def trained() -> nn.Module:

@@ -15,9 +15,9 @@ HERO = (
     ("rabbit.obj", "weathered copper"),
     ("teapot.obj", "blue ceramic with gold cracks"),
     ("crate.glb", "mossy stone"),
-    ("monkey.obj", "gold"),
+    ("monkey.obj", "leopard print"),
     ("table_scene.glb", "wood"),
-    ("knot.ply", "a red object"),
+    ("knot.ply", "red and white stripes"),
 )
 SIDES = (Camera(30, 20), Camera(210, 20))
 

@@ -262,6 +262,7 @@ def learn(learner: Learner, optimizer: torch.optim.Optimizer, pool: Pool, alphas
 def main() -> None:
     options = arguments()
     rank, device = join(), "cuda" if torch.cuda.is_available() else "cpu"
+    # every process and every resumed run draws noise of its own
     torch.manual_seed(options.seed + rank + time.time_ns() % 10**6)
     learner = Learner(options.work).to(device)
     ema = copy.deepcopy(learner).requires_grad_(False)
