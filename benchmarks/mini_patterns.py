@@ -23,6 +23,7 @@ from texsync.mini.words import COLOURS, MATERIALS, PATTERNS
 
 NAMES = (*PATTERNS, *MATERIALS)
 SEED = 2 * 10**6
+MINUTES = 16.0  # of one core
 CACHE = Path.home() / ".cache" / "texsync" / "mini_patterns.safetensors"
 
 
@@ -138,7 +139,7 @@ def trained() -> nn.Module:
     """The network, trained now if no copy is kept."""
     judge = Judge().eval()
     if not CACHE.exists():
-        judge = train(12)
+        judge = train(MINUTES)
         CACHE.parent.mkdir(parents=True, exist_ok=True)
         save_file(judge.state_dict(), CACHE)
     judge.load_state_dict(load_file(CACHE))
@@ -159,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--minutes", type=float, default=12)
+    parser.add_argument("--minutes", type=float, default=MINUTES)
     judge = train(parser.parse_args().minutes)
     CACHE.parent.mkdir(parents=True, exist_ok=True)
     save_file(judge.state_dict(), CACHE)

@@ -76,7 +76,7 @@ def build_unet() -> UNet2DConditionModel:
 
 
 def build_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
-    """An encoder of the UNet's sizes that reads a depth picture of 8x the latent's; words reach it by attention only."""
+    """An encoder like the UNet's for a depth picture of 8x the latent's size; words reach it by attention only."""
     plain = {**unet.config, "addition_embed_type": None, "resnet_time_scale_shift": "default"}
     encoder = UNet2DConditionModel.from_config(plain)
     return ControlNetModel.from_unet(encoder, conditioning_embedding_out_channels=(8, 16, 32, 64))
