@@ -16,7 +16,8 @@ from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, sho
 from texsync import ambiguous_image
 
 PROMPTS = ("desert", "sunset", "meadow", "lake")  # pairs that can be true at once: no ground above a sky
-METHODS["SyncSDE, paper's 5"] = {"coupling": "syncsde", "strength": 5.0}  # the others take the model's own
+# 5 is the paper's; the other methods take what the model's folder says
+METHODS.update({f"SyncSDE, {s:g}": {"coupling": "syncsde", "strength": s} for s in (3.0, 4.0, 5.0)})
 OTHERS = ("mossy stone", "gold", "snow")
 MEASURES = ("kernel x1000", "Frechet", "first %", "second %", "both %")
 
