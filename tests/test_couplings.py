@@ -98,7 +98,10 @@ def one_after_the_other(views, coupling, spans):
             x0 = span.tweedie(y, eps)
             steps[s] = (y, x0, eps)
             y_next = span.ddim(x0, eps)
-            w = coupling.strength * (span.frac if coupling.fade else 1.0)
+            w = (
+                coupling.strength
+                * {"level": span.frac, "first": span.frac / span.start, "none": 1.0}[coupling.fade]
+            )
             if i and span.frac > coupling.until:
                 memory = (s, coupling.memory, coupling.pick)
                 told, known = told_from(views, stored, i, 0, *memory)

@@ -128,7 +128,7 @@ def test_a_pull_that_holds_keeps_the_background():
     fresh = torch.randn(states[0].shape, generator=torch.Generator().manual_seed(2)).double()
     predict = Replay(predictor(["rust", "rust"], 1.5), SPANS, states)
     drift = []
-    for fade in (True, False):
+    for fade in ("level", "none"):
         start = torch.cat([states[0], fresh, states[0]])
         coupling = make("syncsde", until=0.0, fade=fade)
         *_, (_, x, _) = sample(predict, masks(foreground[None]), coupling, SPANS, start)

@@ -1,4 +1,4 @@
-"""Thirteen facts about the method that need no weights, most of them from the paper's and its baselines' arithmetic.
+"""Facts about the method that need no weights, most of them from the paper's and its baselines' arithmetic.
 
 The twelfth, on masks from attention, is with the edits that use it, in test_edit.py.
 """
@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from zoo import ALL_VIEWS, AVERAGING, ONE_TO_ONE, close, model, predictor_for, start_for
+from zoo import ALL_COUPLINGS, ALL_VIEWS, AVERAGING, ONE_TO_ONE, close, model, predictor_for, start_for
 
-from texsync.couplings import Independent, MultiDiffusion, SyncMVD, SyncSDE, SyncTweedies, VisualAnagrams
+from texsync.couplings import (
+    CSG,
+    Independent,
+    MultiDiffusion,
+    SyncDiffusion,
+    SyncMVD,
+    SyncSDE,
+    SyncTweedies,
+    VisualAnagrams,
+)
 from texsync.couplings.cases import CASES
 from texsync.sample import sample
 from texsync.schedule import Schedule, Span
@@ -38,6 +48,9 @@ def cosine(length: int, **options) -> Schedule:
     bend = [math.cos((i / length + 0.008) / 1.008 * math.pi / 2) ** 2 for i in range(length + 1)]
     kept = [max(1 - 0.999, there / here) for here, there in zip(bend, bend[1:], strict=False)]
     return Schedule(tuple(np.cumprod(kept)), final_alpha=1.0, offset=0, **options)
+
+
+SPAN_AT_0 = cosine(1000).spans(50)[-1]
 
 
 def mixture(shape, which=slice(None)):
@@ -112,17 +125,18 @@ def test_2_lock_step_is_the_paper_s_order(task):
 
 
 def test_3_the_size_of_the_pull():
-    """With the strength meant at the first step, as the paper's code has it; our `strength` is meant at t = T."""
+    """With the strength meant at the first step, as the authors' code for pictures has it."""
 
-    def pulls(schedule, start):
-        spans = schedule.spans(50)
-        coupling = SyncSDE(start / spans[0].frac, "paper", until=0.0)
-        return {span.t: coupling.pull(span) for span in spans}
+    def pulls(schedule, strength, fade="first"):
+        coupling = SyncSDE(strength, "paper", until=0.0, fade=fade)
+        return {span.t: coupling.pull(span) for span in schedule.spans(50)}
 
     sd, floyd, mdm = pulls(SD, 5.0), pulls(cosine(1000), 5.0), pulls(cosine(50), 3.0)
     assert sd[981] == pytest.approx(0.6180, abs=1e-4) and sd[1] == pytest.approx(0.0015, abs=1e-4)
     assert floyd[980] == pytest.approx(5.2654, abs=1e-3)
     assert mdm[49] == pytest.approx(91.87, abs=0.02)
+    assert pulls(SD, 5.0, "level")[981] == pytest.approx(0.6180 * 0.981, abs=1e-4)
+    assert pulls(cosine(1000), 5.0, "none")[0] == pytest.approx(5.0 * SPAN_AT_0.gamma)
 
 
 def test_4_a_soft_mask_is_the_two_pulls_of_eq_10():
@@ -248,6 +262,33 @@ def test_10_the_exact_integrator_survives_the_schedule_of_mdm():
         for integrator in ("paper", "exact")
     }
     assert largest["paper"] > 50 and largest["exact"] < 6
+
+
+@pytest.mark.parametrize("name", [*AVERAGING, "syncsde-held"])
+def test_14_every_step_is_coupled_also_the_one_that_starts_at_t_0(name):
+    """DeepFloyd IF's schedule reaches t = 0; `until` above 0 still leaves the last steps alone, its own level too."""
+    views, x = TASKS["mask"], start_for(TASKS["mask"])
+    coupling = ALL_COUPLINGS[name]
+    assert SPAN_AT_0.t == 0 and SPAN_AT_0.alpha_next == 1.0
+    free, coupled = (run(views, c, [SPAN_AT_0], x)[-1][1] for c in (Independent(), coupling))
+    assert not close(coupled, free, 1e-3)
+    until = replace(coupling, until=SPAN_AT_0.frac + 1e-9)
+    assert close(run(views, until, [SPAN_AT_0], x)[-1][1], free)
+
+
+@pytest.mark.parametrize("steps", [10, 50])
+def test_15_gates_of_the_baselines_go_by_the_number_of_the_step(steps):
+    """CSG opens by cos(pi i / (1.5 (n - 1))), whatever t the schedule visits; "every 5" is steps 4, 9, 14."""
+    share = torch.linspace(0, 1, 65, dtype=torch.float64)
+    views = masks(1 - share[None, None])
+    for spacing in ("leading", "trailing", "linspace"):
+        spans = Schedule.scaled_linear(spacing=spacing).spans(steps)
+        for i, span in enumerate(spans):
+            gate = 1 - max(math.cos(math.pi * i / (1.5 * (steps - 1))), 0)
+            held = CSG().held(views, span)[1].flatten().double()
+            assert close(held, share * (share.float() >= gate), 1e-6)
+    acts = [i for i, span in enumerate(spans) if SyncDiffusion(every=5).acts(span)]
+    assert acts == list(range(4, steps, 5))
 
 
 def walk(frames: int, turn: float) -> torch.Tensor:

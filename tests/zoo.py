@@ -121,7 +121,8 @@ ALL_VIEWS = {
 SYNC_SDES = {
     "syncsde": SyncSDE(integrator="paper", until=0.0),
     "syncsde-exact": SyncSDE(until=0.0, integrator="exact"),
-    "syncsde-held": SyncSDE(until=0.0, integrator="exact", fade=False),
+    "syncsde-held": SyncSDE(until=0.0, integrator="exact", fade="none"),
+    "syncsde-first": SyncSDE(until=0.0, integrator="paper", fade="first"),
     "syncsde-best": SyncSDE(integrator="paper", until=0.2, pick="best"),
     "syncsde-neighbour": SyncSDE(integrator="paper", until=0.0, memory=1, strength=3.0),
     "syncsde-exact-best": SyncSDE(integrator="exact", pick="best", memory=2),

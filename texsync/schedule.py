@@ -20,6 +20,7 @@ class Span:
 
     t: the training timestep that the model is told.  alpha, alpha_next: cumulative alphas in (0, 1], the share
     of signal variance.  frac: t / number of training timesteps, in [0, 1).  index: which step of the run, from 0.
+    count: steps of the run.  start: the run's first frac.
     Source: DDIM without added noise (Song et al. 2020, arXiv:2010.02502, Eq. 12); SyncSDE Eq. 3.
     """
 
@@ -28,6 +29,13 @@ class Span:
     alpha_next: float
     frac: float
     index: int = 0
+    count: int = 1
+    start: float = 1.0
+
+    @property
+    def progress(self) -> float:
+        """Steps done, by number: 0 at the run's first step, 1 at its last."""
+        return self.index / max(self.count - 1, 1)
 
     @property
     def gamma(self) -> float:
@@ -119,5 +127,8 @@ class Schedule:
         levels = [self.alphas[t] for t in chosen]
         final = self.alphas[0] if self.final_alpha is None else self.final_alpha
         ends = [*levels[1:], final]
+        start = chosen[0] / len(self.alphas) or 1.0  # a run of one step may begin at t = 0
         steps_of_run = enumerate(zip(chosen, levels, ends, strict=True))
-        return [Span(t, a, end, t / len(self.alphas), i) for i, (t, a, end) in steps_of_run]
+        return [
+            Span(t, a, end, t / len(self.alphas), i, len(chosen), start) for i, (t, a, end) in steps_of_run
+        ]

@@ -41,6 +41,11 @@ def towards(x: Tensor, x0: Tensor, span: Span) -> Tensor:
     return span.ddim(x0, span.eps_from(x, x0))
 
 
+def rests(span: Span, until: float) -> bool:
+    """Is this one of the last steps, which are left alone?  With until = 0 none is, not even one from t = 0."""
+    return until > 0 and span.frac <= until
+
+
 def check_until(until: float) -> None:
     """Raises InputError unless `until` is in [0, 1]."""
     if not 0 <= until <= 1:

@@ -19,9 +19,9 @@ class CSG(Coupling):
 
     Conditional score guidance for image translation (Lee et al., NeurIPS 2023) without its mixing of
     cross-attention.  Against SyncSDE: nobody but the source is heard, the mask is soft, the strength does not fade,
-    and only pixels are held that are surely background: at progress p from 0 (noise) to 1 (clean), those of which
-    the source owns at least 1 - max(cos(2 pi p / 3), 0).  So all are held at the start and, from p = 3/4 on, none
-    but those that are the source's alone.
+    and only pixels are held that are surely background: at progress p, by number of steps from 0 at the first to 1 at
+    the last (`Span.progress`), those of which the source owns at least 1 - max(cos(2 pi p / 3), 0).  So all are held
+    at the start and, from p = 3/4 on, none but those that are the source's alone.
     strength: >= 0, unitless; gamma * strength above 1 overshoots.  Raises InputError on other values.
     """
 
@@ -45,7 +45,7 @@ class CSG(Coupling):
     def held(self, views: Views, span: Span) -> Tensor:
         """How firmly each pixel is held, (N, 1, h, w) in [0, 1]; the source, which comes first, is free."""
         source = views.belief[:1]
-        sure = source >= 1 - max(math.cos(2 * math.pi * (1 - span.frac) / 3), 0.0)
+        sure = source >= 1 - max(math.cos(2 * math.pi * span.progress / 3), 0.0)
         held = (source * sure).repeat(len(views.belief), 1, 1, 1)
         held[0] = 0
         return held

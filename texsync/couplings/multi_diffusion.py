@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .base import Coupling, check_until, free
+from .base import Coupling, check_until, free, rests
 
 
 @dataclass(frozen=True)
 class MultiDiffusion(Coupling):
     """Average the next pictures on one canvas (Bar-Tal et al. 2023, arXiv:2302.08113, Eq. 5; case 6 of SyncTweedies).
 
-    until: no coupling once span.frac <= until, in [0, 1].
-    colours: (K, C, h, w) clean latents of K flat colours, see `flat_colours`; for views of masks only.  While
-    span.frac > 1 - bootstrap, a thing in the foreground stands before one of them, drawn anew for every step,
-    instead of before the rest of the picture, so that it takes shape inside its mask (section 4.3 there).
-    bootstrap: share of the noise levels, in [0, 1].  seed: the run's, so that the noise before which things stand
+    until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.
+    colours: (K, C, h, w) clean latents of K flat colours, see `flat_colours`; for views of masks only.  In the first
+    steps, the share `bootstrap` of their number, a thing in the foreground stands before one of them, drawn anew for
+    every step, instead of before the rest of the picture, so that it takes shape inside its mask (section 4.3 there).
+    bootstrap: in [0, 1], 0.4 are 20 of 50 steps.  seed: the run's, so that the noise before which things stand
     is the one that the canvas started from.  Raises InputError on values out of range.
     """
 
@@ -41,10 +41,10 @@ class MultiDiffusion(Coupling):
             )
 
     def step(self, x, z, predict, views, span):
-        if span.frac <= self.until:
+        if rests(span, self.until):
             return free(x, predict, span), z
         x = views.show(z, x)
-        if self.colours is not None and span.frac > 1 - self.bootstrap:
+        if self.colours is not None and span.index < self.bootstrap * span.count:
             x = self._before_colours(x, views, span)
         x_next = free(x, predict, span)
         z_next = views.f_inv(x_next)

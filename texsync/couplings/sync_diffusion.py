@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..schedule import Span
-from .base import Coupling, check_until, free
+from .base import Coupling, check_until, free, rests
 from .perceptual import DISTANCES, Distance, distance
 
 
@@ -23,10 +23,11 @@ class SyncDiffusion(Coupling):
     decode: latents (N, C, h, w) to pictures (N, 3, H, W) in [0, 1], differentiable, as `Backbone.decode`.
     distance: a name in `perceptual.DISTANCES`, or a function of two pictures' batches; see `perceptual.Distance`.
     weight, decay: step i descends by weight * decay^i times the gradient; the paper has 20 and 0.95 with LPIPS.
-    first: only in the first so many steps, None: all; 3 do most of the good.  every: only in every so-manieth.
+    first: only in the first so many steps, None: all; 3 do most of the good.  every: only in every so-manieth, which
+    for 5 are steps 4, 9, 14 ... from 0, as in the authors' code.
     through_model: the gradient passes through the model too, as in the paper; off saves its memory and a third
     of the time, and takes the noise as given.
-    until: no coupling once span.frac <= until, in [0, 1].  Raises InputError on values out of range.
+    until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.  Raises InputError on values out of range.
     """
 
     decode: Callable[[Tensor], Tensor] | None = field(default=None, compare=False, repr=False)
@@ -60,7 +61,7 @@ class SyncDiffusion(Coupling):
             )
 
     def step(self, x, z, predict, views, span):
-        if span.frac <= self.until:
+        if rests(span, self.until):
             return free(x, predict, span), z
         x = views.show(z, x)
         if self.acts(span) and len(x) > 1:
@@ -74,7 +75,7 @@ class SyncDiffusion(Coupling):
         return (
             self.weight > 0
             and (self.first is None or span.index < self.first)
-            and span.index % self.every == 0
+            and (span.index + 1) % self.every == 0
         )
 
     @torch.enable_grad()

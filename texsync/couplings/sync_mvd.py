@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import Coupling, check_until, free, towards
+from .base import Coupling, check_until, free, rests, towards
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class SyncMVD(Coupling):
     """Average the clean guesses on the canvas, and take the canvas itself one step towards the average.
 
     Liu et al. 2023, arXiv:2311.12891, section 4.2, with deterministic steps and without attention between views;
-    case 5 of SyncTweedies.  until: no coupling once span.frac <= until, in [0, 1].
+    case 5 of SyncTweedies.  until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.
     """
 
     until: float = 0.2
@@ -21,7 +21,7 @@ class SyncMVD(Coupling):
         check_until(self.until)
 
     def step(self, x, z, predict, views, span):
-        if span.frac <= self.until:
+        if rests(span, self.until):
             return free(x, predict, span), z
         x = views.show(z, x)
         eps = predict(x, span)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import Coupling, check_until, free
+from .base import Coupling, check_until, free, rests
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class VisualAnagrams(Coupling):
     """Average the noise that all views see in one canvas, and denoise the canvas with it.
 
     Geng et al. 2023, arXiv:2311.17919, section 3.2, with deterministic steps; case 4 of SyncTweedies.
-    until: no coupling once span.frac <= until, in [0, 1].
+    until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.
     """
 
     until: float = 0.2
@@ -21,7 +21,7 @@ class VisualAnagrams(Coupling):
         check_until(self.until)
 
     def step(self, x, z, predict, views, span):
-        if span.frac <= self.until:
+        if rests(span, self.until):
             return free(x, predict, span), z
         x = views.show(z, x)
         eps = predict(x, span)

@@ -62,7 +62,7 @@ def edit_image(
         return torch.cat([known[0], fresh, known[0]])
 
     # the background is known to the end, so the pull towards it holds; the paper's lets go and the edit drifts
-    couplings = run.couplings(backbone, views, fade=asked.integrator == "paper")
+    couplings = run.couplings(backbone, views, fade="level" if asked.integrator == "paper" else "none")
     finals = run.denoise_all(backbone, predict, views, couplings, start)
     with run.stage("decode", asked.count):
         again = backbone.decode(resampled[-1])[0].cpu()
