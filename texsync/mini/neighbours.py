@@ -129,7 +129,7 @@ def main() -> None:
     known = encode(folder, names)
     table = word_mixtures(encode(folder, common), common, known, names, 0.62)
     table |= word_mixtures(encode(folder, extra), extra, known, names, 0.45)
-    table |= colour_mixtures({name.removeprefix("xkcd:"): code for name, code in XKCD_COLORS.items()})
+    table |= colour_mixtures({name.removeprefix("xkcd:"): str(code) for name, code in XKCD_COLORS.items()})
     rows = [f"{json.dumps(word)}: {json.dumps(table[word])}" for word in sorted(table)]
     TABLE.write_text("{\n" + ",\n".join(rows) + "\n}\n")
     print(f"{TABLE}: {len(table)} words")
