@@ -146,3 +146,17 @@ def test_the_folder_that_one_stands_in_is_not_searched_for_modules(monkeypatch, 
     (tmp_path / "numpy.py").write_text("raise SystemExit('not this one')")
     monkeypatch.chdir(tmp_path)
     assert len(prepare(load(plate(None))).uv)
+
+
+@pytest.mark.parametrize(("copies", "kept"), [(2, True), (3, False), (6, False)])
+def test_a_map_that_most_places_share_is_replaced_and_twins_are_not(copies, kept):
+    one = plate(SQUARE).to_geometry()
+    mesh = trimesh.util.concatenate([one.copy().apply_translation([3 * k, 0, 0]) for k in range(copies)])
+    loaded = load(mesh)
+    said = "same texels" if kept else f"new UV map, because a texel stands for {copies}.0 places"
+    with pytest.warns(TexsyncWarning, match=said):
+        surface = prepare(loaded)
+    alike = np.allclose(surface.uv[surface.uv_faces[:2]], surface.uv[surface.uv_faces[2:4]])
+    assert alike == kept
+    insisted = prepare(loaded, policy="keep")
+    assert np.allclose(insisted.uv[insisted.uv_faces[:2]], insisted.uv[insisted.uv_faces[2:4]])

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
+from .islands import heights, islands
 from .pixels import Pixels, visible
 from .types import Surface
 from .uv import uv_texels
@@ -101,7 +102,7 @@ def bake_tables(
     on_chunk: told how many of at most `chunks(size)` parts have been looked up; what it raises ends the work.
     Raises InputError if the map covers no texel or no view sees any of the surface.
     """
-    face, bary = uv_texels(surface.uv, surface.uv_faces, size)
+    face, bary = uv_texels(surface.uv, surface.uv_faces, size, owners(surface, pixels))
     texel = np.flatnonzero(face.ravel() >= 0)
     if not len(texel):
         raise InputError(
@@ -121,6 +122,14 @@ def bake_tables(
     return BakeTables(
         size, texel, sights, filled, donor, share, _nearest(texel, size), _area(surface, face, texel, size)
     )
+
+
+def owners(surface: Surface, pixels: Pixels) -> np.ndarray:
+    """`height` for `uv_texels`: a texel that several islands share belongs to the one that the views see best."""
+    shown = pixels.mask.cpu()
+    face, facing = pixels.face.cpu()[shown].numpy(), pixels.facing.cpu()[shown].double().numpy()
+    worth = np.bincount(face, facing, minlength=len(surface.faces))
+    return heights(islands(surface), worth, surface.vertices[surface.faces])
 
 
 def chunks(size: int) -> int:

@@ -3,7 +3,7 @@
 A map is usable when all faces lie in one unit tile (which may be any tile), and
 nearly all of the surface has room on it. Places that share texels are legal, mirrored halves for
 instance, and are kept with a warning; parts that share texels with *other parts* come from separate textures,
-and get a new map unless the user insists.
+and get a new map unless the user insists, as do maps of which most texels stand for three places or more.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ POLICIES = ("auto", "keep", "unwrap")
 WHOLE_FACES = 20_000  # xatlas grows charts at a cost far above linear, so larger meshes go in pieces
 PIECE_FACES = 4_000
 OVERLAP = 0.01  # of the map; below that it is rasterising noise
+MULTIPLE = 2.2  # places a texel may stand for on average; mirrored halves, 2, are somebody's intent
 
 
 def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surface:
@@ -36,7 +37,7 @@ def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surfa
         trouble = why_unusable(mesh)
         if trouble and policy == "keep":
             raise InputError(f"{mesh.stem} cannot keep its UVs: {trouble}", "use --unwrap or mend the map")
-        if not trouble and (policy == "keep" or not _mixes_parts(mesh)):
+        if not trouble and (policy == "keep" or not _shares_too_much(mesh)):
             return _surface(mesh, *_own(mesh))
         if trouble and mesh.uv is not None:
             warnings.warn(f"{mesh.stem}: new UV map, because {trouble}", TexsyncWarning, stacklevel=2)
@@ -78,8 +79,8 @@ def _own(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     return mesh.uv if inside else mesh.uv - np.floor(np.median(mesh.uv, axis=0)), mesh.uv_faces
 
 
-def _mixes_parts(mesh: Mesh) -> bool:
-    """Whether different parts share texels (then a new map is made); warns of sharing within parts."""
+def _shares_too_much(mesh: Mesh) -> bool:
+    """Whether a new map is made because different parts share texels, or most places do; warns of less sharing."""
     uv, uv_faces = _own(mesh)
     whole = covered_share(uv, uv_faces)
     parts = [uv_faces[mesh.part == part] for part in np.unique(mesh.part)]
@@ -92,6 +93,13 @@ def _mixes_parts(mesh: Mesh) -> bool:
         warnings.warn(message, TexsyncWarning, stacklevel=3)
         return True
     drawn = _areas_2d(uv[uv_faces]).sum()
+    if drawn > whole * MULTIPLE:
+        message = (
+            f"{mesh.stem}: new UV map, because a texel stands for {drawn / whole:.1f} places on average; "
+            "--keep-uvs keeps it"
+        )
+        warnings.warn(message, TexsyncWarning, stacklevel=3)
+        return True
     if drawn > whole * (1 + OVERLAP) + 0.002:
         share = 100 * (1 - whole / drawn)
         message = (
@@ -107,22 +115,28 @@ def covered_share(uv: np.ndarray, uv_faces: np.ndarray, size: int = 512) -> floa
     return float((uv_texels(uv, uv_faces, size)[0] >= 0).mean())
 
 
-def uv_texels(uv: np.ndarray, uv_faces: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def uv_texels(
+    uv: np.ndarray, uv_faces: np.ndarray, size: int, height: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Which face lies under each texel centre: face (S, S) int64, -1 for none, and bary (S, S, 3).
 
     Row 0 is the top of the picture (v near 1); the centre of texel (row, column) is at
     u = (column + 0.5) / S, v = 1 - (row + 0.5) / S, as glTF and Blender have it.
+    height: (F, 3) in [0, 1], of each corner over the map: where faces share a texel the higher one has it.
     """
     import torch
     from pytorch3d.structures import Meshes
 
     from .raster import embree_scene
 
-    flat = np.column_stack([uv, np.zeros(len(uv))])
-    mesh = Meshes([torch.as_tensor(flat, dtype=torch.float32)], [torch.as_tensor(uv_faces)])
+    if height is None:
+        height = np.zeros(uv_faces.shape)
+    raised = np.concatenate([uv[uv_faces], height[..., None]], axis=2).reshape(-1, 3)
+    corners = torch.arange(len(raised)).view(-1, 3)
+    mesh = Meshes([torch.as_tensor(raised, dtype=torch.float32)], [corners])
     centre = (np.arange(size, dtype=np.float32) + 0.5) / size
     column, row = np.meshgrid(centre, 1 - centre)
-    origins = np.stack([column, row, np.ones_like(row)], axis=-1).reshape(-1, 3)
+    origins = np.stack([column, row, np.full_like(row, 2)], axis=-1).reshape(-1, 3)
     down = np.zeros_like(origins)
     down[:, 2] = -1
     hits = embree_scene(mesh).run(origins, down, output=1)
