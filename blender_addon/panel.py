@@ -136,7 +136,17 @@ class TEXSYNC_PT_advanced(bpy.types.Panel):
         if chosen.own_control:
             layout.prop(chosen, "control_start")
             layout.prop(chosen, "control_end")
-        for name in ("view_size", "view_order", "front", "noise", "device", "dtype", "chunk", "previews"):
+        for name in (
+            "view_size",
+            "view_order",
+            "framing",
+            "front",
+            "noise",
+            "device",
+            "dtype",
+            "chunk",
+            "previews",
+        ):
             layout.prop(chosen, name)
         layout.operator("texsync.release", icon="TRASH")
         layout.operator("texsync.preferences", icon="PREFERENCES")

@@ -124,6 +124,14 @@ class TexSyncSettings(bpy.types.PropertyGroup):
             ("paper", "As Published", "The back leads"),
         ),
     )
+    framing: EnumProperty(
+        name="Framing",
+        default="tight",
+        items=choices(
+            ("tight", "Tight", "The mesh fills the views"),
+            ("paper", "As Published", "The sphere around the mesh fills the views"),
+        ),
+    )
     noise: EnumProperty(
         name="Noise",
         default="shared",
@@ -163,6 +171,7 @@ class TexSyncSettings(bpy.types.PropertyGroup):
             "integrator",
             "pick",
             "view_order",
+            "framing",
             "noise",
         )
         asked = {name: getattr(self, name) for name in (*plain, "front", "device", "dtype")}

@@ -33,6 +33,7 @@ WAYS = {
     "none": {"coupling": "none"},
     "weak": {"strength": 0.5},
     "paper's order": {"view_order": "paper"},
+    "whole frame": {"framing": "paper"},
     "own noise": {"noise": "independent"},
 }
 

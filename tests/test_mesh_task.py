@@ -147,6 +147,7 @@ def test_run_json_holds_every_option_and_paints_the_same_again(paint, still, tmp
         "guidance": 3,
         "control_scale": [0.25, 1],
         "view_order": "paper",
+        "framing": "paper",
         "up": "y",
         "front": "x",
         "noise": "independent",

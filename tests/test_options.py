@@ -46,6 +46,7 @@ WRONG = [
     ({"device": "tpu"}, "device 'tpu'"),
     ({"device": "cudafoo"}, "device 'cudafoo'"),
     ({"view_order": "random"}, "view order 'random'"),
+    ({"framing": "wild"}, "unknown framing 'wild'"),
     ({"noise": "pink"}, "noise 'pink'"),
     ({"up": "w"}, "up axis 'w'"),
     ({"up": "y", "front": "-y"}, "up y and front -y lie on one axis"),

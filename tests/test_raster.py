@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from pytorch3d.renderer import MeshRasterizer, RasterizationSettings
 from pytorch3d.structures import Meshes
 
 from texsync.errors import InputError
-from texsync.surface.cameras import Camera, ring, to_pytorch3d, view_name
+from texsync.surface.cameras import Camera, framed, ring, to_pytorch3d, view_name
 from texsync.surface.pixels import depth_condition, look, project, visible
 from texsync.surface.raster import rasterize
 from texsync.surface.types import Surface
@@ -31,8 +33,15 @@ def lump() -> trimesh.Trimesh:
     return mesh
 
 
-def test_embree_fragments_are_pytorch3ds(lump):
-    cameras, size = to_pytorch3d(ring()), 48
+CROPPED = [
+    Camera(c.azimuth_deg, c.elevation_deg, centre=(0.1 * i - 0.5, 0.2), zoom=1.7)
+    for i, c in enumerate(ring())
+]
+
+
+@pytest.mark.parametrize("set_of", [ring(), CROPPED], ids=["whole", "cropped"])
+def test_embree_fragments_are_pytorch3ds(lump, set_of):
+    cameras, size = to_pytorch3d(set_of), 48
     ours = rasterize(lump.vertices, lump.faces, cameras, size)
     verts, faces = torch.tensor(lump.vertices, dtype=torch.float32), torch.tensor(lump.faces)
     settings = RasterizationSettings(image_size=size, cull_backfaces=False, perspective_correct=True)
@@ -46,22 +55,23 @@ def test_embree_fragments_are_pytorch3ds(lump):
     assert torch.allclose(ours.bary_coords[same], theirs.bary_coords[same], atol=1e-3)
 
 
-def test_rasterising_is_perspective_correct_and_two_sided():
+@pytest.mark.parametrize("camera", [Camera(0, 20), Camera(0, 20, centre=(0.1, -0.2), zoom=1.5)])
+def test_rasterising_is_perspective_correct_and_two_sided(camera):
     # a floor that runs away from the camera: affine interpolation would put its middle elsewhere
     corners = np.array([[-0.5, -0.3, 0.8], [0.5, -0.3, 0.8], [0.5, -0.3, -0.8], [-0.5, -0.3, -0.8]])
     for faces in ([[0, 1, 2], [0, 2, 3]], [[2, 1, 0], [3, 2, 0]]):
         mesh = trimesh.Trimesh(corners, faces, process=False)
-        pixels = look(surface_of(mesh), [Camera(0, 20)], 64)
+        pixels = look(surface_of(mesh), [camera], 64)
         on = pixels.mask[0]
         assert on.sum() > 200
         assert torch.allclose(pixels.position[0][on][:, 1], torch.tensor(-0.3), atol=1e-4)
-        back = project([Camera(0, 20)], pixels.position[0][on], 64)[0, :, :2]
+        back = project([camera], pixels.position[0][on], 64)[0, :, :2]
         centre = torch.nonzero(on).flip(-1) + 0.5
         assert torch.allclose(back, centre.float(), atol=1e-2)
         assert (pixels.facing[0][on] > 0.2).all()
 
 
-@pytest.mark.parametrize("camera", ring() + (Camera(33, -50),))
+@pytest.mark.parametrize("camera", ring() + (Camera(33, -50), Camera(33, -50, centre=(0.3, -0.4), zoom=2)))
 def test_a_cameras_position_is_what_pytorch3d_makes_of_it(camera):
     centre = to_pytorch3d([camera]).get_camera_center()[0].numpy()
     assert np.allclose(centre, camera.position, atol=1e-5)
@@ -71,6 +81,33 @@ def test_the_front_view_shows_plus_x_on_the_right_and_plus_y_on_top():
     right, top = project([Camera(0)], torch.tensor([[0.5, 0, 0], [0, 0.5, 0]]), 100)[0]
     assert right[0] > 50 and abs(right[1] - 50) < 1e-3
     assert top[1] < 50 and abs(top[0] - 50) < 1e-3
+
+
+@pytest.mark.parametrize("camera", [Camera(0), Camera(70, 30), Camera(200, -80)])
+def test_a_cropped_picture_is_cut_out_of_the_whole(lump, camera):
+    """A quarter of the picture at half the size is the same quarter of the finer whole one, pixel by pixel."""
+    whole = look(surface_of(lump), [camera], 64)
+    corner = look(surface_of(lump), [replace(camera, centre=(0.5, 0.5), zoom=2)], 32)
+    assert corner.mask.any()
+    assert torch.equal(corner.face, whole.face[:, :32, 32:])
+    assert torch.allclose(corner.position, whole.position[:, :32, 32:], atol=1e-5)
+
+
+@pytest.mark.parametrize("stretch", [(1.0, 0.7, 0.5), (0.1, 1.0, 0.1), (1.0, 0.01, 1.0)])
+def test_a_tight_frame_is_filled_from_edge_to_edge_and_crops_nothing(lump, stretch):
+    points = np.asarray(lump.vertices) * stretch + [0.05, -0.1, 0]
+    for spread in (1.0, 1.3, np.inf):
+        cameras = framed(ring(), points, margin=0.05, spread=spread)
+        where = project(cameras, torch.tensor(points, dtype=torch.float32), 100)[..., :2]
+        low, high = where.amin(1), where.amax(1)
+        side = (high - low).amax(1)
+        zoom = torch.tensor([camera.zoom for camera in cameras])
+        assert torch.allclose((low + high) / 2, torch.tensor(50.0), atol=1e-2)
+        assert side.max() == pytest.approx(90, abs=1e-2)
+        assert zoom.max() / zoom.min() <= spread + 1e-6  # views that share a surface agree about its scale
+        assert ((side > 89.9) | (zoom > zoom.min() * (spread - 1e-4))).all()
+        assert all((c.position == before.position).all() for c, before in zip(cameras, ring(), strict=True))
+        assert framed(cameras, points, margin=0.05, spread=spread) == cameras
 
 
 def test_ring_is_the_papers_set_in_both_orders():
@@ -116,8 +153,9 @@ def test_depth_condition_of_a_view_of_nothing_is_black():
     assert picture[0].max() == 1 and picture[1].max() == 0
 
 
-def test_visible_says_what_the_pixels_say(lump):
-    pixels = look(surface_of(lump), ring(), 128)
+@pytest.mark.parametrize("cameras", [ring(), CROPPED], ids=["whole", "cropped"])
+def test_visible_says_what_the_pixels_say(lump, cameras):
+    pixels = look(surface_of(lump), cameras, 128)
     seen, facing, _ = visible(pixels, pixels.position[2][pixels.mask[2]], pixels.normal[2][pixels.mask[2]])
     assert seen[2].float().mean() > 0.99
     plain = pixels.facing[2][pixels.mask[2]] > 0.1  # nearer the silhouette a smooth normal may turn away

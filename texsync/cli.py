@@ -22,6 +22,7 @@ from .image_cli import COMMANDS
 from .image_options import swept
 from .options import (
     DTYPES,
+    FRAMINGS,
     INTEGRATORS,
     MESH_COUPLINGS,
     NOISES,
@@ -157,6 +158,9 @@ MESH_OPTIONS = (
     click.option("--unwrap", is_flag=True, help="Make new UVs.  [default: only if there are no usable ones]"),
     _option(
         "view_order", "Which view leads: front first, or the reference's.", type=click.Choice(VIEW_ORDERS)
+    ),
+    _option(
+        "framing", "Views that the mesh fills, or its bounding sphere does.", type=click.Choice(FRAMINGS)
     ),
     _option("up", "Up axis of the file: x, y, z, -x, -y, -z; auto goes by format."),
     _option("front", "Axis that the front looks along, likewise."),

@@ -32,6 +32,7 @@ PICKS = ("mean", "best")
 UVS = ("auto", "keep", "unwrap")
 DTYPES = ("auto", "fp32", "fp16", "bf16")
 VIEW_ORDERS = ("alternate", "paper")
+FRAMINGS = ("tight", "paper")
 AXES = ("auto", "x", "y", "z", "-x", "-y", "-z")
 NOISES = ("shared", "independent")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -48,6 +49,7 @@ class MeshOptions:
     texture_size: texels a side, 64..8192.  view_size: pixels a side of each view, 64..4096.
     chunk: views per model call; the texture does not depend on it.  guidance: classifier-free, 1 = off.
     control_scale: how firmly depth is followed, (at the noisiest level, at the cleanest), linear between.
+    framing: "tight" enlarges each view until the mesh fills it; "paper" shows the mesh's bounding sphere.
     up, front: axes of the mesh file; "auto" goes by the file's format.
     """
 
@@ -70,6 +72,7 @@ class MeshOptions:
     guidance: float | None = None
     control_scale: tuple[float, float] | None = None
     view_order: str = "alternate"
+    framing: str = "tight"
     up: str = "auto"
     front: str = "auto"
     noise: str = "shared"
@@ -101,6 +104,7 @@ class MeshOptions:
         choice("uvs", self.uvs, UVS)
         choice("dtype", self.dtype, DTYPES)
         choice("view order", self.view_order, VIEW_ORDERS)
+        choice("framing", self.framing, FRAMINGS)
         choice("noise", self.noise, NOISES)
         check_axes(self.up, self.front)
         check_device_name(self.device)

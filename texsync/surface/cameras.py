@@ -6,7 +6,8 @@ Azimuth 0 is the front, 90 the side that lies along +x. Degrees here and at ever
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytorch3d.renderer import FoVPerspectiveCameras
+    from pytorch3d.renderer import PerspectiveCameras
 
 PAPER_AZIMUTHS = (180, 225, 270, 315, 0, 45, 90, 135)
 ALTERNATE_AZIMUTHS = (0, 45, 315, 90, 270, 135, 225, 180)
@@ -24,9 +25,11 @@ ALTERNATE_AZIMUTHS = (0, 45, 315, 90, 270, 135, 225, 180)
 
 @dataclass(frozen=True)
 class Camera:
-    """A perspective camera on a sphere around the origin, looking at it.
+    """A perspective camera on a sphere around the origin, looking at it, and the square that its picture shows.
 
-    azimuth_deg, elevation_deg: degrees.  distance: render-frame units.  fov_deg: vertical and horizontal.
+    azimuth_deg, elevation_deg: degrees.  distance: render-frame units.  fov_deg: vertical and horizontal, of the
+    whole frame.  centre: what the middle of the picture shows, in half widths of the whole frame, +x right, +y up.
+    zoom: how many times larger than in the whole frame things are in the picture.
     The defaults make the unit sphere touch the frame (asin(1/2) = 30 degrees), so nothing is cropped.
     """
 
@@ -34,6 +37,13 @@ class Camera:
     elevation_deg: float = 0.0
     distance: float = 2.0
     fov_deg: float = 60.0
+    centre: tuple[float, float] = (0.0, 0.0)
+    zoom: float = 1.0
+
+    @property
+    def extent(self) -> float:
+        """How wide the picture is at depth 1, render-frame units."""
+        return 2 * math.tan(math.radians(self.fov_deg) / 2) / self.zoom
 
     @property
     def direction(self) -> np.ndarray:
@@ -77,15 +87,49 @@ def view_name(camera: Camera) -> str:
     return "front" if turn <= 30 else "back" if turn >= 120 else "side"
 
 
-def to_pytorch3d(cameras: Sequence[Camera], device: str = "cpu") -> FoVPerspectiveCameras:
+def framed(
+    cameras: Sequence[Camera], points: np.ndarray, margin: float = 0.03, spread: float = 1.3
+) -> tuple[Camera, ...]:
+    """The same cameras, each picture moved and enlarged until the points fill it.
+
+    Position and perspective stay.
+    points: (P, 3), in front of every camera.  margin: share of a side that stays free on each side, in [0, 0.5).
+    spread: how many times larger one picture may be than another, >= 1: a model draws a pattern so many pixels wide,
+    and views that share a surface should not disagree about its scale.
+    """
+    whole = [replace(camera, centre=(0.0, 0.0), zoom=1.0) for camera in cameras]
+    boxes = np.stack([_box(camera, points) for camera in whole])
+    zoom = (2 - 4 * margin) / np.ptp(boxes, axis=1).max(axis=1).clip(1e-6)
+    zoom = np.minimum(zoom, spread * zoom.min())
+    return tuple(
+        replace(camera, centre=(float(x), float(y)), zoom=float(own))
+        for camera, (x, y), own in zip(whole, boxes.mean(axis=1), zoom, strict=True)
+    )
+
+
+def _box(camera: Camera, points: np.ndarray) -> np.ndarray:
+    """(2, 2): the least and the greatest x and y of points in the picture, in half widths, +x right, +y up."""
+    import torch
+
+    ndc = to_pytorch3d([camera]).transform_points_ndc(torch.as_tensor(points, dtype=torch.float32))
+    flat = ndc[:, :2].double().numpy() * [-1, 1]
+    return np.stack([flat.min(axis=0), flat.max(axis=0)])
+
+
+def to_pytorch3d(cameras: Sequence[Camera], device: str = "cpu") -> PerspectiveCameras:
     """The same cameras as one PyTorch3D batch (N)."""
-    from pytorch3d.renderer import FoVPerspectiveCameras, look_at_view_transform
+    from pytorch3d.renderer import PerspectiveCameras, look_at_view_transform
 
     rotation, translation = look_at_view_transform(
         dist=[c.distance for c in cameras],
         elev=[c.elevation_deg for c in cameras],
         azim=[c.azimuth_deg for c in cameras],
     )
-    return FoVPerspectiveCameras(
-        R=rotation, T=translation, fov=[c.fov_deg for c in cameras], znear=0.1, device=device
+    # PyTorch3D's x goes to the left
+    return PerspectiveCameras(
+        R=rotation,
+        T=translation,
+        focal_length=[2 / c.extent for c in cameras],
+        principal_point=[(c.zoom * c.centre[0], -c.zoom * c.centre[1]) for c in cameras],
+        device=device,
     )

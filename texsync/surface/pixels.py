@@ -149,8 +149,8 @@ def visible(pixels: Pixels, points: Tensor, normals: Tensor) -> tuple[Tensor, Te
     nearest = pixels.depth[hit]
     same_side = (towards < 0) == pixels.behind[hit]
     slope = (1 - facing**2).sqrt() / facing.clamp(min=0.1)
-    fov = torch.tensor([np.radians(c.fov_deg) for c in pixels.cameras], device=points.device)[:, None]
-    footprint = where[..., 2] * 2 * torch.tan(fov / 2) / pixels.size
+    extent = torch.tensor([camera.extent for camera in pixels.cameras], device=points.device)[:, None]
+    footprint = where[..., 2] * extent / pixels.size
     near = where[..., 2] <= nearest + footprint * (0.5 + slope)
     seen = inside & same_side & torch.isfinite(nearest) & near
     return seen, facing, where

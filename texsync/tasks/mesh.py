@@ -80,8 +80,8 @@ def texture_mesh(
     mesh: path of an OBJ, GLB, glTF, PLY, STL or OFF file, or a trimesh Trimesh or Scene.
     prompt: what the surface should look like.  on_progress: see `Progress`.
     options: seed, steps, strength, coupling, integrator, pick, model, controlnet, texture_size, view_size, uvs, device,
-    dtype, chunk, negative, guidance, control_scale, view_order, up, front, noise; see `options.MeshOptions`, which has
-    their defaults, units and ranges.
+    dtype, chunk, negative, guidance, control_scale, view_order, framing, up, front, noise; see `options.MeshOptions`,
+    which has their defaults, units and ranges.
     Raises InputError on anything that the caller can put right, before any weights load where possible.
     Source: SyncSDE (CVPR 2025), section 3.3.4 and Eq. 18-19.
     """
@@ -178,7 +178,9 @@ class Job:
 
     def geometry(self, surface: Surface, backbone: DiffusionBackbone) -> tuple[Pixels, Tensor, Views]:
         """Everything that depends on the mesh alone, compiled once: (pixels, depth condition, views)."""
-        from ..surface.cameras import ring
+        import numpy as np
+
+        from ..surface.cameras import framed, ring
         from ..surface.pixels import depth_condition, look
         from ..views import surface_views
 
@@ -186,6 +188,8 @@ class Job:
         size = self.view_size(backbone)
         _, cells, _ = backbone.latent_shape(size)
         cameras = ring(self.options.view_order)
+        if self.options.framing == "tight":
+            cameras = framed(cameras, surface.vertices[np.unique(surface.faces)])
         fine = look(surface, cameras, size, device)
         coarse = look(surface, cameras, cells, device)
         views = surface_views(coarse, fine, cells * LATENT_TEXELS)

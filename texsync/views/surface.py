@@ -160,7 +160,7 @@ def _sights(pixels: Pixels, fine: Pixels, first: np.ndarray, limit: float, expon
 
     count, size = len(where), pixels.size
     column, row = np.clip(where[..., :2] * size // fine.size, 0, size - 1).astype(np.int64).transpose(2, 0, 1)
-    slope = np.array([2 * math.tan(math.radians(camera.fov_deg) / 2) / size for camera in pixels.cameras])
+    slope = np.array([camera.extent / size for camera in pixels.cameras])
     apart = where[..., 2] * slope[:, None] / np.maximum(facing, limit)
     return belief, (np.arange(count)[:, None] * size + row) * size + column, apart
 
