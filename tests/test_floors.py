@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1] / "texsync"
 FLOOR = dict(
     errors=0,
     options=1,
+    pictures=1,
     image_options=2,
     schedule=2,
     surface=2,

@@ -184,17 +184,17 @@ def test_what_is_no_picture_is_refused(tmp_path):
     whole = saved(tmp_path, Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)))
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:2000])
     frames = [Image.new("RGB", (20, 20), c) for c in ("red", "blue")]
-    moving = saved(tmp_path, frames[0], "moving.gif", save_all=True, append_images=frames[1:])
+    moving = saved(tmp_path, frames[0], "moving.webp", save_all=True, append_images=frames[1:])
     for source, message in {
         tmp_path / "text.png": "text.png is not a picture",
         tmp_path / "empty.png": "empty.png is not a picture",
         tmp_path / "cut.png": "cut.png cannot be read",
         tmp_path: "there is no file",
         tmp_path / "none.png": "there is no file .*none.png",
-        moving: "moving.gif is an animation of 2 frames; save one",
+        moving: "moving.webp is an animation or has several pages; save one",
         saved(tmp_path, Image.new("RGB", (1, 1)), "dot.png"): "dot.png is only 1 x 1 pixels",
         saved(tmp_path, Image.new("F", (20, 20)), "float.tiff"): "floating point",
-        saved(tmp_path, Image.new("1", (20000, 9000)), "vast.png"): "cannot be read|has 20000 x 9000 pixels",
+        saved(tmp_path, Image.new("1", (20000, 9000)), "vast.png"): "has too many pixels",
         7: "7 is not a picture",
     }.items():
         with pytest.raises(InputError, match=message):

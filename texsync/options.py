@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import re
 import shutil
 import tempfile
@@ -140,6 +141,29 @@ def real(name: str, value: Any, low: float, high: float) -> float:
     if not math.isfinite(number) or not low <= number <= high:
         raise InputError(f"{name} {number:g} is out of range", limits)
     return number
+
+
+def path(name: str, value: Any) -> Path:
+    """`value`, a text or a path, as a Path with "~" expanded; raises InputError for what cannot name a file."""
+    try:
+        where = Path(value).expanduser()  # RuntimeError: there is no such user
+        if b"\0" in os.fsencode(where):
+            raise ValueError("it has a NUL in it")
+        where.exists()  # OSError: it is too long, or may not be looked at
+    except (TypeError, ValueError, RuntimeError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, TypeError):
+            raise InputError(
+                f"{name} must be a path, got {brief(value)}", "give the path of a file"
+            ) from None
+        raise InputError(f"{name} {brief(value)} is not a path ({reason[:80]})", "check it") from None
+    return where
+
+
+def brief(value: Any, most: int = 60) -> str:
+    """How a value is named in a message: its repr, cut if it is long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def choice(name: str, value: Any, known: tuple[str, ...]) -> str:

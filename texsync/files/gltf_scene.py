@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import InputError
+from ..pictures import opened
 from .gltf import PLAIN, Document
 from .gltf_materials import shown
 from .shape import Shape
@@ -121,17 +122,15 @@ def _material(document: Document, number: int | None) -> Any:
 
 
 def _picture(document: Document, info: dict[str, Any]) -> Any:
-    """The PIL image that a texture shows, None if it is missing or of a kind that PIL cannot read."""
-    from PIL import Image, UnidentifiedImageError
-
+    """The PIL image that a texture shows, None if it is missing or of a kind that is not read; not yet decoded."""
     texture = document.tree["textures"][info["index"]]
     found = [x["source"] for x in texture.get("extensions", {}).values() if "source" in x]
     for image in [*found, *([texture["source"]] if "source" in texture else [])]:
         picture = document.picture(image)
         try:
             if picture is not None:
-                return Image.open(BytesIO(picture[0]))
-        except UnidentifiedImageError:
+                return opened(picture[0])
+        except InputError:  # its bytes stay in the file as they are; only a trimesh scene lacks it
             continue
     return None
 

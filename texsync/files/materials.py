@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, TexsyncWarning
+from ..pictures import decoded
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAPS = ("metallicRoughnessTexture", "normalTexture", "occlusionTexture", "emissiveTexture")
+PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 METALLIC, ROUGHNESS = 0.0, 0.9  # where the file says nothing: a dull, non-metallic surface
 
 
@@ -23,7 +28,8 @@ def painted(material: Any, image: Image | None, name: str, more: dict[str, Any] 
     if not isinstance(material, PBRMaterial):
         dull = dict(metallicFactor=METALLIC, roughnessFactor=ROUGHNESS, doubleSided=True)
         return PBRMaterial(name=name_of(material) or name, baseColorTexture=image, **{**dull, **(more or {})})
-    kept = {key: getattr(material, key) for key in (*MAPS, "emissiveFactor", "doubleSided")}
+    kept = {key: getattr(material, key) for key in ("emissiveFactor", "doubleSided")}
+    kept |= {key: readable(getattr(material, key), f"{key} of {name}") for key in maps(material)}
     kept["name"] = name_of(material) or name
     factors = {key: getattr(material, key) for key in ("metallicFactor", "roughnessFactor")}
     factors = {key: None if value is None else float(value) for key, value in factors.items()}
@@ -33,6 +39,16 @@ def painted(material: Any, image: Image | None, name: str, more: dict[str, Any] 
 def maps(material: Any) -> tuple[str, ...]:
     """Which of its channels, other than base colour, are pictures."""
     return tuple(key for key in MAPS if getattr(material, key, None) is not None)
+
+
+def readable(picture: Any, name: str) -> Image | None:
+    """A picture, or its bytes, decoded so that saving it cannot fail; None, with a warning, if that is impossible."""
+    try:
+        whole = decoded(picture, name)
+        return whole if whole.mode in PNG_MODES else whole.convert("RGB")
+    except InputError as error:
+        warnings.warn(f"{error.message}; the result goes without it", TexsyncWarning, stacklevel=2)
+        return None
 
 
 def see_through(material: Any) -> bool:

@@ -6,9 +6,10 @@ Source of the keywords: Alias/Wavefront's MTL format and the extension for physi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from .materials import readable
 
 PICTURES = ("map_", "bump", "disp", "decal", "norm", "refl")
 OURS = {"newmtl", "kd", "ka", "d", "tr", "tf", "illum", "map_kd", "map_ka", "map_d", "map_tr"}
@@ -44,16 +45,11 @@ class Mtl:
         return [(word, *_options(rest)) for word, rest in said if word.lower() not in OURS]
 
     def picture(self, keyword: str) -> Any:
-        """The PIL image of a channel, or None."""
-        from PIL import Image, UnidentifiedImageError
-
+        """The PIL image of a channel; None if there is none, or, with a warning, if it cannot be read."""
         for word, _, file in self.pictures():
             data = self.read(file) if word.lower() == keyword.lower() else None
             if data is not None:
-                try:
-                    return Image.open(BytesIO(data))
-                except UnidentifiedImageError:
-                    return None
+                return readable(data, file)
         return None
 
     def read(self, file: str) -> bytes | None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from ..errors import InputError
+from ..options import brief, path
+from ..pictures import decoded, upright
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 LEAST_SIDE = 16  # pixels
-MOST_PIXELS = 120_000_000  # 20,000 x 6,000
 MOST_ASPECT = 4.0  # long side over short side of a picture to edit
 SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
@@ -24,43 +24,33 @@ def read_picture(source: Any, backdrop: str = "white") -> Image.Image:
     """A picture file, PIL image or array as RGB, upright as its EXIF says; clear parts show the backdrop.
 
     16-bit and grey pictures are taken to 8-bit RGB.  Raises InputError for what is no picture, or an animation, or
-    smaller than 16 or larger than 120 million pixels.
+    smaller than 16 pixels a side; see `pictures`.
     """
     if isinstance(source, np.ndarray):
-        source = Image.fromarray(source)
-    if isinstance(source, Image.Image):
-        return _checked(source, backdrop, "the picture")
-    if not isinstance(source, (str, Path)):
-        raise InputError(f"{source!r} is not a picture", "give the path of a file, a PIL image or an array")
-    path = Path(source).expanduser()
-    if not path.is_file():
-        raise InputError(f"there is no file {path}", "give the path of a picture")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                return _checked(picture, backdrop, str(path))
-    except UnidentifiedImageError:
-        raise InputError(f"{path} is not a picture", "give a PNG, JPEG or the like") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read ({error})", "save it again as PNG or JPEG") from None
-
-
-def _checked(picture: Image.Image, backdrop: str, name: str) -> Image.Image:
-    _check_size(picture, name)
-    return _rgb(ImageOps.exif_transpose(picture), backdrop, name)
-
-
-def _check_size(picture: Image.Image, name: str) -> None:
-    frames, (width, height) = getattr(picture, "n_frames", 1), picture.size
-    if frames > 1 and picture.format != "MPO":  # a camera's JPEG with its own preview behind it
-        raise InputError(f"{name} is an animation of {frames} frames", "save one of them as PNG")
-    if min(width, height) < LEAST_SIDE:
+        source = _from_array(source)
+    elif isinstance(source, (str, Path)):
+        source = path("picture", source)
+    elif not isinstance(source, Image.Image):
         raise InputError(
-            f"{name} is only {width} x {height} pixels", f"use one of at least {LEAST_SIDE} a side"
+            f"{brief(source)} is not a picture", "give the path of a file, a PIL image or an array"
         )
-    if width * height > MOST_PIXELS:
-        raise InputError(f"{name} has {width} x {height} pixels", f"shrink it below {MOST_PIXELS:,} pixels")
+    name = "the picture" if isinstance(source, Image.Image) else str(source)
+    picture = upright(decoded(source))
+    if min(picture.size) < LEAST_SIDE:
+        raise InputError(
+            f"{name} is only {picture.width} x {picture.height} pixels",
+            f"use one of at least {LEAST_SIDE} a side",
+        )
+    return _rgb(picture, backdrop, name)
+
+
+def _from_array(values: np.ndarray) -> Image.Image:
+    try:
+        return Image.fromarray(values)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(
+            f"an array of {values.dtype} {values.shape} is not a picture", "give (H, W, 3) as uint8"
+        ) from None
 
 
 def _rgb(picture: Image.Image, backdrop: str, name: str) -> Image.Image:
