@@ -30,7 +30,13 @@ def corner_uvs(loaded: Loaded, surface: Surface, part: Part) -> np.ndarray:
         return shape.uv_faces + start
     corners = np.zeros_like(faces)
     corners[part.kept] = surface.uv_faces[part.faces]
-    any_of_vertex = np.zeros(faces.max() + 1, np.int64)
-    any_of_vertex[faces[part.kept]] = corners[part.kept]
-    corners[~part.kept] = any_of_vertex[faces[~part.kept]]
+    if part.kept.all():
+        return corners
+    # the same corner of a polygon in another triangle knows best, then its vertex
+    for table in (faces, shape.corner if shape.corner is not None else faces):
+        number = table - table.min()
+        known = np.full(number.max() + 1, -1)
+        known[number[part.kept]] = corners[part.kept]
+        found = known[number[~part.kept]]
+        corners[~part.kept] = np.where(found >= 0, found, corners[~part.kept])
     return corners

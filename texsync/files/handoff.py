@@ -107,6 +107,7 @@ def _part(name: str, entry: dict[str, Any], data: memoryview) -> HandedPart:
         uv=uv,
         uv_faces=None if uv is None else triangles,
         polygon=polygon,
+        corner=triangles,
     )
     _check(shape.faces, len(shape.vertices), f"{name}: corners")
     transform = np.array(entry["transform"], np.float64).reshape(4, 4)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .shape import Run
+from .triangulate import check_corners, triangulate
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class ObjFile:
 
     vertices: (V, 3).  uv: (U, 2).  normals: (N, 3).  faces, uv_faces, normal_faces: (F, 3) int64.
     objects: names of the `o` lines, in order.  owner: (F,) object of each face.  home: (V,) object of each vertex.
-    polygon: (F,) number of the `f` line of each triangle.  run: (F,) into runs.  libraries: files of `mtllib` lines.
+    polygon: (F,) number of the `f` line of each triangle.  corner: (F, 3) which of all corners of `f` lines each is.
+    run: (F,) into runs.  libraries: files of `mtllib` lines.
     lost: what the file has and a result cannot have.
     """
 
@@ -32,6 +34,7 @@ class ObjFile:
     owner: np.ndarray
     home: np.ndarray
     polygon: np.ndarray
+    corner: np.ndarray
     run: np.ndarray
     runs: tuple[Run, ...]
     libraries: tuple[str, ...]
@@ -39,19 +42,23 @@ class ObjFile:
 
 
 def read_obj(path: Path) -> ObjFile:
-    """Read an OBJ file; polygons become fans of triangles.  Raises ValueError, IndexError on malformed text."""
+    """Read an OBJ file; polygons become triangles.  Raises ValueError, IndexError on malformed text."""
     text = path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ").replace("\t", " ")
     lines = Lines([line.strip() for line in text.splitlines()])
     v_at, f_at = lines.at("v"), lines.at("f")
     objects, object_at = lines.named("o", path.stem, f_at)
-    faces, uv_faces, normal_faces, source = _faces(lines, f_at, v_at)
+    sizes, corners = _corners(lines, f_at, v_at)
+    vertices = lines.numbers("v", v_at, 3)
+    check_corners(path.name, corners[:, 0], len(vertices))
+    corner, source = triangulate(sizes, vertices[corners[:, 0]])
+    faces, uv_faces, normal_faces = (corners[corner, k] for k in range(3))
     owner = np.searchsorted(object_at, f_at[source], side="right") - 1
     home = _homes(faces, owner, np.searchsorted(object_at, v_at, side="right") - 1)
     if home is None:  # objects that share vertices cannot be told apart without renumbering
         objects, owner, home = (path.stem,), np.zeros_like(owner), np.zeros(len(v_at), np.int64)
     run, runs = _runs(lines, f_at)
     return ObjFile(
-        vertices=lines.numbers("v", v_at, 3),
+        vertices=vertices,
         uv=lines.numbers("vt", lines.at("vt"), 2),
         normals=lines.numbers("vn", lines.at("vn"), 3),
         faces=faces,
@@ -61,6 +68,7 @@ def read_obj(path: Path) -> ObjFile:
         owner=owner,
         home=home,
         polygon=source,
+        corner=corner,
         run=run[source],
         runs=runs,
         libraries=tuple(lines.lines[i][7:].strip() for i in lines.at("mtllib")),
@@ -100,11 +108,11 @@ class Lines:
         return tuple(names) or (default,), np.concatenate([[-1], at[filled[1:]]]).astype(np.int64)
 
 
-def _faces(lines: Lines, f_at: np.ndarray, v_at: np.ndarray) -> tuple[np.ndarray, ...]:
-    """faces, uv_faces, normal_faces (F, 3), and the line in `f_at` that each triangle comes from."""
-    corners = [lines.lines[i][2:].split() for i in f_at]
-    sizes = np.fromiter(map(len, corners), np.int64, len(corners))
-    tokens = list(chain.from_iterable(corners))
+def _corners(lines: Lines, f_at: np.ndarray, v_at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) how many corners each `f` line has, and (C, 3) vertex, UV and normal of all of them."""
+    words = [lines.lines[i][2:].split() for i in f_at]
+    sizes = np.fromiter(map(len, words), np.int64, len(words))
+    tokens = list(chain.from_iterable(words))
     table = {token: k for k, token in enumerate(dict.fromkeys(tokens))}
     parsed = np.array([_corner(token) for token in table] or np.zeros((0, 3)), np.int64)
     corner = parsed[np.fromiter(map(table.__getitem__, tokens), np.int64, len(tokens))]
@@ -114,8 +122,7 @@ def _faces(lines: Lines, f_at: np.ndarray, v_at: np.ndarray) -> tuple[np.ndarray
         corner[:, k] = np.where(corner[:, k] < 0, before + corner[:, k], corner[:, k] - 1)
     if len(corner) and corner[:, 0].min() < 0:
         raise IndexError("a face refers to vertex 0 or to one before the first")
-    fan, source = _fan(sizes)
-    return corner[fan, 0], corner[fan, 1], corner[fan, 2], source
+    return sizes, corner
 
 
 def _corner(token: str) -> tuple[int, int, int]:
@@ -124,19 +131,10 @@ def _corner(token: str) -> tuple[int, int, int]:
     return int(v), int(uv or 0), int(normal or 0)
 
 
-def _fan(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Triangles (F, 3) over the flat list of corners of polygons with these sizes, and (F,) their polygon."""
-    count = np.maximum(sizes - 2, 0)
-    source = np.repeat(np.arange(len(sizes)), count)
-    first = (np.cumsum(sizes) - sizes)[source]
-    step = np.arange(len(source)) - (np.cumsum(count) - count)[source]
-    return np.stack([first, first + step + 1, first + step + 2], axis=1), source
-
-
 def _homes(faces: np.ndarray, owner: np.ndarray, section: np.ndarray) -> np.ndarray | None:
     """(V,) the object that each vertex belongs to, never falling; None if objects share or mix vertices."""
     count = len(section)
-    if faces.size == 0 or faces.max() >= count:
+    if faces.size == 0:
         return section
     low, high = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
     np.minimum.at(low, faces.ravel(), np.repeat(owner, 3))

@@ -11,7 +11,7 @@ import numpy as np
 from .corners import corner_uvs, keeps_uvs
 from .materials import mtl_lines, name_of
 from .mtl import lines_of
-from .shape import Run
+from .shape import Run, Shape
 
 if TYPE_CHECKING:
     from ..surface.types import Surface
@@ -136,32 +136,36 @@ def _polygons(loaded: Loaded, surface: Surface, part: Part, normal_start: int) -
     columns = [shape.faces + part.vertices.start + 1, uv_faces + 1]
     if shape.normal_faces is not None:
         columns.append(shape.normal_faces + normal_start + 1)
-    rows = np.stack(columns, axis=-1).reshape(-1, 3 * len(columns)).tolist()
+    first, at = _rings(shape, uv_faces)
+    rows = np.stack([column.ravel()[at] for column in columns], axis=1).tolist()
     one = "/".join(["%d"] * len(columns))
-    triangle, last = f"f {one} {one} {one}", f" {one}"
-    lines: list[tuple[int, str]] = []
-    for k, (row, goes_on) in enumerate(zip(rows, _goes_on(shape.polygon, uv_faces), strict=True)):
-        if goes_on:
-            first, line = lines[-1]
-            lines[-1] = first, line + last % tuple(row[-len(columns) :])
-        else:
-            lines.append((k, triangle % tuple(row)))
-    return lines
+    words = [one % tuple(row) for row in rows]
+    starts = np.flatnonzero(np.diff(first, prepend=-1))
+    ends = np.append(starts[1:], len(first))
+    return [
+        (k, "f " + " ".join(words[start:end]))
+        for k, start, end in zip(first[starts].tolist(), starts.tolist(), ends.tolist(), strict=True)
+    ]
 
 
-def _goes_on(polygon: np.ndarray | None, uv_faces: np.ndarray) -> list[bool]:
-    """For each triangle of a fan whether it is one more corner of a polygon.
+def _rings(shape: Shape, uv_faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of all polygons, ring after ring: its polygon's first triangle, and where in (F, 3) each stands.
 
-    polygon: (F,) which polygon of the file each triangle is from.  One whose corners have several UVs now is none.
+    A polygon with a corner that has several UVs now is taken apart into its triangles.
     """
-    if polygon is None or len(polygon) == 0:
-        return [False] * len(uv_faces)
-    same = np.append(False, polygon[1:] == polygon[:-1])
-    first = np.maximum.accumulate(np.where(same, 0, np.arange(len(polygon))))
-    before = np.roll(uv_faces, 1, axis=0)
-    torn = same & ((uv_faces[:, 0] != uv_faces[first, 0]) | (uv_faces[:, 1] != before[:, 2]))
-    broken = np.unique(polygon[torn])
-    return (same & ~np.isin(polygon, broken)).tolist()
+    triangle = np.repeat(np.arange(len(uv_faces)), 3)
+    if shape.polygon is None or shape.corner is None:
+        return triangle, np.arange(3 * len(uv_faces))
+    _, start, which = np.unique(shape.polygon, return_index=True, return_inverse=True)
+    _, one, number = np.unique(shape.corner, return_index=True, return_inverse=True)
+    which, number, uv = which.reshape(-1), number.reshape(-1), uv_faces.ravel()
+    torn = np.zeros(len(start), bool)
+    torn[which[triangle[uv != uv[one[number]]]]] = True
+    apart = torn[which[triangle]]
+    at = np.concatenate([np.flatnonzero(apart), one[~apart[one]]])
+    owner = np.where(apart[at], triangle[at], start[which[triangle[at]]])
+    order = np.lexsort((np.where(apart[at], at, number[at]), owner))
+    return owner[order], at[order]
 
 
 def _display_name(loaded: Loaded, part: Part) -> str:

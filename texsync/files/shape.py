@@ -26,8 +26,9 @@ class Shape:
 
     vertices: (V, 3) float64.  faces: (F, 3) int64.  uv: (U, 2) float64, v up, or None.  uv_faces: (F, 3) int64 or None.
     normals: (N, 3) float64 as in the file, or None.  normal_faces: (F, 3) int64 or None.
-    polygon: (F,) int64, which polygon of the file each triangle is from, where it says so; fans, in order, and a
-    new UV map cuts none.  run: (F,) int64 into runs, of OBJ files only.
+    polygon: (F,) int64, which polygon of the file each triangle is from, where it says so; a new UV map cuts none.
+    corner: (F, 3) int64, a number for each corner of the polygons, rising along each of them.
+    run: (F,) int64 into runs, of OBJ files only.
     """
 
     vertices: np.ndarray
@@ -37,6 +38,7 @@ class Shape:
     normals: np.ndarray | None = None
     normal_faces: np.ndarray | None = None
     polygon: np.ndarray | None = None
+    corner: np.ndarray | None = None
     run: np.ndarray | None = None
     runs: tuple[Run, ...] = ()
 

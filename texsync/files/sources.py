@@ -121,11 +121,6 @@ def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape], ObjSour
     import trimesh
 
     file = read_obj(path)
-    if file.faces.max(initial=-1) >= len(file.vertices):
-        raise InputError(
-            f"{path.name}: a face refers to vertex {file.faces.max() + 1} of {len(file.vertices)}",
-            EXPORT_AGAIN,
-        )
     scene = trimesh.Scene()
     shapes: dict[str, Shape] = {}
     for k, name in enumerate(file.objects):
@@ -149,6 +144,7 @@ def obj_shape(file: ObjFile, k: int) -> Shape:
         normals=file.normals if _all_there(file.normal_faces[mine], file.normals) else None,
         normal_faces=file.normal_faces[mine] if _all_there(file.normal_faces[mine], file.normals) else None,
         polygon=file.polygon[mine],
+        corner=file.corner[mine],
         run=file.run[mine],
         runs=file.runs,
     )
