@@ -9,7 +9,8 @@ from PIL import Image
 from zoo import close, model
 
 from texsync import InputError, cli, masked_image
-from texsync.couplings import make
+from texsync.couplings import COUPLINGS, make
+from texsync.errors import TexsyncWarning
 from texsync.image_options import MaskOptions
 from texsync.sample import sample
 from texsync.schedule import Schedule
@@ -67,6 +68,47 @@ def test_parts_in_step_are_parts_one_after_the_other(soft):
             x = span.ddim(span.tweedie(x, eps), eps) - span.gamma * 5.0 * span.frac * gap
         paths.append(path)
         assert close(x, together[i], 1e-10)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("name", ["multidiffusion", "synctweedies"])
+def test_baselines_put_masks_together_as_their_papers_do(name, soft):
+    """MultiDiffusion: one picture, each part's next step in its mask.  SyncTweedies: SyncSDE's Eq. 23, a mean."""
+    draw = torch.Generator().manual_seed(3)
+    m = torch.rand(6, 6, generator=draw, dtype=torch.float64)
+    m = m if soft else m.round()
+    spans, words = Schedule.scaled_linear().spans(10), ["brick", "rust"]
+    predict = model(6, 6).predictor(words, [""] * 2, None, guidance=1.5, control_scale=0.0, chunk=64)
+    start = torch.randn(2, 2, 6, 6, generator=draw, dtype=torch.float64)
+    views = masks(m[None], COUPLINGS[name].composition)
+    *_, (_, together, _) = sample(predict, views, make(name, until=0.0), spans, start)
+    x = start if name == "synctweedies" else ((1 - m) * start[0] + m * start[1]).expand(2, -1, -1, -1)
+    for span in spans:
+        eps = predict(x, span)
+        x0 = span.tweedie(x, eps)
+        if name == "multidiffusion":
+            back, thing = span.ddim(x0, eps)
+            x = ((1 - m) * back + m * thing).expand(2, -1, -1, -1)
+        else:
+            agreed = (x0[0] + m * x0[1]) / (1 + m)
+            assert soft or close(agreed, (1 - m) * x0[0] + m * (x0[0] + x0[1]) / 2)
+            x = span.ddim(agreed, span.eps_from(x, agreed))
+    assert close(together, x, 1e-9)
+
+
+@pytest.mark.parametrize("name", COUPLINGS)
+def test_only_who_has_a_whole_paints_one(paint, name):
+    """The others' picture is the canvas of the parts."""
+    options = {"coupling_options": ("weight=0",)} if name == "syncdiffusion" else {}
+    made = paint(square(), coupling=name, **options)
+    whole = name in ("syncsde", "csg", "none")
+    assert made.report["composition"] == COUPLINGS[name].composition
+    assert (made.report["whole"] is not None) == whole
+    assert made.titles == ["background", "a red object", "whole"]
+    assert torch.equal(made.made[0].images["picture"], made.made[0].views[-1])
+    if not whole:
+        with pytest.warns(TexsyncWarning, match=f"{name} puts .* --whole is not used"):
+            paint(square(), coupling=name, whole="a red object on copper", **options)
 
 
 def test_the_pictures_are_the_background_the_things_and_the_whole(paint):

@@ -13,6 +13,7 @@ from texsync.errors import InputError
 from texsync.sample import sample
 from texsync.schedule import Schedule
 from texsync.views import ambiguous, feathered, latest, masks, segments, windows
+from texsync.views.masks import COMPOSITIONS
 from texsync.views.shuffle import NAMES, RIGID, commutes, shown, table, view_of
 
 
@@ -91,9 +92,16 @@ def test_feathered_windows_fade_into_each_other():
 
 def test_masks_share_every_cell():
     things = torch.stack([torch.tensor([[0.0, 0.5, 1.0, 1.0]]), torch.tensor([[0.0, 0.5, 0.25, 1.0]])])
-    parts = masks(things, whole=False).belief[:, 0, 0]
+    parts = masks(things, "parts").belief[:, 0, 0]
     assert close(parts.sum(0), torch.ones(4))
     assert parts.tolist() == [[1, 0.25, 0, 0], [0, 0.25, 0.75, 0], [0, 0.5, 0.25, 1]]
+
+
+def test_compositions_of_masks():
+    soft = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    whole, parts, mean = (masks(soft, kind).belief[:, 0] for kind in COMPOSITIONS)
+    assert close(whole[:-1], parts) and close(whole[-1], torch.ones(3, 4))
+    assert close(mean[1:], parts[1:]) and close(mean[0], torch.ones(3, 4))
 
 
 def test_a_thing_hears_only_what_it_does_not_own():

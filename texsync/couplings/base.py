@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -15,7 +16,12 @@ Predict = Callable[[Tensor, Span], Tensor]
 
 
 class Coupling(ABC):
-    """How the pictures listen to each other during one denoising step."""
+    """How the pictures listen to each other during one denoising step.
+
+    composition: which views the parts of a masked picture become for this method, see `views.masks`.
+    """
+
+    composition: ClassVar[str] = "whole"
 
     @abstractmethod
     def step(self, x: Tensor, z: Tensor, predict: Predict, views: Views, span: Span) -> tuple[Tensor, Tensor]:

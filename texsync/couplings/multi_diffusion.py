@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +24,8 @@ class MultiDiffusion(Coupling):
     bootstrap: in [0, 1], 0.4 are 20 of 50 steps.  seed: the run's, so that the noise before which things stand
     is the one that the canvas started from.  Raises InputError on values out of range.
     """
+
+    composition: ClassVar[str] = "parts"
 
     until: float = 0.2
     colours: Tensor | None = field(default=None, compare=False, repr=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +30,8 @@ class SyncDiffusion(Coupling):
     of the time, and takes the noise as given.
     until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.  Raises InputError on values out of range.
     """
+
+    composition: ClassVar[str] = "parts"
 
     decode: Callable[[Tensor], Tensor] | None = field(default=None, compare=False, repr=False)
     distance: str | Distance = "texture"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .base import Coupling, check_until, free, rests, towards
 
@@ -14,6 +15,8 @@ class SyncMVD(Coupling):
     Liu et al. 2023, arXiv:2311.12891, section 4.2, with deterministic steps and without attention between views;
     case 5 of SyncTweedies.  until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.
     """
+
+    composition: ClassVar[str] = "parts"
 
     until: float = 0.2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..errors import InputError
 from .base import Coupling, check_until, free, rests
@@ -18,6 +19,8 @@ class SyncTweedies(Coupling):
     case: any other of the paper's sixty ways to agree, 0 ... 59, by its authors' numbers; see `cases.CASES`.
     Of cases 57-59 the canvas z is the result, not the pictures.  Raises InputError on other values.
     """
+
+    composition: ClassVar[str] = "mean"
 
     until: float = 0.2
     case: int = 2

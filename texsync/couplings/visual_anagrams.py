@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .base import Coupling, check_until, free, rests
 
@@ -14,6 +15,8 @@ class VisualAnagrams(Coupling):
     Geng et al. 2023, arXiv:2311.17919, section 3.2, with deterministic steps; case 4 of SyncTweedies.
     until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.
     """
+
+    composition: ClassVar[str] = "parts"
 
     until: float = 0.2
 

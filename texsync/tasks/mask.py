@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, TexsyncWarning
 from ..image_options import MaskOptions
 from .images import Made, Pictures, Progress, Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..views import Views
 
 
 def masked_image(
@@ -23,11 +29,12 @@ def masked_image(
     background: a prompt.  foregrounds: one prompt per mask.  masks: files, PIL images or arrays, white where the thing
     is; later ones lie in front.  options: whole, soft, and what every 2D task takes; see `image_options.MaskOptions`.
     Raises InputError on anything that the caller can put right, such as a mask that is empty.
-    Source: SyncSDE (CVPR 2025), Eq. 8-11.
+    Source: SyncSDE (CVPR 2025), Eq. 8-11; the baselines have their own composition of views, see `views.masks`.
     """
     import numpy as np
     import torch
 
+    from ..couplings import COUPLINGS
     from ..views.masks import masks as mask_views
     from .reading import check_shape, mask_cells, read_mask
 
@@ -44,17 +51,38 @@ def masked_image(
     for mask, file in zip(read, files, strict=True):
         check_shape(mask, size, size, name_of(file))
         cells.append(mask_cells(mask, side, side, name_of(file), soft=asked.soft))
-    views = mask_views(torch.as_tensor(np.stack(cells)))
-    prompts, followed = [background, *things, asked.everything], run.control(size, size)
+    composition = COUPLINGS[asked.coupling].composition
+    whole = composition == "whole"
+    if asked.whole and not whole:
+        _note_whole(asked.coupling)
+    views = mask_views(torch.as_tensor(np.stack(cells)), composition)
+    prompts = [background, *things, *([asked.everything] if whole else [])]
+    followed = run.control(size, size)
     hints = None if followed is None else followed.expand(len(prompts), -1, -1, -1)
     predict = run.predictor(backbone, prompts, control=hints)
     finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views))
     with run.stage("decode", asked.count):
-        decoded = [backbone.decode(x).cpu() for x in finals]
+        decoded = [backbone.decode(with_result(views, x, whole)).cpu() for x in finals]
     made = [
         Made(seed, {"picture": shown[-1]}, shown) for seed, shown in zip(asked.seeds, decoded, strict=True)
     ]
-    return run.result(backbone, made, ["background", *things, "whole"], whole=asked.everything)
+    said = asked.everything if whole else None
+    return run.result(backbone, made, ["background", *things, "whole"], whole=said, composition=composition)
+
+
+def with_result(views: Views, x: Tensor, whole: bool) -> Tensor:
+    """Clean views (N, C, h, w) with the picture that they make last: the view of the whole, or else the canvas."""
+    import torch
+
+    return x if whole else torch.cat([x, views.f_inv(x)[None]])
+
+
+def _note_whole(coupling: str) -> None:
+    warnings.warn(
+        f"{coupling} puts a picture together from its parts, so --whole is not used",
+        TexsyncWarning,
+        stacklevel=3,
+    )
 
 
 def check_one_size(masks: Sequence[Any]) -> None:

@@ -9,24 +9,32 @@ from torch import Tensor
 from ..errors import InputError
 from .base import Views
 
+COMPOSITIONS = ("whole", "parts", "mean")
 
-def masks(foregrounds: Tensor, *, whole: bool = True) -> Views:
-    """Background, one view per foreground, then (if asked) the whole; M + 1 or M + 2 views of an (h, w) canvas.
+
+def masks(foregrounds: Tensor, composition: str = "whole") -> Views:
+    """Background, one view per foreground and, in a "whole", that one; M + 1 or M + 2 views of an (h, w) canvas.
 
     foregrounds: (M, h, w) in [0, 1] in latent cells, 1 where the thing is; soft edges are shares.  Where things
-    overlap, later ones lie in front.
+    overlap, later ones lie in front.  Every cell is divided among background and things, see `shares`.
 
-    Every cell is divided among background and things, see `shares`, and these shares are the beliefs.  So a thing is
-    drawn towards the background, and towards things behind it, as much as it does not own the cell, which is Eq. 8-9
-    of SyncSDE with B the background's share; and the whole is drawn with full force to the mixture of all parts,
-    which is Eq. 10-11: its two Gaussians have precisions B and 1 - B, which add up to 1.
-    To couplings that average, the whole is one voice of weight 1 beside the parts, whose weights add up to 1.
-    For editing, views 0, 1 and 2 are the source picture, the new thing alone, and the edited picture (Eq. 12).
+    composition: what the views believe, which differs from method to method (`Coupling.composition`).
+    "whole": their shares, and the whole believes itself everywhere.  So a thing is drawn towards the background, and
+    towards things behind it, as much as it does not own the cell, which is Eq. 8-9 of SyncSDE with B the background's
+    share; and the whole is drawn with full force to the mixture of all parts, which is Eq. 10-11: its two Gaussians
+    have precisions B and 1 - B, which add up to 1.  For editing, views 0, 1 and 2 are the source picture, the new thing
+    alone, and the edited picture (Eq. 12).
+    "parts": their shares, and nothing else; the canvas is the result (MultiDiffusion, arXiv:2302.08113, section 4.2).
+    "mean": the background speaks everywhere, a thing beside it where its mask is, so that what is inside is the mean of
+    both (SyncSDE's Eq. 23, its SyncTweedies; the half that makes a mean of its sum is missing there).
     Raises InputError if there is no mask, or a value outside [0, 1].
     """
+    assert composition in COMPOSITIONS
     held = shares(foregrounds)
-    if whole:
+    if composition == "whole":
         held = np.concatenate([held, np.ones_like(held[:1])])
+    if composition == "mean":
+        held[0] = 1.0
     count, height, width = held.shape
     cells = np.tile(np.arange(height * width), count)
     pixels = np.arange(held.size)
