@@ -16,6 +16,8 @@ from .loaded import ObjSource
 from .mtl import read_mtl
 from .obj import ObjFile, read_obj
 from .path import EXPORT_AGAIN, HANDED, checked_path
+from .ply import read_ply
+from .polygons import read_off
 from .shape import Shape, as_trimesh
 
 if TYPE_CHECKING:
@@ -65,6 +67,9 @@ def read_scene(mesh: Any) -> Source:
             return Source(path.name, format, scene, shapes, obj=rest)
         if format == HANDED:
             return Source(path.name, format, *read_handed_scene(path))
+        if format in ("ply", "off"):
+            shape, colours = read_ply(path) if format == "ply" else (read_off(path), {})
+            return Source(path.name, format, *_alone(path.stem, shape, colours))
         return Source(path.name, format, *read_with_trimesh(path))
     except (OSError, PermissionError) as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
@@ -75,8 +80,22 @@ def read_scene(mesh: Any) -> Source:
         raise InputError(f"{path} cannot be read as {format.upper()} ({reason})", EXPORT_AGAIN) from error
 
 
+def _alone(name: str, shape: Shape, colours: dict[str, np.ndarray]) -> tuple[trimesh.Scene, dict[str, Shape]]:
+    """The scene of one mesh; colours: "vertex_colors" or "face_colors", if the file has some."""
+    import trimesh
+
+    mesh = as_trimesh(shape)
+    if colours and mesh.visual.kind == "texture":
+        mesh.visual.vertex_attributes["color"] = next(iter(colours.values()))
+    elif colours:
+        mesh.visual = trimesh.visual.ColorVisuals(mesh, **colours)
+    scene = trimesh.Scene()
+    scene.add_geometry(mesh, node_name=name, geom_name=name)
+    return scene, {name: shape}
+
+
 def read_with_trimesh(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
-    """PLY, STL and OFF; vertices in the file's order."""
+    """STL; vertices in the file's order."""
     import trimesh
 
     resolver = trimesh.resolvers.FilePathResolver(str(path))  # refuses what lies outside the folder

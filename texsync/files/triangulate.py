@@ -36,8 +36,9 @@ def triangulate(sizes: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.n
 
 def check_corners(name: str, vertex: np.ndarray, count: int) -> None:
     """Raises InputError unless all corners are at vertices 0 to count - 1; the message counts from 1."""
-    if len(vertex) and vertex.max() >= count:
-        raise InputError(f"{name}: a face refers to vertex {vertex.max() + 1} of {count}", EXPORT_AGAIN)
+    wrong = vertex[(vertex < 0) | (vertex >= count)]
+    if len(wrong):
+        raise InputError(f"{name}: a face refers to vertex {wrong.max() + 1} of {count}", EXPORT_AGAIN)
 
 
 def _of_size(
