@@ -96,6 +96,19 @@ def test_a_replayed_picture_follows_its_path_whatever_the_others_do():
     assert close(x[:1], states[-1], 1e-6) and set(asked) == {2}
 
 
+@pytest.mark.parametrize("spacing", ["leading", "linspace"])
+def test_a_run_that_ends_where_it_stands_is_replayed(spacing):
+    """Both spacings can reach t = 0; with SD's final level, that of t = 0, the last step then leads nowhere."""
+    spans = Schedule.scaled_linear(spacing=spacing, offset=0).spans(5)
+    assert spans[-1].gamma == 0
+    states = invert(predictor(["brick"]), spans, clean(), 2)
+    x = torch.cat([states[0], states[0]])
+    for span in spans:
+        eps = Replay(predictor(["rust"]), spans, states)(x, span)
+        x = span.ddim(span.tweedie(x, eps), eps)
+    assert close(x[:1], states[-1], 1e-6)
+
+
 def test_the_edit_in_step_is_the_paper_one_after_the_other():
     """Eq. 8-11 with the source's path as the background, which is a table and not a third run."""
     draw = torch.Generator().manual_seed(2)

@@ -7,7 +7,7 @@ import torch
 
 from texsync.backbones import memory
 from texsync.backbones.diffusion import load_diffusion
-from texsync.errors import InputError
+from texsync.errors import InputError, TexsyncWarning, out_of_memory
 from texsync.schedule import Span
 
 PROMPTS = ["weathered copper, front view.", "a red object", "a red copper, front view."]
@@ -26,8 +26,26 @@ def test_chunks_halve_until_they_fit():
         return torch.arange(which.start, which.stop)
 
     chunks = memory.Chunks(10)
-    assert chunks.run(job, 10).tolist() == list(range(10))
-    assert chunks.size == 2 and sizes == [10, 5, 2, 2, 2, 2, 2]
+    with pytest.warns(TexsyncWarning, match="going on with [52] views at a time") as told:
+        assert chunks.run(job, 10).tolist() == list(range(10))
+    assert chunks.size == 2 and sizes == [10, 5, 2, 2, 2, 2, 2] and len(told) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA out of memory. Tried to allocate 2.00 GiB",
+        "MPS backend out of memory",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+        "cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate(handle)`",
+    ],
+)
+def test_every_librarys_way_to_say_that_memory_is_out(text):
+    assert out_of_memory(RuntimeError(text)) and not out_of_memory(ValueError(text))
+    assert not out_of_memory(RuntimeError(text.replace("ALLOC", "EXECUTION").replace("memory", "luck")))
 
 
 def test_one_view_too_many_is_told():
@@ -36,7 +54,10 @@ def test_one_view_too_many_is_told():
     def full(which):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    with pytest.raises(InputError, match="not enough memory.*lower --view-size"):
+    with (
+        pytest.warns(TexsyncWarning, match="going on"),
+        pytest.raises(InputError, match="not enough memory.*lower --view-size"),
+    ):
         memory.Chunks(4).run(full, 4)
 
     def broken(which):
@@ -48,9 +69,11 @@ def test_one_view_too_many_is_told():
 
 def test_the_chunk_follows_free_memory(backbone, noise, monkeypatch):
     """All views where they fit, fewer where they do not, a remedy where none does."""
-    each = memory.denoise_bytes(backbone.parts.unet.config, (4, 8, 8), torch.float32, True)
-    for free, chunk in ((100 * each, 3), (3 * each, 2)):
-        monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
+    unet, cpu = backbone.parts.unet, torch.device("cpu")
+    each = memory.denoise_bytes(unet.config, (4, 8, 8), torch.float32, True, cpu)
+    fixed = memory.workspace_bytes(unet)
+    for free, chunk in ((100 * each, 3), ((2.1 * each + fixed) / memory.SHARE, 2)):
+        monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: int(free))
         predict = backbone.predictor(PROMPTS, NEGATIVES, None, guidance=2.0)
         predict(noise, SPAN)
         assert predict.chunk == chunk
@@ -85,3 +108,40 @@ def test_a_containers_limit_counts(tmp_path, monkeypatch):
     assert memory.free_bytes(torch.device("cpu")) == 600
     (tmp_path / "max").write_text("max\n")
     assert memory.free_bytes(torch.device("cpu")) > 2**20
+
+
+# ---- the plan, for machines that are not here ---------------------------------------------------------------------
+
+SD15 = {"block_out_channels": (320, 640, 1280, 1280)}
+SD15_VAE = {"block_out_channels": (128, 256, 512, 512)}
+LARGEST = 2560 * 1280 * 9  # weights of one of its convolutions
+WEIGHTS = 2 * 1_380_000_000  # bytes in fp16: UNet, ControlNet, autoencoder and text encoder
+
+
+@pytest.mark.parametrize(
+    ("card_gb", "desktop_gb", "size", "views", "tile"),
+    [
+        (24, 0.5, 768, 10, 96),
+        (8, 1.0, 768, 7, 96),
+        (
+            6,
+            1.0,
+            768,
+            3,
+            96,
+        ),  # with the autoencoder taken for twice its size, this was refused after all work
+        (6, 1.0, 512, 8, 64),
+        (6, 2.0, 768, 2, 96),
+        (4, 0.5, 768, 1, 48),
+        (4, 1.0, 512, 1, 32),
+        (3, 0.3, 768, 0, 24),
+        (2.6, 0.0, 768, 0, 0),
+    ],
+)
+def test_the_plan_of_small_cards(card_gb, desktop_gb, size, views, tile):
+    """Stable Diffusion 1.5 in fp16, ten guided views: how many at once, and in which tiles they are developed."""
+    free, card, cells = int((card_gb - desktop_gb) * 2**30) - WEIGHTS, torch.device("cuda"), size // 8
+    each = memory.denoise_bytes(SD15, (4, cells, cells), torch.float16, True, card)
+    picture = memory.decode_bytes(SD15_VAE, size, size, torch.float16, card)
+    assert memory.views_that_fit(each, free, 10, 2 * LARGEST) == views
+    assert memory.tile_that_fits(picture, cells, free) == tile

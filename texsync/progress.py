@@ -20,13 +20,14 @@ STAGES = {
     "texture": "baking the texture",
     "save": "writing files",
 }
-WORDS = STAGES | {  # of the 2D tasks too
+WORDS = STAGES | {  # those of 2D tasks, and of models that are not there yet, too
+    "download": "downloading the model (MB)",
     "picture": "reading the picture",
     "invert": "finding the picture's noise",
     "attend": "looking for what changes",
 }
 # until these are over, a log holds its lines back, so that wrong input is told in one line alone
-READING = ("mesh", "picture", "model")
+READING = ("mesh", "picture", "download", "model")
 
 
 class Display:

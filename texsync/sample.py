@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from .couplings import Coupling
+from .errors import check_finite
 from .schedule import Span
 from .views import Views
+
+OVERFLOW = "use --dtype fp32, or lower --guidance, --strength or --control-scale"
 
 
 def sample(
@@ -24,11 +27,13 @@ def sample(
     x: (N, C, h, w) pictures of unit normal noise, see `views.noise`; taken to float32 if narrower.
     z: (C, *canvas) the canvas for couplings that denoise it; it starts as what x shows.
     A generator, so progress, previews and stopping are the caller's business.
-    Raises InputError before the first step if the coupling is not defined on these views.
+    Raises InputError before the first step if the coupling is not defined on these views, and after the step that
+    leaves NaN or infinity.
     """
     coupling.check(views)
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     z = views.f_inv(x)
     for span in spans:
         x, z = coupling.step(x, z, predict, views, span)
+        check_finite(x, f"painting step {span.index + 1}", OVERFLOW)
         yield span, x, z

@@ -20,10 +20,10 @@ from ..schedule import Span
 from .base import Backbone, Predictor
 from .diffusion import DiffusionPredictor
 from .folder import Recommended, read_json
-from .hub import HUB_ID, fetch
+from .hub import HUB_ID, OnBytes, fetch
 from .loading import Parts, load_network, load_tokenizer, quiet
 from .locate import EMBEDDED
-from .memory import Chunks, choose_device, choose_dtype, denoise_bytes, fitting
+from .memory import Chunks, choose_device, choose_dtype, denoise_bytes, fitting, home_of, workspace_bytes
 from .prediction import prediction_type, schedule_from
 from .weights import find_weights
 
@@ -40,11 +40,13 @@ def is_deepfloyd(model: str | Path) -> bool:
     return str(model) not in EMBEDDED and not path.exists() and str(model).startswith("DeepFloyd/IF-")
 
 
-def load_deepfloyd(model: str | Path, *, device: str = "auto", dtype: str = "auto") -> DeepFloyd:
-    """Load stage I, words included; raises InputError for a missing or wrong file."""
+def load_deepfloyd(
+    model: str | Path, *, device: str = "auto", dtype: str = "auto", on_bytes: OnBytes | None = None
+) -> DeepFloyd:
+    """Load stage I, words included; raises InputError for a missing or wrong file.  on_bytes: of a download."""
     place = choose_device(device)
     number = choose_dtype(dtype, place)
-    path = _folder(model, half=number != torch.float32)
+    path = _folder(model, half=number != torch.float32, on_bytes=on_bytes)
     scheduler, t5 = read_json(path / "scheduler" / "scheduler_config.json"), path / "text_encoder"
     with quiet():
         unet = MeanOnly(_unet(path, 3, place, number))
@@ -75,6 +77,10 @@ class DeepFloyd(Backbone):
         return self.parts.unet.device
 
     @property
+    def home(self) -> torch.device:
+        return home_of(self.device)
+
+    @property
     def dtype(self) -> torch.dtype:
         return self.parts.unet.dtype
 
@@ -91,8 +97,13 @@ class DeepFloyd(Backbone):
 
     def chunk_that_fits(self, views: int, view_size: int, *, guided: bool = True) -> int:
         """How many of `views` views to denoise at once in the memory that is free; raises InputError if none."""
-        each = denoise_bytes(self.parts.unet.config, self.latent_shape(view_size), self.dtype, guided)
-        return fitting(each, self.device, views, f"a view of {view_size} pixels")
+        unet, latent = self.parts.unet, self.latent_shape(view_size)
+        each = denoise_bytes(unet.config, latent, self.dtype, guided, self.device)
+        return fitting(each, self.device, views, f"a view of {view_size} pixels", workspace_bytes(unet))
+
+    def check_room(self, view_size: int) -> None:
+        """Raises InputError if there is no memory for one view; to be developed a picture needs next to none."""
+        self.chunk_that_fits(1, view_size)
 
     @torch.no_grad()
     def predictor(
@@ -150,7 +161,7 @@ class Upscaler:
         """Pictures (N, 3, h, w) in [-1, 1] to (N, 3, size, size) in [0, 1]."""
         draw, count = torch.Generator().manual_seed(seed), len(pictures)
         big = functional.interpolate(
-            pictures.float(), (self.size, self.size), mode="bilinear", align_corners=True
+            pictures.float().to(self.unet.device), (self.size, self.size), mode="bilinear", align_corners=True
         )
         noise = torch.randn(2, *big.shape, generator=draw).to(big.device)
         rough, x = self.kept**0.5 * big + (1 - self.kept) ** 0.5 * noise[0], noise[1]
@@ -230,10 +241,11 @@ def _folder(
     *,
     half: bool,
     parts: Sequence[str] = ("unet", "text_encoder", "tokenizer", "scheduler"),
+    on_bytes: OnBytes | None = None,
 ) -> Path:
     path = Path(model).expanduser()
     if not path.is_dir() and HUB_ID.fullmatch(str(model)):
-        return fetch(str(model), half=half, parts=parts)
+        return fetch(str(model), half=half, parts=parts, on_bytes=on_bytes)
     if not path.is_dir():
         raise InputError(
             f"no model folder {path}", "give the folder of a stage of DeepFloyd IF, or its hub id"

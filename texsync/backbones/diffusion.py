@@ -14,16 +14,16 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
 from ..schedule import Span
+from .autoencoder import Autoencoder
 from .base import Backbone
 from .folder import ModelFolder, Recommended, pixels_per_latent, read_model
+from .hub import OnBytes
 from .loading import Parts, load_parts
 from .locate import find_control, find_model, on_hub
-from .memory import Chunks, choose_device, choose_dtype, decode_bytes, denoise_bytes, fitting
+from .memory import Chunks, choose_device, choose_dtype, denoise_bytes, fitting, home_of, workspace_bytes
 from .prediction import prediction_type, schedule_from, to_eps
 from .prompts import TextEncoder
 from .warm import remembered
-
-PICTURES_AT_ONCE = 2  # in the autoencoder, which fills a device with one picture already
 
 
 def load_diffusion(
@@ -51,6 +51,24 @@ def load_diffusion(
         return DiffusionBackbone(folder, load_parts(folder, control, place, number))
 
     return remembered((str(model), controlnet and str(controlnet), place, number), load)
+
+
+def fetch_source(
+    model: str | Path,
+    controlnet: str | Path | None = None,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    on_bytes: OnBytes | None = None,
+) -> None:
+    """Download what `load_diffusion` will read, where it is a hub's and not in the cache; raises InputError.
+
+    Loading does so too; this is for doors that tell a download from the reading of weights.
+    """
+    if on_hub(model) or (controlnet is not None and on_hub(controlnet)):
+        half = choose_dtype(dtype, choose_device(device)) != torch.float32
+        folder = read_model(find_model(model, half=half, on_bytes=on_bytes))
+        find_control(folder, model, controlnet, half=half, on_bytes=on_bytes)
 
 
 def check_source(
@@ -84,11 +102,17 @@ class DiffusionBackbone(Backbone):
         self.native_size = folder.recommended.view_size
         self.parts = parts
         self.text = TextEncoder(parts.tokenizer, parts.text_encoder)
+        self.autoencoder = Autoencoder(parts.vae, self.scale)
 
     @property
     def device(self) -> torch.device:
         """Where the model computes."""
         return self.parts.unet.device
+
+    @property
+    def home(self) -> torch.device:
+        """Where views and latents live, see `memory.home_of`."""
+        return home_of(self.device)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -110,8 +134,14 @@ class DiffusionBackbone(Backbone):
 
     def chunk_that_fits(self, views: int, view_size: int, *, guided: bool = True) -> int:
         """How many of `views` views to denoise at once in the memory that is free; raises InputError if none."""
-        each = denoise_bytes(self.parts.unet.config, self.latent_shape(view_size), self.dtype, guided)
-        return fitting(each, self.device, views, f"a view of {view_size} pixels")
+        unet, latent = self.parts.unet, self.latent_shape(view_size)
+        each = denoise_bytes(unet.config, latent, self.dtype, guided, self.device)
+        return fitting(each, self.device, views, f"a view of {view_size} pixels", workspace_bytes(unet))
+
+    def check_room(self, view_size: int) -> None:
+        """Raises InputError if there is no memory for one view, or for a tile of a picture to be developed."""
+        self.chunk_that_fits(1, view_size)
+        self.autoencoder.tile(self.latent_shape(view_size)[1])
 
     @torch.no_grad()
     def predictor(
@@ -147,43 +177,13 @@ class DiffusionBackbone(Backbone):
             chunk=chunk,
         )
 
-    @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """Pictures (N, 3, H, W) in [0, 1] to latents; the mode of the encoder's distribution, so repeatable."""
-        vae, (height, width) = self.parts.vae, images.shape[-2:]
-
-        def some(which: slice) -> Tensor:
-            pictures = images[which].to(self.device, self.dtype) * 2 - 1
-            latents = vae.encode(pictures).latent_dist.mode().float()
-            return ((latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor).to(
-                images.device
-            )
-
-        return self._picture_chunks(len(images), height, width).run(some, len(images))
+        """Pictures (N, 3, H, W) in [0, 1] to latents, see `Autoencoder.encode`."""
+        return self.autoencoder.encode(images)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents (N, C, h, w) to pictures (N, 3, h * scale, w * scale), float32 in [0, 1].
-
-        Gradients pass if the latents ask for them, as if nothing were clipped.
-        """
-        vae, (height, width) = self.parts.vae, (side * self.scale for side in latents.shape[-2:])
-
-        def some(which: slice) -> Tensor:
-            z = latents[which] / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
-            pictures = vae.decode(z.to(self.device, self.dtype)).sample.float() / 2 + 0.5
-            clipped = pictures.clamp(0, 1)
-            if pictures.requires_grad:
-                clipped = pictures + (clipped - pictures).detach()
-            return clipped.to(latents.device)
-
-        with torch.set_grad_enabled(latents.requires_grad and torch.is_grad_enabled()):
-            return self._picture_chunks(len(latents), height, width).run(some, len(latents))
-
-    def _picture_chunks(self, count: int, height: int, width: int) -> Chunks:
-        each = decode_bytes(self.parts.vae.config, height, width, self.dtype)
-        return Chunks(
-            fitting(each, self.device, min(count, PICTURES_AT_ONCE), f"a picture of {width} pixels")
-        )
+        """Latents (N, C, h, w) to pictures (N, 3, h * scale, w * scale) in [0, 1], see `Autoencoder.decode`."""
+        return self.autoencoder.decode(latents)
 
 
 class DiffusionPredictor:

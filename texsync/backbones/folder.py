@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .hub import TOKENIZER_FILES
 from .weights import Weights, find_weights
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
-TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",), ("spiece.model",))
 UNREAD = ("text_encoder_2", "transformer", "prior", "image_encoder_2", "decoder")
 
 

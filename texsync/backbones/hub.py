@@ -2,55 +2,79 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..errors import InputError
-from .weights import STEMS
+from .weights import STEMS, find_weights
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-SECONDS = 10.0  # to wait for the hub's answer
 SMALL = (".json", ".txt", ".model")  # configs and vocabularies
 MODEL_PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler", "controlnet")
+TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",), ("spiece.model",))
+
+OnBytes = Callable[[int, int], None]
+"""(bytes that are there, bytes in all) -> None; what it raises stops the download."""
 
 
-def fetch(repo: str, *, half: bool, parts: Iterable[str] = MODEL_PARTS) -> Path:
-    """Download what texsync reads of a hub repository, or find it in the cache; returns the folder.
+def fetch(
+    repo: str, *, half: bool, parts: Iterable[str] = MODEL_PARTS, on_bytes: OnBytes | None = None
+) -> Path:
+    """The folder of a hub repository: from the cache if all that texsync reads is there, else downloaded.
 
-    half: take fp16 weights where the repository has them.  parts: subfolders, "" for the top.
-    Raises InputError if there is no such repository, or neither network nor cache has it.
+    half: take fp16 weights where the repository has them; weights of either kind that are in the cache do.
+    parts: subfolders, "" for the top.  A repository in the cache makes no request, so it stays at its commit.
+    Raises InputError if the hub does not give it, the disk is full, or neither network nor cache has it.
     """
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from .download import download
 
+    found = cached(repo, tuple(parts))
+    return found or download(repo, half=half, parts=tuple(parts), on_bytes=on_bytes)
+
+
+def cached(repo: str, parts: tuple[str, ...] = MODEL_PARTS) -> Path | None:
+    """The repository's folder in the hub's cache if every part that texsync reads of it is whole there, else None.
+
+    The client's own answer is of no use: to it a snapshot without the files that texsync leaves out is incomplete.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    file = try_to_load_from_cache(repo, "config.json" if "" in parts else "model_index.json")
+    if not isinstance(file, str):
+        return None
+    folder = Path(file).parent
+    return folder if all(_is_whole(folder, part) for part in parts) else None
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit that a folder of the hub's cache stands for; None for other folders."""
+    return folder.name if folder.parent.name == "snapshots" else None
+
+
+def _is_whole(folder: Path, part: str) -> bool:
+    place = folder / part
+    if part and not place.is_dir():
+        return not _is_named(folder, part)
+    if part == "tokenizer":
+        return any(all((place / name).is_file() for name in names) for names in TOKENIZER_FILES)
+    if part.endswith("scheduler"):
+        return (place / "scheduler_config.json").is_file()
     try:
-        # not list_repo_files: it retries for half a minute where there is no network
-        names = [file.rfilename for file in HfApi().model_info(repo, timeout=SECONDS).siblings or []]
-        wanted = choose_files(names, half=half, parts=tuple(parts))
-        return Path(snapshot_download(repo, allow_patterns=wanted))
-    except GatedRepoError:
-        raise InputError(
-            f"the hub wants you to accept the terms of {repo}", "do so, then `hf auth login`"
-        ) from None
-    except RepositoryNotFoundError:
-        raise InputError(
-            f"the hub has no public model {repo}", "check its name, or `hf auth login`"
-        ) from None
-    except Exception as error:  # the client has a class of its own for every way to have no network
-        return _cached(repo, str(error).partition("\n")[0] or type(error).__name__)
+        find_weights(place)
+    except InputError:
+        return False
+    return (place / "config.json").is_file()
 
 
-def _cached(repo: str, reason: str) -> Path:
-    from huggingface_hub import snapshot_download
-
+def _is_named(folder: Path, part: str) -> bool:
+    """Whether the model's index has such a part."""
     try:
-        return Path(snapshot_download(repo, local_files_only=True))
-    except OSError:
-        raise InputError(
-            f"cannot fetch {repo} from the hub ({reason})",
-            "go online once, give --model the path of a folder, or use --model mini",
-        ) from None
+        entry = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get(part)
+    except (OSError, ValueError, AttributeError):
+        return False
+    return isinstance(entry, list) and entry != [None, None]
 
 
 def choose_files(names: Iterable[str], *, half: bool, parts: tuple[str, ...] = MODEL_PARTS) -> list[str]:

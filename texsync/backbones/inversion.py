@@ -62,5 +62,7 @@ class Replay:
     def __call__(self, x: Tensor, span: Span) -> Tensor:
         end = self.ends[span.t].to(x.device, x.dtype)
         step = math.sqrt(1 - span.alpha) * span.gamma
-        known = (math.sqrt(span.alpha_next / span.alpha) * x[:1] - end) / step
+        # a run may stop where it is: at t = 0, with a final level that is the first one
+        moved = math.sqrt(span.alpha_next / span.alpha) * x[:1] - end
+        known = moved / step if step else span.eps_from(x[:1], end)
         return torch.cat([known, self.predict(x[1:], span)])

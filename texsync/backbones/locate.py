@@ -21,8 +21,8 @@ def on_hub(name: str | Path) -> bool:
     return text not in EMBEDDED and not Path(text).expanduser().exists() and bool(hub.HUB_ID.fullmatch(text))
 
 
-def find_model(model: str | Path, *, half: bool = False) -> Path:
-    """The folder that a model's name stands for; raises InputError if there is none."""
+def find_model(model: str | Path, *, half: bool = False, on_bytes: hub.OnBytes | None = None) -> Path:
+    """The folder that a model's name stands for; raises InputError if there is none.  on_bytes: of a download."""
     name = os.fspath(model)
     if name in EMBEDDED:
         return EMBEDDED[name]
@@ -33,7 +33,7 @@ def find_model(model: str | Path, *, half: bool = False) -> Path:
         remedy = "load it with StableDiffusionPipeline.from_single_file and save_pretrained it to a folder"
         raise InputError(f"{path} is a file, a model is a folder in the diffusers layout", remedy)
     if on_hub(name):
-        return hub.fetch(name, half=half)
+        return hub.fetch(name, half=half, on_bytes=on_bytes)
     known = ", ".join(EMBEDDED)
     raise InputError(
         f"unknown model {name!r}", f"known: {known}, the path of a folder, or a hub id owner/name"
@@ -41,7 +41,12 @@ def find_model(model: str | Path, *, half: bool = False) -> Path:
 
 
 def find_control(
-    folder: ModelFolder, model: str | Path, controlnet: str | Path | None, *, half: bool
+    folder: ModelFolder,
+    model: str | Path,
+    controlnet: str | Path | None,
+    *,
+    half: bool,
+    on_bytes: hub.OnBytes | None = None,
 ) -> ControlFolder | None:
     """The checked ControlNet for a model: the one asked for, else its own, else the usual one; or None.
 
@@ -61,5 +66,5 @@ def find_control(
         controlnet = SD15_DEPTH
     name = os.fspath(controlnet)
     if on_hub(name):
-        return read_control(hub.fetch(name, half=half, parts=("",)), folder)
+        return read_control(hub.fetch(name, half=half, parts=("",), on_bytes=on_bytes), folder)
     return read_control(Path(name).expanduser(), folder)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..errors import InputError, out_of_memory
-
-log = logging.getLogger(__name__)
+from ..errors import InputError, TexsyncWarning, out_of_memory
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SHARE = 0.7  # of the free memory; the rest is for convolution workspaces and fragmentation
-FIRST_LEVEL_MAPS = (
-    56  # traced on Stable Diffusion 1.5 at 96 x 96 with flash attention: 33; seen with mini on a CPU: 54
-)
-PICTURE_MAPS = 12  # likewise for the decoder: 6 and 10
+# maps of the first level's width that a call keeps at its peak, see benchmarks/memory.py
+FIRST_LEVEL_MAPS = {"cuda": 38, "other": 56}
+PICTURE_MAPS = {"cuda": 7, "other": 12}
+LEAST_TILE = 16  # latent cells a side; what is decoded in smaller tiles shows their borders
 CGROUP_LIMITS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -46,6 +44,14 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "mps":
         raise InputError("device mps: this torch has no Metal GPU", "use --device cpu")
     raise InputError(f"unknown device {name!r}", "known: auto, cpu, cuda, cuda:N, mps")
+
+
+def home_of(device: torch.device) -> torch.device:
+    """Where views and latents live while a model computes on `device`: there if it is a CUDA GPU, else on the CPU.
+
+    Looking at meshes wants CUDA or a CPU, and couplings want float64, which Apple's GPUs do not have.
+    """
+    return device if device.type == "cuda" else torch.device("cpu")
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
@@ -78,26 +84,43 @@ def _container_room() -> list[int]:
     return room
 
 
-def denoise_bytes(unet: Mapping[str, Any], latent: Sequence[int], dtype: torch.dtype, guided: bool) -> int:
+def denoise_bytes(
+    unet: Mapping[str, Any], latent: Sequence[int], dtype: torch.dtype, guided: bool, device: torch.device
+) -> int:
     """About what UNet and ControlNet take for one view, weights apart.
 
     unet: its config.  latent: (C, h, w).  Counted in maps of the first level's width: the peak lies in that
     level's feed-forward, with all skip connections and ControlNet's residuals alive.
     """
+    maps = FIRST_LEVEL_MAPS.get(device.type, FIRST_LEVEL_MAPS["other"])
     first = unet["block_out_channels"][0]
-    return int(FIRST_LEVEL_MAPS * first * math.prod(latent[1:]) * dtype.itemsize * (2 if guided else 1))
+    return int(maps * first * math.prod(latent[1:]) * dtype.itemsize * (2 if guided else 1))
 
 
-def decode_bytes(vae: Mapping[str, Any], height: int, width: int, dtype: torch.dtype) -> int:
+def decode_bytes(
+    vae: Mapping[str, Any], height: int, width: int, dtype: torch.dtype, device: torch.device
+) -> int:
     """About what the decoder takes for one picture of height x width pixels, weights apart."""
-    first = vae["block_out_channels"][0]
-    return int(PICTURE_MAPS * first * height * width * dtype.itemsize)
+    maps = PICTURE_MAPS.get(device.type, PICTURE_MAPS["other"])
+    return int(maps * vae["block_out_channels"][0] * height * width * dtype.itemsize)
 
 
-def fitting(each: int, device: torch.device, wanted: int, what: str) -> int:
-    """How many of `wanted` fit at once at `each` bytes; raises InputError when not even one does."""
-    free = require(each, device, what, "lower --view-size, or close other programs")
-    return max(1, min(wanted, int(SHARE * free / each)))
+def workspace_bytes(network: nn.Module) -> int:
+    """What a call takes whatever the pictures' size: a convolution may lay out its weights anew."""
+    return max((p.numel() * p.element_size() for p in network.parameters()), default=0)
+
+
+def fitting(each: int, device: torch.device, wanted: int, what: str, fixed: int = 0) -> int:
+    """How many of `wanted` fit at once at `each` bytes and `fixed` ones; raises InputError when not even one does."""
+    free = require(each + fixed, device, what, "lower --view-size, or close other programs")
+    return views_that_fit(each, free, wanted, fixed)
+
+
+def views_that_fit(each: int, free: int, wanted: int, fixed: int = 0) -> int:
+    """How many of `wanted` views at `each` bytes go with `fixed` ones into `free`; 0 if not even one does."""
+    if each + fixed > free:
+        return 0
+    return max(1, min(wanted, int((SHARE * free - fixed) / each)))
 
 
 def require(needed: int, device: torch.device, what: str, remedy: str) -> int:
@@ -108,6 +131,23 @@ def require(needed: int, device: torch.device, what: str, remedy: str) -> int:
             f"{what} needs about {needed / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}", remedy
         )
     return free
+
+
+def tile_that_fits(each: int, cells: int, free: int) -> int:
+    """Latent cells a side of what is decoded at once: all of `cells`, or a half, a quarter ...; 0 if none fits.
+
+    each: bytes for all of a picture of cells x cells, see `decode_bytes`.
+    """
+    side = cells
+    while each * (side / cells) ** 2 > SHARE * free:
+        side = -(-side // 2)
+        if side < min(LEAST_TILE, cells):
+            return 0
+    return side
+
+
+class TooLittle(InputError):
+    """Not even one view or picture fits the memory."""
 
 
 @dataclass
@@ -134,6 +174,7 @@ class Chunks:
             raise error
         if self.size == 1:
             remedy = "lower --view-size, or use --dtype fp16 or --device cpu"
-            raise InputError("not enough memory for a single view", remedy) from error
+            raise TooLittle("not enough memory for a single view", remedy) from error
         self.size = max(1, self.size // 2)
-        log.info("out of memory: going on with %d views at a time", self.size)
+        message = f"out of memory; going on with {self.size} views at a time (--chunk {self.size})"
+        warnings.warn(message, TexsyncWarning, stacklevel=3)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
-from .base import Backbone
+
+class Decoder(Protocol):
+    """What pictures are developed with: a backbone, or its autoencoder."""
+
+    @property
+    def scale(self) -> int: ...
+
+    def decode(self, latents: Tensor) -> Tensor: ...
 
 
 def decode_tiled(
-    backbone: Backbone, latents: Tensor, tile: int, loop: tuple[bool, bool] = (False, False)
+    backbone: Decoder, latents: Tensor, tile: int, loop: tuple[bool, bool] = (False, False)
 ) -> Tensor:
     """Latents (C, H, W) to a picture (3, H * scale, W * scale) in [0, 1], float32 on the CPU.
 

@@ -25,16 +25,28 @@ class Weights:
 
 def find_weights(folder: Path) -> Weights:
     """The safetensors of a part, whole or in shards; raises InputError naming a missing or damaged file."""
+    lost: InputError | None = None
     for variant in (None, "fp16"):
         for stem in STEMS:
-            dotted = f"{stem}.{variant}" if variant else stem
-            files = _shards(folder / f"{stem}.safetensors.index{'.' + variant if variant else ''}.json")
-            if (folder / f"{dotted}.safetensors").is_file():
-                files = [folder / f"{dotted}.safetensors"]
+            try:
+                files = _files(folder, stem, variant)
+            except InputError as error:  # an index alone: weights of the other kind may be there
+                lost = lost or error
+                continue
             if files:
                 return Weights(tuple(files), variant, sum(count_numbers(file) for file in files))
     _explain_absence(folder)
+    if lost:
+        raise lost
     raise InputError(f"{folder / STEMS[0]}.safetensors is missing", "fetch or save the model again")
+
+
+def _files(folder: Path, stem: str, variant: str | None) -> list[Path]:
+    """The whole file, or the shards, of one kind; raises InputError if its index names a file that is not there."""
+    whole = folder / (f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors")
+    if whole.is_file():
+        return [whole]
+    return _shards(folder / f"{stem}.safetensors.index{'.' + variant if variant else ''}.json")
 
 
 def count_numbers(path: Path) -> int:

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import InputError
+from ..errors import InputError, check_finite
 from .islands import heights, islands
 from .pixels import Pixels, visible
 from .types import Surface
@@ -68,6 +68,7 @@ class BakeTables:
             total.index_add_(0, which, weight[:, None])
         painted = (colour / total.clamp(min=1e-12)).numpy()
         painted[self.filled] = (self.share[..., None] * painted[self.donor]).sum(axis=1)
+        check_finite(painted, "baking the texture", "report it with the mesh")
         canvas = np.zeros((self.size * self.size, 3), np.float32)
         canvas[self.texel] = painted
         image = (canvas[self.nearest] * 255).round().clip(0, 255).astype(np.uint8)

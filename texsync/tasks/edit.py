@@ -58,7 +58,7 @@ def edit_image(
         """The source's noise, fresh noise for the new thing alone, and the source's again for the edit."""
         import torch
 
-        fresh = run.noise(views, backbone.latent_channels, seed)[:1].to(backbone.device)
+        fresh = run.noise(views, backbone.latent_channels, seed)[:1].to(backbone.home)
         return torch.cat([known[0], fresh, known[0]])
 
     # the background is known to the end, so the pull towards it holds; the paper's lets go and the edit drifts
@@ -82,7 +82,7 @@ def both_paths(
     told = run.predictor(backbone, [finder.options.source], [""], guidance=1.0)
     total = len(spans) * (1 + REFINEMENTS)
     with run.stage("invert", total):
-        inverted = invert(run.counted("invert", total, told), spans, latents.to(backbone.device))
+        inverted = invert(run.counted("invert", total, told), spans, latents.to(backbone.home))
     once = run.counted("attend", len(spans), told)
     with run.stage("attend", len(spans)), finder.listening(once) as heard:
         resampled = path(heard, spans, inverted[0])

@@ -119,22 +119,27 @@ class Run:
     def backbone(self) -> DiffusionBackbone:
         """The model, and its ControlNet if one is asked for.  Raises InputError for what it cannot do."""
         from ..backbones.deepfloyd import is_deepfloyd, load_deepfloyd
-        from ..backbones.diffusion import load_diffusion
+        from ..backbones.diffusion import fetch_source, load_diffusion
+        from ..backbones.download import in_megabytes
         from .reading import read_picture
 
         options = self.options
         if options.control_image is not None:
             self._follow = read_picture(options.control_image)
         controlnet = "none" if options.control is None else options.controlnet
+        place: dict[str, Any] = {"device": options.device, "dtype": options.dtype}
+        told = in_megabytes(self.on_progress)
+        pixels = is_deepfloyd(options.model)
+        if not pixels:
+            fetch_source(options.model, controlnet, **place, on_bytes=told)
         with self.stage("model"):
-            if is_deepfloyd(options.model):
-                backbone: Any = load_deepfloyd(options.model, device=options.device, dtype=options.dtype)
+            if pixels:
+                backbone: Any = load_deepfloyd(options.model, **place, on_bytes=told)
             else:
-                backbone = load_diffusion(
-                    options.model, controlnet, device=options.device, dtype=options.dtype
-                )
+                backbone = load_diffusion(options.model, controlnet, **place)
             backbone.schedule.spans(self.steps(backbone))
             backbone.latent_shape(self.view_size(backbone))
+            backbone.check_room(self.view_size(backbone))
         return backbone
 
     def control(self, width: int, height: int) -> Tensor | None:
@@ -240,7 +245,7 @@ class Run:
         total, done, finals = len(spans) * self.options.count, 0, []
         with self.stage("denoise", total):
             for seed in self.options.seeds:
-                watched, final = Watched(predict), start(seed).to(backbone.device)
+                watched, final = Watched(predict), start(seed).to(backbone.home)
                 for _, x, _ in sample(watched, views, coupling(seed), spans, final):
                     final, done, self.calls = x, done + 1, self.calls + 1
                     self.on_progress("denoise", done, total, partial(_preview, backbone, watched.clean))

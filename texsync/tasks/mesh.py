@@ -97,7 +97,9 @@ class Job:
         self.seconds: dict[str, float] = {}
 
     def run(self, mesh: Any) -> TexturedMesh:
+        from ..errors import check_finite
         from ..files.load import load
+        from ..sample import OVERFLOW
         from ..surface.texture import bake_tables, chunks
         from ..surface.uv import prepare
 
@@ -106,6 +108,7 @@ class Job:
             self.check_early()
             loaded = load(mesh, up=options.up, front=options.front)
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
+        self.fetch()
         with self.stage("model"):
             backbone = self.backbone()
         size, parts = options.texture_size, chunks(options.texture_size)
@@ -117,6 +120,7 @@ class Job:
             latents = self.denoise(backbone, views, condition, pixels.cameras)
         with self.stage("decode"):
             pictures = backbone.decode(latents).float().cpu()
+            check_finite(pictures, "developing the views", OVERFLOW)
         with self.stage("texture"):
             baked = tables.apply(pictures)
         return TexturedMesh(loaded, surface, baked, pictures, condition.cpu(), pixels, self.report(backbone))
@@ -147,6 +151,15 @@ class Job:
         what = f"a texture of {size} texels a side"
         require(TEXEL_BYTES * size**2, torch.device("cpu"), what, "lower --texture-size")
 
+    def fetch(self) -> None:
+        """Download the model, if it is a hub's and not in the cache."""
+        from ..backbones.diffusion import fetch_source
+        from ..backbones.download import in_megabytes
+
+        options, told = self.options, in_megabytes(self.on_progress)
+        device, dtype = options.device, options.dtype
+        fetch_source(options.model, options.controlnet, device=device, dtype=dtype, on_bytes=told)
+
     def backbone(self) -> DiffusionBackbone:
         from ..backbones.diffusion import load_diffusion
 
@@ -166,7 +179,8 @@ class Job:
         size, count = self.view_size(backbone), len(ring())
         backbone.latent_shape(size)
         what = f"looking at {count} views of {size} pixels"
-        require(count * PIXEL_BYTES * size**2, backbone.device, what, "lower --view-size")
+        require(count * PIXEL_BYTES * size**2, backbone.home, what, "lower --view-size")
+        backbone.check_room(size)
 
     def steps(self, backbone: DiffusionBackbone) -> int:
         """The step count asked for, else the model's own."""
@@ -184,7 +198,7 @@ class Job:
         from ..surface.pixels import depth_condition, look
         from ..views import surface_views
 
-        device = str(backbone.device)
+        device = str(backbone.home)
         size = self.view_size(backbone)
         _, cells, _ = backbone.latent_shape(size)
         cameras = ring(self.options.view_order)
@@ -212,7 +226,7 @@ class Job:
 
         predict = Watched(self.predictor(backbone, condition, cameras))
         spans = backbone.schedule.spans(self.steps(backbone))
-        x = self.noise(views, backbone.latent_channels).to(backbone.device)
+        x = self.noise(views, backbone.latent_channels).to(backbone.home)
         for i, (_, latents, _) in enumerate(sample(predict, views, self.coupling(backbone), spans, x)):
             x = latents
             self.on_progress("denoise", i + 1, len(spans), Preview(backbone, predict))

@@ -1,0 +1,157 @@
+"""Downloads from the Hugging Face hub: how far they are, and in one line why they do not go on."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, TexsyncError
+from .hub import OnBytes, choose_files
+
+SECONDS = 10.0  # to wait for the hub's answer
+EVERY = 0.2  # seconds between two looks at how far a download is
+SPARE = 64 * 2**20  # bytes that are left free on the disk
+OTHERWISE = "give --model the path of a folder, or use --model mini"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+ANSWERS = {
+    401: ("private, renamed or not there", "check its name on the hub, or `hf auth login`"),
+    403: ("not given to everybody", "accept its terms on the hub, then `hf auth login`"),
+    404: ("not there: renamed or removed", "check its name on the hub"),
+}
+
+
+def download(repo: str, *, half: bool, parts: tuple[str, ...], on_bytes: OnBytes | None = None) -> Path:
+    """The folder in the hub's cache, its files fetched where they are not there.
+
+    Raises InputError if the hub does not answer or not give it, or the disk is full; and what `on_bytes` raises.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        # not list_repo_files: it retries for half a minute where there is no network
+        info = HfApi().model_info(repo, timeout=SECONDS, files_metadata=True)
+        sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+        wanted = choose_files(sizes, half=half, parts=parts)
+        total = sum(sizes[name] for name in wanted)
+        check_disk(repo, total)
+        return watched(
+            lambda meter: Path(snapshot_download(repo, allow_patterns=wanted, tqdm_class=meter)),
+            total,
+            on_bytes or (lambda done, total: None),
+        )
+    except TexsyncError:
+        raise
+    except Exception as error:  # the client has a class of its own for every way to have no network
+        raise explained(repo, error) from error
+
+
+def in_megabytes(on_progress: Callable[[str, int, int, None], None]) -> OnBytes:
+    """Tells a task's `on_progress` of a download: a stage "download", whose steps are megabytes."""
+
+    def tell(done: int, total: int) -> None:
+        whole = max(1, -(-total // 10**6))
+        on_progress("download", whole if done >= total else done // 10**6, whole, None)
+
+    return tell
+
+
+def check_disk(repo: str, total: int) -> None:
+    """Raises InputError if the cache's disk has no room for `total` bytes."""
+    from huggingface_hub import constants
+
+    place = Path(constants.HF_HUB_CACHE).absolute()
+    there = next(folder for folder in (place, *place.parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    if total + SPARE > free:
+        raise InputError(
+            f"{repo} takes {gigabytes(total)} of disk, {gigabytes(free)} are free in {there}",
+            "free some space, or name another folder in the environment variable HF_HOME",
+        )
+
+
+def watched(job: Callable[[type], Path], total: int, on_bytes: OnBytes) -> Path:
+    """What job(a tqdm class) returns; meanwhile `on_bytes` hears in this thread how many of `total` bytes are there."""
+    meter = make_meter()
+    with ThreadPoolExecutor(1) as pool:
+        future: Future[Path] = pool.submit(job, meter)
+        try:
+            while not future.done():
+                wait([future], EVERY)
+                on_bytes(min(meter.done(), total), total)
+        except BaseException:
+            meter.stopped = True  # the next bytes that come end the download
+            raise
+        return future.result()
+
+
+def make_meter() -> Any:
+    """A progress bar class that shows nothing and counts bytes; whoever set `stopped` ends what it counts."""
+    from tqdm import tqdm
+
+    class Meter(tqdm):
+        stopped = False
+        bars: list[Meter] = []
+
+        def __init__(self, *args: Any, **options: Any):
+            options.pop("name", None)
+            super().__init__(*args, **options)
+            if self.unit == "B":
+                self.bars.append(self)
+
+        def display(self, *_: Any, **__: Any) -> None:
+            """Nowhere."""
+
+        def update(self, n: float | None = 1) -> bool | None:
+            if Meter.stopped:
+                raise InterruptedError
+            return super().update(n)
+
+        @classmethod
+        def done(cls) -> int:
+            """Bytes; what comes over the network and what is written to disk are counted by bars of their own."""
+            return int(max((bar.n for bar in cls.bars), default=0))
+
+    return Meter
+
+
+def explained(repo: str, error: Exception) -> InputError:
+    """What to tell of whatever the hub's client raised."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import GatedRepoError
+
+    for cause in _causes(error):
+        text = str(cause).lower()
+        if (isinstance(cause, OSError) and cause.errno in FULL) or "no space left" in text:
+            return InputError(
+                f"the disk is full: {repo} does not fit in {constants.HF_HUB_CACHE}",
+                "free some space, or name another folder in the environment variable HF_HOME",
+            )
+        if isinstance(cause, PermissionError):
+            return InputError(
+                f"{constants.HF_HUB_CACHE} cannot be written to ({cause.strerror})",
+                "name another folder in the environment variable HF_HOME",
+            )
+        if isinstance(cause, GatedRepoError):
+            return InputError(
+                f"the hub wants you to accept the terms of {repo}", "do so there, then `hf auth login`"
+            )
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if status is not None:
+            what, remedy = ANSWERS.get(status, ("not to be had now", f"try again later, {OTHERWISE}"))
+            return InputError(f"the hub answers {status} for {repo}, which is {what}", remedy)
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return InputError(f"cannot fetch {repo} from the hub ({reason})", f"go online once, {OTHERWISE}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"
