@@ -54,9 +54,9 @@ OUTPUTS = {
         "thesis already exists and is not a texsync result",
         "another",
     ),
-    "the mesh": ("--out jug.obj --overwrite", "jug.obj is a file", "another output folder"),
-    "below a file": ("--out jug.obj/deep/out", "jug.obj cannot be written to", "another output folder"),
-    "read-only": ("--out /proc/texsync/out", "cannot be written to", "another output folder"),
+    "the mesh": ("--out jug.obj --overwrite", "jug.obj is a file", "choose another --out"),
+    "below a file": ("--out jug.obj/deep/out", "jug.obj cannot be written to", "choose another --out"),
+    "read-only": ("--out /proc/texsync/out", "cannot be written to", "choose another --out"),
 }
 
 PROMPTS = {"empty": "", "blank": " ", "dots": "...", "tab": "\t"}

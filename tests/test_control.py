@@ -104,7 +104,7 @@ def test_canny_finds_the_edge():
 
 def test_a_network_that_cannot_be_fetched_is_one_line():
     pytest.importorskip("controlnet_aux")
-    with pytest.raises(InputError, match="--control depth cannot fetch its network lllyasviel/Annotators"):
+    with pytest.raises(InputError, match="control=.depth. cannot fetch its network lllyasviel/Annotators"):
         control_picture(Image.new("RGB", (64, 64)), "depth", 64, 64)
 
 

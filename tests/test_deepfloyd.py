@@ -172,5 +172,5 @@ def test_stages_are_not_mistaken_for_each_other(first, second, tiny_model):
         ambiguous_image(PROMPTS, model=str(second), steps=2, device="cpu")
     with pytest.raises(InputError, match="3 channels in and 6 out; stage II of IF has 6 and 6"):
         ambiguous_image(PROMPTS, model=str(first), upscaler=str(first), steps=2, device="cpu")
-    with pytest.raises(InputError, match="--upscaler is for DeepFloyd IF; name its stage I"):
+    with pytest.raises(InputError, match="upscaler is for DeepFloyd IF; name its stage I"):
         ambiguous_image(["red", "copper"], model=str(tiny_model), upscaler=str(second), steps=2, device="cpu")

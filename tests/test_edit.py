@@ -301,9 +301,9 @@ def test_the_reconstruction_can_be_the_background(change):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"source": ""}, 'no source prompt; say what the picture shows, e.g. --source "a photo'),
+        ({"source": ""}, 'no source prompt; say what the picture shows, e.g. source="a photo'),
         ({"target": " "}, "the prompt ' ' says nothing"),
-        ({"target": SOURCE}, "every word of the source .* is in the target .*; say with --word"),
+        ({"target": SOURCE}, "every word of the source .* is in the target .*; say with word"),
         ({"word": "blue"}, "'blue' is not in the prompt 'a red object'; use one of a, red, object"),
         ({"mask_threshold": 1.5}, "mask threshold 1.5 is out of range"),
         ({"find": "luck"}, "unknown way to find the change 'luck'"),

@@ -25,7 +25,7 @@ FLOOR = dict(
     mini=5,
     tasks=6,
 )
-FLOOR |= dict(progress=7, doctor=7, worker=8, image_cli=8, cli=9)  # the doors
+FLOOR |= dict(grouped=7, progress=7, doctor=7, worker=8, image_cli=8, cli=9)  # the doors
 HEAVY = {"torch", "diffusers", "transformers", "pytorch3d", "trimesh", "xatlas", "embreex"}
 
 

@@ -45,7 +45,7 @@ def test_nothing_is_left_of_an_interrupted_run(tmp_path, error):
 def test_an_old_result_is_replaced_only_when_asked(tmp_path):
     old = result(tmp_path / "out", "old")
     (old / "leftover").write_text("x")
-    with pytest.raises(InputError, match="--overwrite"), atomic_folder(old):
+    with pytest.raises(InputError, match="overwrite=True"), atomic_folder(old):
         pass
     with atomic_folder(old, overwrite=True) as place:
         assert (old / "run.json").read_text() == "old"

@@ -53,9 +53,9 @@ SLUGGED |= {"mask": "mask_red_copper", "edit": "edit_a_copper_object"}
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"dtype": "int8"}, "unknown dtype"),
         ({"chunk": 0}, "chunk 0"),
-        ({"control": "canny"}, "--control and --control-image belong together"),
-        ({"control_image": "a.png"}, "--control and --control-image belong together"),
-        ({"controlnet": "here"}, "--controlnet without --control"),
+        ({"control": "canny"}, "control and control_image belong together"),
+        ({"control_image": "a.png"}, "control and control_image belong together"),
+        ({"controlnet": "here"}, "controlnet without control"),
     ],
 )
 def test_wrong_values_are_named(values, message):
@@ -218,7 +218,7 @@ def test_files_hold_the_picture_and_all_that_is_needed_to_make_it_again(few, tmp
 def test_nothing_is_overwritten_unasked(few, tmp_path):
     made = wide_image("red copper", **few, width=40)
     made.save(tmp_path / "out")
-    with pytest.raises(InputError, match="already exists; pass --overwrite"):
+    with pytest.raises(InputError, match="already exists; pass overwrite=True"):
         made.save(tmp_path / "out")
     assert made.save(tmp_path / "out", overwrite=True) == tmp_path / "out"
 

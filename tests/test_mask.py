@@ -107,7 +107,7 @@ def test_only_who_has_a_whole_paints_one(paint, name):
     assert made.titles == ["background", "a red object", "whole"]
     assert torch.equal(made.made[0].images["picture"], made.made[0].views[-1])
     if not whole:
-        with pytest.warns(TexsyncWarning, match=f"{name} puts .* --whole is not used"):
+        with pytest.warns(TexsyncWarning, match=f"{name} puts .* whole is not used"):
             paint(square(), coupling=name, whole="a red object on copper", **options)
 
 

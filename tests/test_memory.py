@@ -56,7 +56,7 @@ def test_one_view_too_many_is_told():
 
     with (
         pytest.warns(TexsyncWarning, match="going on"),
-        pytest.raises(InputError, match="not enough memory.*lower --view-size"),
+        pytest.raises(InputError, match="not enough memory.*lower view_size"),
     ):
         memory.Chunks(4).run(full, 4)
 
@@ -78,7 +78,7 @@ def test_the_chunk_follows_free_memory(backbone, noise, monkeypatch):
         predict(noise, SPAN)
         assert predict.chunk == chunk
     monkeypatch.setattr(memory, "free_bytes", lambda device: each - 1)
-    with pytest.raises(InputError, match="lower --view-size"):
+    with pytest.raises(InputError, match="lower view_size"):
         backbone.predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
 
 

@@ -142,6 +142,6 @@ def test_wrong_winding_gets_the_right_texture(paint, crate, share):
 def test_what_no_view_can_see_is_told_before_the_work(paint):
     wire = plain(ball().vertices * [1, 0.001, 0.001], ball().faces)
     watch = Watch()
-    with pytest.raises(InputError, match="no view sees enough .*--view-size"):
+    with pytest.raises(InputError, match="no view sees enough .*view_size"):
         paint(wire, on_progress=watch)
     assert watch.calls[-1][0] == "geometry"

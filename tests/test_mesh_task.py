@@ -230,7 +230,7 @@ def test_everything_is_written(crate, tmp_path):
 def test_saving_asks_before_it_overwrites(crate, still, tmp_path):
     folder = crate.save(str(tmp_path / "out"))  # text is as good as a path
     (folder / "note.txt").write_text("of the first run")
-    with pytest.raises(InputError, match="already exists; pass --overwrite"):
+    with pytest.raises(InputError, match="already exists; pass overwrite=True"):
         crate.save(folder)
     assert (folder / "note.txt").exists() and names(tmp_path) == {"out"}
     crate.save(folder, overwrite=True)

@@ -93,7 +93,7 @@ WRONG = {
         lambda f: edit(f / "controlnet" / "config.json", conditioning_channels=1),
         "RGB pictures",
     ),
-    "no controlnet": (lambda f: shutil.rmtree(f / "controlnet"), "--controlnet"),
+    "no controlnet": (lambda f: shutil.rmtree(f / "controlnet"), "with controlnet"),
     "prediction": (
         lambda f: edit(f / "scheduler" / "scheduler_config.json", prediction_type="flow"),
         "prediction_type 'flow'",

@@ -95,7 +95,7 @@ def test_an_output_is_not_overwritten(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "work.blend").write_text("precious")
     (tmp_path / "file").write_text("precious")
-    with pytest.raises(InputError, match="full already exists; pass --overwrite"):
+    with pytest.raises(InputError, match="full already exists; pass overwrite=True"):
         check_output(tmp_path / "full")
     for overwrite in (False, True):
         with pytest.raises(InputError, match="thesis already exists and is not a texsync result"):

@@ -65,7 +65,7 @@ def test_the_stage_that_made_nan_is_named(stage, tiny_model, place, capsys, monk
 
 @pytest.mark.filterwarnings("ignore::texsync.TexsyncWarning")
 def test_a_coupling_that_runs_away_is_told(paint, place):
-    with pytest.raises(InputError, match=r"NaN or infinity after painting step \d; .*--strength"):
+    with pytest.raises(InputError, match=r"NaN or infinity after painting step \d; .*strength"):
         paint("jug.obj", strength=1e38, integrator="paper")
 
 

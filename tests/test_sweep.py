@@ -63,7 +63,7 @@ def test_the_shell_sweeps(task, shell, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("strength", "gives no values; e.g. --sweep strength=0,1,3"),
+        ("strength", "gives no values; e.g. sweep strength=0,1,3"),
         ("colour=1", "names no option that can vary; use one of .*strength"),
         ("seed=1,2", "names no option that can vary"),
         ("strength=0,-1", "strength -1 is out of range"),

@@ -159,7 +159,7 @@ def test_tables_serve_pictures_of_any_resolution(ring_shape):
 def test_a_map_without_room_and_a_surface_out_of_sight_are_refused(ring_shape):
     pixels, images = painted(ring_shape)
     nowhere = replace(ring_shape, uv=np.zeros_like(ring_shape.uv))
-    with pytest.raises(InputError, match="--unwrap"):
+    with pytest.raises(InputError, match="uvs=.unwrap"):
         bake(nowhere, pixels, images, 64)
     blind = look(ring_shape, [Camera(0, distance=-2.0)], 64)
     blind = replace(blind, depth=torch.full_like(blind.depth, torch.inf))

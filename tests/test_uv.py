@@ -52,7 +52,7 @@ def test_uvs_in_another_tile_are_kept_but_for_the_tile():
 )
 def test_unusable_uvs_are_replaced_or_refused(uv, reason):
     loaded = load(plate(uv))
-    with pytest.raises(InputError, match="--unwrap") as refusal:
+    with pytest.raises(InputError, match="uvs=.unwrap") as refusal:
         prepare(loaded, policy="keep")
     assert reason in str(refusal.value)
     with warnings.catch_warnings(record=True) as said:
@@ -130,7 +130,7 @@ def test_an_unknown_policy_lists_the_known():
 @pytest.mark.parametrize(
     ("program", "error", "message"),
     [
-        ("import os; os.abort()", InputError, "cannot unwrap this mesh .SIGABRT.*--keep-uvs"),
+        ("import os; os.abort()", InputError, "cannot unwrap this mesh .SIGABRT.*uvs=.keep"),
         ("raise SystemExit(3)", InputError, "exit status 3"),
         ("raise MemoryError", MemoryError, "no room"),
         ("import nothing_of_the_kind", RuntimeError, "nothing_of_the_kind"),

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
 from .errors import InputError, TexsyncError, out_of_memory
+from .grouped import Grouped, MeshByDefault, help_command
 from .image_cli import COMMANDS
 from .image_options import swept
 from .options import (
@@ -47,10 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted; nothing was written", 130)
+    except NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
     except click.ClickException as error:
-        return _fail(f"{error.format_message()} (see texsync --help)", 2)
+        return _fail(f"{error.format_message()} (see {help_command(error)})", 2)
     except TexsyncError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(error.line("shell"), error.exit_code)
     except OSError as error:
         if error.errno not in PLACE_IS_AT_FAULT:
             return _internal(error)
@@ -75,24 +80,6 @@ def _fail(message: str, code: int) -> int:
         traceback.print_exc()
     click.echo(f"texsync: {' '.join(message.split())}", err=True)
     return code
-
-
-class MeshByDefault(click.Group):
-    """A group whose first argument is a mesh unless it is the name of a command."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h", "--version"):
-            args = ["mesh", *args]
-        return super().parse_args(ctx, args)
-
-    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_usage("texsync", 'MESH "PROMPT" [OPTIONS]')
-        others = ", ".join(f"texsync {name}" for name in self.commands if name != "mesh")
-        formatter.write_text(f"Other commands: {others}; each has its own --help.")
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        mesh = self.commands["mesh"]
-        mesh.format_options(click.Context(mesh, ctx), formatter)
 
 
 @click.group(
@@ -173,7 +160,7 @@ MESH_OPTIONS = (
 )
 
 
-@texsync.command()
+@texsync.command(cls=Grouped)
 @click.argument("mesh", type=click.Path(path_type=Path))
 @click.argument("prompt")
 @_mesh_options
@@ -190,7 +177,7 @@ def mesh(
     verbose: bool,
     **values: Any,
 ) -> None:
-    """Paint a texture on MESH that fits PROMPT."""
+    """Paint a texture on MESH that fits PROMPT; the word mesh may be left out."""
     if keep_uvs and unwrap:
         raise InputError("--keep-uvs and --unwrap exclude each other", "give one of them, or neither")
     uvs = "keep" if keep_uvs else "unwrap" if unwrap else DEFAULTS["uvs"]
@@ -215,6 +202,10 @@ def mesh(
         click.echo(f"{written}: {', '.join(sorted(file.name for file in written.iterdir()))}")
 
 
+for command in COMMANDS:
+    texsync.add_command(command)
+
+
 @texsync.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def doctor(as_json: bool) -> int:
@@ -232,10 +223,6 @@ def worker() -> int:
     from .worker.service import main
 
     return main()
-
-
-for command in COMMANDS:
-    texsync.add_command(command)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from .errors import InputError, out_of_memory
+from .grouped import Grouped
 from .image_options import (
     ASSEMBLIES,
     FINDERS,
@@ -145,7 +146,7 @@ def _run(task: str, options: ImageOptions, varied: Any, display: Display) -> Any
     return sweep(function, *varied, on_progress=display, **options.arguments())
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("prompt")
 @with_options(
     flag(WideOptions, "width", "Pixels; any from one view up.  [default: four views]", type=int),
@@ -165,7 +166,7 @@ def wide(prompt: str, **values: Any) -> None:
     paint("wide", WideOptions(prompt, **asked), prompt, shell)
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("prompts", nargs=-1, required=True)
 @with_options(
     click.option(
@@ -198,7 +199,7 @@ def ambiguous(prompts: tuple[str, ...], **values: Any) -> None:
     paint("ambiguous", AmbiguousOptions(prompts, **asked), " ".join(prompts), shell)
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("background")
 @click.option("--foreground", "foregrounds", multiple=True, help="What is inside the mask; one per --mask.")
 @click.option(
@@ -218,7 +219,7 @@ def mask(background: str, foregrounds: tuple[str, ...], masks: tuple[Path, ...],
     paint("mask", MaskOptions(background, foregrounds, masks, **asked), background, shell)
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("target")
 @click.option("--source", default="", help="What the picture shows now, in words; needed.")

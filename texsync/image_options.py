@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, option
 from .options import (
     COUPLINGS,
     DTYPES,
@@ -115,13 +115,16 @@ class ImageOptions:
     def _check_control(self) -> None:
         if (self.control is None) != (self.control_image is None):
             raise InputError(
-                "--control and --control-image belong together",
-                'give both, e.g. --control canny --control-image "house.jpg"',
+                f"{option('control')} and {option('control_image')} belong together",
+                f"give both, e.g. {option('control', 'canny')} and {option('control_image', 'house.jpg')}",
             )
         if self.control is not None:
             choice("control", self.control, CONTROLS)
         if self.control is None and self.controlnet is not None:
-            raise InputError("--controlnet without --control", "say what it follows, e.g. --control canny")
+            raise InputError(
+                f"{option('controlnet')} without {option('control')}",
+                f"say what it follows, e.g. {option('control', 'canny')}",
+            )
 
     @property
     def more(self) -> dict[str, Any]:
@@ -259,7 +262,8 @@ class EditOptions(ImageOptions):
     def check(self) -> None:
         if not self.source:
             raise InputError(
-                "no source prompt", 'say what the picture shows, e.g. --source "a photo of a white cat"'
+                "no source prompt",
+                f"say what the picture shows, e.g. {option('source', 'a photo of a white cat')}",
             )
         for prompt in (self.source, self.target):
             check_prompt(prompt, PICTURE_REMEDY)
@@ -268,7 +272,7 @@ class EditOptions(ImageOptions):
         if self.mask is None and not self.changing:
             raise InputError(
                 f"every word of the source {self.source!r} is in the target {self.target!r}",
-                "say with --word which one changes, or give a --mask",
+                f"say with {option('word')} which one changes, or give a {option('mask')}",
             )
 
     @property
@@ -313,10 +317,14 @@ def swept(options: ImageOptions | MeshOptions, text: str) -> tuple[str, list[Any
     name = name.strip().replace("-", "_")
     able = [field for field in options.defaults() if field not in NOT_SWEPT]
     if name not in able:
-        raise InputError(f"--sweep {text!r} names no option that can vary", f"use one of {', '.join(able)}")
+        raise InputError(
+            f"{option('sweep')} {text!r} names no option that can vary", f"use one of {', '.join(able)}"
+        )
     values = [_number(value) for value in listed.split(",") if value.strip()]
     if not values:
-        raise InputError(f"--sweep {text!r} gives no values", f"e.g. --sweep {name}=0,1,3")
+        raise InputError(
+            f"{option('sweep')} {text!r} gives no values", f"e.g. {option('sweep')} {name}=0,1,3"
+        )
     for value in values:
         replace(options, **{name: value})
     return name, values

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, option
 
 COUPLINGS = (
     "syncsde",
@@ -217,11 +217,12 @@ def check_output(folder: str | Path, overwrite: bool = False) -> Path:
     except OSError as error:
         reason = error.strerror or error
         raise InputError(
-            f"{place} cannot be written to ({reason})", "choose another output folder with --out"
+            f"{place} cannot be written to ({reason})", f"choose another {option('out')}"
         ) from None
     if shutil.disk_usage(place).free < LEAST_DISK:
         raise InputError(
-            f"less than {LEAST_DISK >> 20} MB are free in {place}", "free some space or choose another --out"
+            f"less than {LEAST_DISK >> 20} MB are free in {place}",
+            f"free some space or choose another {option('out')}",
         )
     return folder
 
@@ -231,13 +232,15 @@ def check_free(folder: Path, overwrite: bool) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise InputError(f"{folder} is a file", "choose another output folder with --out")
+        raise InputError(f"{folder} is a file", f"choose another {option('out')}")
     if not any(folder.iterdir()):
         return
     if not (folder / MARK).is_file():
         raise InputError(
             f"{folder} already exists and is not a texsync result (it has no {MARK}), so it is not overwritten",
-            "choose another output folder with --out",
+            f"choose another {option('out')}",
         )
     if not overwrite:
-        raise InputError(f"{folder} already exists", "pass --overwrite or choose another --out")
+        raise InputError(
+            f"{folder} already exists", f"pass {option('overwrite', True)} or choose another {option('out')}"
+        )

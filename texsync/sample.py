@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from .couplings import Coupling
-from .errors import check_finite
+from .errors import check_finite, option
 from .schedule import Span
 from .views import Views
 
-OVERFLOW = "use --dtype fp32, or lower --guidance, --strength or --control-scale"
+LOWER = f"lower {option('guidance')}, {option('strength')} or {option('control_scale')}"
+OVERFLOW = f"use {option('dtype', 'fp32')}, or {LOWER}"
 
 
 def sample(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError, TexsyncWarning, check_finite
+from ..errors import InputError, TexsyncWarning, check_finite, option
 from .memory import LEAST_TILE, Chunks, TooLittle, decode_bytes, fitting, free_bytes, tile_that_fits
 from .memory import workspace_bytes as workspace
 from .tiled import decode_tiled
@@ -41,7 +41,7 @@ class Autoencoder:
             least = self._bytes(LEAST_TILE * self.scale, LEAST_TILE * self.scale) + workspace(self.vae)
             raise TooLittle(
                 f"developing the views needs about {least / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}",
-                "close other programs, or use --dtype fp16 or --device cpu",
+                f"close other programs, or use {option('dtype', 'fp16')} or {option('device', 'cpu')}",
             )
         return side
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import InputError
+from ..errors import InputError, option
 from ..schedule import Span
 from .base import Backbone, Predictor
 from .diffusion import DiffusionPredictor
@@ -118,7 +118,7 @@ class DeepFloyd(Backbone):
     ) -> Predictor:
         """See `Backbone.predictor`; raises InputError for a control picture, since there is no ControlNet for IF."""
         if control is not None:
-            raise InputError("there is no ControlNet for DeepFloyd IF", "leave out --control")
+            raise InputError("there is no ControlNet for DeepFloyd IF", f"leave out {option('control')}")
         predict = DiffusionPredictor(
             self,  # type: ignore[arg-type]
             positive=self.text(prompts),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ..errors import InputError
+from ..errors import InputError, option
 from ..schedule import Span
 from .autoencoder import Autoencoder
 from .base import Backbone
@@ -163,7 +163,9 @@ class DiffusionBackbone(Backbone):
         """
         said = self.recommended
         if control is not None and self.parts.controlnet is None:
-            raise InputError("there is a control picture but no ControlNet", "name one with --controlnet")
+            raise InputError(
+                "there is a control picture but no ControlNet", f"name one with {option('controlnet')}"
+            )
         scale = said.control_scale if control_scale is None else control_scale
         self.text.warn(prompts)
         return DiffusionPredictor(

@@ -9,13 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, TexsyncError
+from ..errors import InputError, TexsyncError, option
 from .hub import OnBytes, choose_files
 
 SECONDS = 10.0  # to wait for the hub's answer
 EVERY = 0.2  # seconds between two looks at how far a download is
 SPARE = 64 * 2**20  # bytes that are left free on the disk
-OTHERWISE = "give --model the path of a folder, or use --model mini"
+OTHERWISE = f"give {option('model')} the path of a folder, or use {option('model', 'mini')}"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 ANSWERS = {
     401: ("private, renamed or not there", "check its name on the hub, or `hf auth login`"),

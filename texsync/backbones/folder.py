@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, option
 from .hub import TOKENIZER_FILES
 from .weights import Weights, find_weights
 
@@ -83,11 +83,12 @@ def read_model(path: Path) -> ModelFolder:
 def read_control(path: Path, model: ModelFolder) -> ControlFolder:
     """Check a ControlNet folder and that it fits the model; raises InputError."""
     if not path.is_dir():
-        raise InputError(f"no ControlNet folder {path}", "give --controlnet a folder or a hub id")
+        raise InputError(f"no ControlNet folder {path}", f"give {option('controlnet')} a folder or a hub id")
     config = read_json(path / "config.json")
     if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
         raise InputError(
-            f"{path} holds a {config['_class_name']}", "give --controlnet a ControlNetModel's folder"
+            f"{path} holds a {config['_class_name']}",
+            f"give {option('controlnet')} a ControlNetModel's folder",
         )
     _check_control(path, config, model.configs["unet"], pixels_per_latent(model.configs["vae"]))
     return ControlFolder(path, config, find_weights(path))
@@ -199,11 +200,11 @@ def _check_control(path: Path, config: dict[str, Any], unet: dict[str, Any], sca
     for key in (key for key in keys if config.get(key) != unet.get(key)):
         raise InputError(
             f"the ControlNet in {path} has {key} {config.get(key)}, the UNet has {unet.get(key)}",
-            "choose a --controlnet made for this --model",
+            f"choose a {option('controlnet')} made for this {option('model')}",
         )
     shrink = 2 ** (len(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256))) - 1)
     if config.get("conditioning_channels", 3) != 3 or shrink != scale:
         raise InputError(
             f"the ControlNet in {path} does not read RGB pictures {scale} times the latents' size",
-            "choose a depth --controlnet made for this --model",
+            f"choose a depth {option('controlnet')} made for this {option('model')}",
         )

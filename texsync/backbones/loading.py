@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import InputError
+from ..errors import InputError, option
 from .folder import ControlFolder, ModelFolder
 from .memory import free_bytes
 from .weights import Weights
@@ -54,7 +54,7 @@ def _check_room(needed: int, device: torch.device) -> None:
     if needed > free:
         raise InputError(
             f"the model takes {needed / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}",
-            "use --dtype fp16, --device cpu or a smaller --model",
+            f"use {option('dtype', 'fp16')}, {option('device', 'cpu')} or a smaller {option('model')}",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, option
 from . import hub
 from .folder import ControlFolder, ModelFolder, read_control
 
@@ -61,7 +61,8 @@ def find_control(
         like_sd15 = folder.configs["unet"].get("cross_attention_dim") == SD15_WIDTH
         if not (like_sd15 and on_hub(model)):
             raise InputError(
-                f"{folder.path} has no controlnet folder", "name a depth ControlNet with --controlnet"
+                f"{folder.path} has no controlnet folder",
+                f"name a depth ControlNet with {option('controlnet')}",
             )
         controlnet = SD15_DEPTH
     name = os.fspath(controlnet)

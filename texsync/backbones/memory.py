@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError, TexsyncWarning, out_of_memory
+from ..errors import InputError, TexsyncWarning, option, out_of_memory
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SHARE = 0.7  # of the free memory; the rest is for convolution workspaces and fragmentation
@@ -40,9 +40,11 @@ def choose_device(name: str = "auto") -> torch.device:
             f"there is no GPU {name}", f"cuda:0 to cuda:{torch.cuda.device_count() - 1} are there"
         )
     if name.startswith("cuda"):
-        raise InputError("device cuda: torch sees no CUDA GPU", "use --device cpu, or see `texsync doctor`")
+        raise InputError(
+            "device cuda: torch sees no CUDA GPU", f"use {option('device', 'cpu')}, or see `texsync doctor`"
+        )
     if name == "mps":
-        raise InputError("device mps: this torch has no Metal GPU", "use --device cpu")
+        raise InputError("device mps: this torch has no Metal GPU", f"use {option('device', 'cpu')}")
     raise InputError(f"unknown device {name!r}", "known: auto, cpu, cuda, cuda:N, mps")
 
 
@@ -112,7 +114,7 @@ def workspace_bytes(network: nn.Module) -> int:
 
 def fitting(each: int, device: torch.device, wanted: int, what: str, fixed: int = 0) -> int:
     """How many of `wanted` fit at once at `each` bytes and `fixed` ones; raises InputError when not even one does."""
-    free = require(each + fixed, device, what, "lower --view-size, or close other programs")
+    free = require(each + fixed, device, what, f"lower {option('view_size')}, or close other programs")
     return views_that_fit(each, free, wanted, fixed)
 
 
@@ -173,8 +175,10 @@ class Chunks:
         if not out_of_memory(error):
             raise error
         if self.size == 1:
-            remedy = "lower --view-size, or use --dtype fp16 or --device cpu"
+            remedy = (
+                f"lower {option('view_size')}, or use {option('dtype', 'fp16')} or {option('device', 'cpu')}"
+            )
             raise TooLittle("not enough memory for a single view", remedy) from error
         self.size = max(1, self.size // 2)
-        message = f"out of memory; going on with {self.size} views at a time (--chunk {self.size})"
+        message = f"out of memory; going on with {self.size} views at a time ({option('chunk', self.size)})"
         warnings.warn(message, TexsyncWarning, stacklevel=3)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, option
 
 PADDING = 4  # texels between islands
 COMMAND = ("-m", __name__)
@@ -45,7 +45,7 @@ def charts(pieces: Sequence[Piece], texture_size: int) -> list[Piece]:
             if made["count"] != 1:
                 raise InputError(
                     f"the new UV map needs {made['count']} textures of {texture_size} texels",
-                    "raise --texture-size",
+                    f"raise {option('texture_size')}",
                 )
             # one scale for u and v, so that texels stay square
             stretch = made["sides"] / made["sides"].max()
@@ -79,7 +79,8 @@ def _why(status: int, said: str) -> Exception:
         return RuntimeError(said.strip().splitlines()[-1])
     how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     return InputError(
-        f"xatlas cannot unwrap this mesh ({how})", "unwrap it in another program, or use --keep-uvs"
+        f"xatlas cannot unwrap this mesh ({how})",
+        f"unwrap it in another program, or use {option('uvs', 'keep')}",
     )
 
 

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import InputError, check_finite
+from ..errors import InputError, check_finite, option
 from .islands import heights, islands
 from .pixels import Pixels, visible
 from .types import Surface
@@ -107,7 +107,8 @@ def bake_tables(
     texel = np.flatnonzero(face.ravel() >= 0)
     if not len(texel):
         raise InputError(
-            f"the UV map covers none of {size} x {size} texels", "raise --texture-size or use --unwrap"
+            f"the UV map covers none of {size} x {size} texels",
+            f"raise {option('texture_size')} or use {option('uvs', 'unwrap')}",
         )
     face, bary = face.ravel()[texel], bary.reshape(-1, 3)[texel]
     point, normal = (
@@ -191,7 +192,7 @@ def _fill(point: np.ndarray, normal: np.ndarray, seen: np.ndarray):
     if not len(source):
         raise InputError(
             "no view sees enough of the surface to paint it: it is too thin, or out of sight",
-            "raise --view-size, or check --up and --front",
+            f"raise {option('view_size')}, or check {option('up')} and {option('front')}",
         )
     place = np.concatenate([point, NORMAL_REACH / 2 * normal], axis=1)
     # a sample of the donors and a tolerance are as good to the eye and ten times faster

@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from ..errors import InputError, TexsyncWarning
+from ..errors import InputError, TexsyncWarning, option
 from .charts import charts
 from .polygons import uncut
 from .types import Mesh, Surface
@@ -36,7 +36,10 @@ def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surfa
     if policy != "unwrap":
         trouble = why_unusable(mesh)
         if trouble and policy == "keep":
-            raise InputError(f"{mesh.stem} cannot keep its UVs: {trouble}", "use --unwrap or mend the map")
+            raise InputError(
+                f"{mesh.stem} cannot keep its UVs: {trouble}",
+                f"use {option('uvs', 'unwrap')} or mend the map",
+            )
         if not trouble and (policy == "keep" or not _shares_too_much(mesh)):
             return _surface(mesh, *_own(mesh))
         if trouble and mesh.uv is not None:
@@ -88,7 +91,8 @@ def _shares_too_much(mesh: Mesh) -> bool:
     if apart > whole * (1 + OVERLAP) + OVERLAP**2:
         share = 100 * (1 - whole / apart)
         message = (
-            f"{mesh.stem}: new UV map, because its parts share {share:.0f} % of theirs; --keep-uvs keeps it"
+            f"{mesh.stem}: new UV map, because its parts share {share:.0f} % of theirs; "
+            f"{option('uvs', 'keep')} keeps it"
         )
         warnings.warn(message, TexsyncWarning, stacklevel=3)
         return True
@@ -96,7 +100,7 @@ def _shares_too_much(mesh: Mesh) -> bool:
     if drawn > whole * MULTIPLE:
         message = (
             f"{mesh.stem}: new UV map, because a texel stands for {drawn / whole:.1f} places on average; "
-            "--keep-uvs keeps it"
+            f"{option('uvs', 'keep')} keeps it"
         )
         warnings.warn(message, TexsyncWarning, stacklevel=3)
         return True
@@ -104,7 +108,7 @@ def _shares_too_much(mesh: Mesh) -> bool:
         share = 100 * (1 - whole / drawn)
         message = (
             f"{mesh.stem}: {share:.0f} % of the UV map is used more than once (mirrored or overlapping); "
-            "those places will show the same texels; --unwrap gives each its own"
+            f"those places will show the same texels; {option('uvs', 'unwrap')} gives each its own"
         )
         warnings.warn(message, TexsyncWarning, stacklevel=3)
     return False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, option
 from ..image_options import AmbiguousOptions
 from .images import Made, Pictures, Progress, Run
 
@@ -71,7 +71,10 @@ def developer(
     if asked.upscaler is None:
         return lambda x, seed: backbone.decode(assembled(views, x, asked.assemble)[None])[0].cpu()
     if not isinstance(backbone, DeepFloyd):
-        raise InputError("--upscaler is for DeepFloyd IF", "name its stage I with --model, or leave it out")
+        raise InputError(
+            f"{option('upscaler')} is for DeepFloyd IF",
+            f"name its stage I with {option('model')}, or leave it out",
+        )
     upscaler = Upscaler(asked.upscaler, backbone)
     seen, sign = table(asked.all_views[-1], upscaler.size, asked.seed, views.canvas[0])
     last = lookup(seen[None], (upscaler.size, upscaler.size), np.full_like(seen, sign)[None])
@@ -103,7 +106,7 @@ def check_possible(names: Sequence[str], backbone: Backbone) -> None:
         able = ", ".join(name for name in NAMES if commutes(name))
         raise InputError(
             f"view {wrong[0]!r} cannot be done in this model's latents",
-            f"use {able} or compositions of them, or a --model that works on pixels",
+            f"use {able} or compositions of them, or a {option('model')} that works on pixels",
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps
 
-from ..errors import InputError
+from ..errors import InputError, option
 from .reading import to_tensor
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def _detector(name: str) -> Any:
         import controlnet_aux
     except ImportError:
         raise InputError(
-            f"--control {name} needs the package controlnet_aux",
-            'pip install "texsync[annotators]", or give a finished condition with --control plain',
+            f"{option('control', name)} needs the package controlnet_aux",
+            f'pip install "texsync[annotators]", or give a finished condition with {option("control", "plain")}',
         ) from None
     detector = getattr(controlnet_aux, kind)
     if not has_weights:
@@ -66,6 +66,6 @@ def _detector(name: str) -> Any:
     except (OSError, ValueError, RuntimeError) as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"--control {name} cannot fetch its network {WEIGHTS} ({line})",
-            "try again with network, or give a finished condition with --control plain",
+            f"{option('control', name)} cannot fetch its network {WEIGHTS} ({line})",
+            f"try again with network, or give a finished condition with {option('control', 'plain')}",
         ) from error

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, option
 from ..image_options import EditOptions
 from .images import Made, Pictures, Progress, Run
 
@@ -149,7 +149,7 @@ class Finder:
         if found.min() == found.max():
             raise InputError(
                 f"nothing in the picture stands out as {self.word!r}",
-                "name another --word, describe the picture better, or give a --mask",
+                f"name another {option('word')}, describe the picture better, or give a {option('mask')}",
             )
         return found
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, TexsyncWarning
+from ..errors import InputError, TexsyncWarning, option
 from ..image_options import MaskOptions
 from .images import Made, Pictures, Progress, Run
 
@@ -79,7 +79,7 @@ def with_result(views: Views, x: Tensor, whole: bool) -> Tensor:
 
 def _note_whole(coupling: str) -> None:
     warnings.warn(
-        f"{coupling} puts a picture together from its parts, so --whole is not used",
+        f"{coupling} puts a picture together from its parts, so {option('whole')} is not used",
         TexsyncWarning,
         stacklevel=3,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import option
 from ..options import MeshOptions
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class Job:
         check_source(options.model, options.controlnet, device=options.device, dtype=options.dtype)
         size = options.texture_size
         what = f"a texture of {size} texels a side"
-        require(TEXEL_BYTES * size**2, torch.device("cpu"), what, "lower --texture-size")
+        require(TEXEL_BYTES * size**2, torch.device("cpu"), what, f"lower {option('texture_size')}")
 
     def fetch(self) -> None:
         """Download the model, if it is a hub's and not in the cache."""
@@ -179,7 +180,7 @@ class Job:
         size, count = self.view_size(backbone), len(ring())
         backbone.latent_shape(size)
         what = f"looking at {count} views of {size} pixels"
-        require(count * PIXEL_BYTES * size**2, backbone.home, what, "lower --view-size")
+        require(count * PIXEL_BYTES * size**2, backbone.home, what, f"lower {option('view_size')}")
         backbone.check_room(size)
 
     def steps(self, backbone: DiffusionBackbone) -> int:

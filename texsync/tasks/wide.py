@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, option
 from ..image_options import WideOptions
 from .images import Made, Pictures, Progress, Run
 
@@ -120,7 +120,7 @@ def side(name: str, pixels: int, view_size: int, scale: int) -> int:
     if pixels < view_size:
         raise InputError(
             f"{name} {pixels} is less than one view of {view_size} pixels",
-            f"use at least {view_size}, or a smaller --view-size",
+            f"use at least {view_size}, or a smaller {option('view_size')}",
         )
     if pixels % scale:
         raise InputError(

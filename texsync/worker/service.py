@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import Cancelled, InputError, TexsyncError, TexsyncWarning, out_of_memory
+from ..errors import Cancelled, InputError, TexsyncError, TexsyncWarning, line_of, out_of_memory
 from .channel import Channel, parse
 from .pictures import Previews
 from .tasks import Task, tasks
@@ -193,7 +193,7 @@ def heard(job: Job, note: Callable[[str], None]) -> Iterator[None]:
     from torch.nn.modules.module import register_module_forward_pre_hook
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        text = " ".join(str(message).split())
+        text = " ".join(line_of(message, "shell").split())
         if issubclass(category, TexsyncWarning):
             note(text)
         else:
@@ -212,11 +212,11 @@ def heard(job: Job, note: Callable[[str], None]) -> Iterator[None]:
 def explained(error: BaseException) -> dict[str, str]:
     """kind, message and remedy; the traceback of what is not the user's doing goes to the log."""
     if isinstance(error, InputError):
-        return {"kind": "input", "message": error.message, "remedy": error.remedy}
+        return told("input", error)
     traceback.print_exception(error)
     what = " ".join(f"{type(error).__name__}: {error}".split())[:500]
     if isinstance(error, TexsyncError):
-        return {"kind": "internal", "message": error.message, "remedy": error.remedy}
+        return told("internal", error)
     if out_of_memory(error):
         remedy = "lower the texture size or the view size, close other programs, or use a smaller mesh"
         return {"kind": "memory", "message": "there is not enough memory", "remedy": remedy}
@@ -226,6 +226,12 @@ def explained(error: BaseException) -> dict[str, str]:
     if isinstance(error, OSError):
         return {"kind": "disk", "message": what, "remedy": "free some space or choose another output folder"}
     return {"kind": "internal", "message": what, "remedy": "report it with the log; it has the details"}
+
+
+def told(kind: str, error: TexsyncError) -> dict[str, str]:
+    """An error in the shell's words, which other programs put in their own (see docs/worker.md)."""
+    message, remedy = error.told("shell")
+    return {"kind": kind, "message": message, "remedy": remedy}
 
 
 def about() -> dict[str, Any]:
