@@ -247,7 +247,9 @@ def test_recommendations_come_from_the_folder(tiny_model, tmp_path):
     assert load_diffusion(tiny_model).recommended == Recommended(view_size=32)
     folder = shutil.copytree(tiny_model, tmp_path / "copy")
     (folder / "texsync.json").write_text('{"guidance": 4, "control_scale": [1.0, 1.0]}')
-    assert load_diffusion(folder).recommended == Recommended(guidance=4, control_scale=(1.0, 1.0))
+    loaded = load_diffusion(folder)
+    assert loaded.recommended == Recommended(guidance=4, control_scale=(1.0, 1.0))
+    assert loaded.said == {"guidance": 4, "control_scale": (1.0, 1.0)}
     for wrong in (
         '{"guidence": 4}',
         '{"guidance": "4"}',

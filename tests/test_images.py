@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import click
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 import texsync
 from texsync import Cancelled, InputError, ambiguous_image, cli, image_cli, wide_image
+from texsync.backbones.folder import Recommended
 from texsync.image_options import (
     AmbiguousOptions,
     EditOptions,
@@ -21,7 +23,7 @@ from texsync.image_options import (
     slug,
 )
 from texsync.options import COUPLINGS
-from texsync.tasks.images import read_parameters
+from texsync.tasks.images import Run, read_parameters
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:words the model does not know:texsync.errors.TexsyncWarning"),
@@ -126,6 +128,16 @@ def test_a_model_that_recommends_nothing_gets_the_papers_values(tiny_model, tmp_
     (folder / "texsync.json").unlink()
     report = wide_image("red copper", model=str(folder), width=32, device="cpu").report
     assert (report["steps"], report["guidance"], report["negative"], report["view_size"]) == (50, 7.5, "", 32)
+
+
+@pytest.mark.parametrize("name", ["guidance", "steps", "view_size"])
+def test_what_a_model_says_counts_even_where_the_mesh_paper_says_the_same(name):
+    """As 30 steps, which are not 2D tasks' own: the user's word first, then the model's, then the paper's."""
+    said = getattr(Recommended(), name)
+    run, model = Run("wide", ImageOptions()), SimpleNamespace(said={name: said})
+    assert run._said(model, name, "papers") == said
+    assert run._said(SimpleNamespace(said={}), name, "papers") == "papers"
+    assert Run("wide", ImageOptions(**{name: 64}))._said(model, name, "papers") == 64
 
 
 def test_a_model_can_say_how_strong_a_task_should_be(few, tmp_path):

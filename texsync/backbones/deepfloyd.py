@@ -7,7 +7,6 @@ upscaler's         IFSuperResolutionPipeline          unet/ (6 in, 6 out)   sche
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from .weights import find_weights
 
 LENGTH = 77  # tokens that IF was trained to read
 NOISED = 250  # of 1000: how noisy the picture is made that the upscaler starts from (diffusers' default)
-ADVICE = Recommended(guidance=10.0, steps=30, prompt_prefix="", negative_prompt="", view_size=64)
+SAID = {"guidance": 10.0, "prompt_prefix": "", "negative_prompt": ""}  # step counts are the tasks' own
 
 
 def is_deepfloyd(model: str | Path) -> bool:
@@ -66,7 +65,8 @@ class DeepFloyd(Backbone):
 
     def __init__(self, parts: Parts, scheduler: dict[str, Any]):
         self.parts = parts
-        self.recommended = replace(ADVICE, view_size=parts.unet.config.sample_size)
+        self.said: dict[str, Any] = {**SAID, "view_size": parts.unet.config.sample_size}
+        self.recommended = Recommended(**self.said)
         self.schedule, self.prediction = schedule_from(scheduler), prediction_type(scheduler)
         self.latent_channels, self.native_size = 3, parts.unet.config.sample_size
         self.clipping = _clipping(scheduler)

@@ -86,7 +86,8 @@ def check_source(
 
 
 class DiffusionBackbone(Backbone):
-    """A loaded model.  recommended: how it likes to be sampled.  device, dtype: where and how it computes.
+    """A loaded model.  recommended: how it likes to be sampled; said: what of that its folder says.
+    device, dtype: where and how it computes.
 
     Pictures and latents go in and come out as float32 on the CPU or wherever they were given; x comes back on
     the device that it came from.
@@ -95,6 +96,7 @@ class DiffusionBackbone(Backbone):
     def __init__(self, folder: ModelFolder, parts: Parts):
         scheduler = folder.configs["scheduler"]
         self.recommended: Recommended = folder.recommended
+        self.said = folder.said
         self.schedule = schedule_from(scheduler)
         self.prediction = prediction_type(scheduler)
         self.latent_channels = parts.unet.config.in_channels

@@ -52,6 +52,7 @@ class ModelFolder:
     configs: dict[str, dict[str, Any]]
     weights: dict[str, Weights]
     recommended: Recommended = field(default_factory=Recommended)
+    said: dict[str, Any] = field(default_factory=dict)  # by the folder itself; other tasks have other papers
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def read_model(path: Path) -> ModelFolder:
     weights = {part: find_weights(path / part) for part in ("unet", "vae", "text_encoder")}
     _check_tokenizer(path / "tokenizer")
     _check_widths(path, configs)
-    return ModelFolder(path, classes, configs, weights, read_recommended(path))
+    said = read_said(path)
+    return ModelFolder(path, classes, configs, weights, Recommended(**said), said)
 
 
 def read_control(path: Path, model: ModelFolder) -> ControlFolder:
@@ -99,10 +101,10 @@ def pixels_per_latent(vae: Mapping[str, Any]) -> int:
     return 2 ** (len(vae["block_out_channels"]) - 1)
 
 
-def read_recommended(path: Path) -> Recommended:
-    """What `texsync.json` says, or the paper's values; raises InputError for a name or value unknown."""
+def read_said(path: Path) -> dict[str, Any]:
+    """What `texsync.json` says of `Recommended`, no more; raises InputError for a name or value unknown."""
     if not (path / "texsync.json").exists():
-        return Recommended()
+        return {}
     said = read_json(path / "texsync.json")
     known = vars(Recommended()) | {"strength": {"ambiguous": 2.0}}  # an example of each
     for name, value in said.items():
@@ -112,8 +114,7 @@ def read_recommended(path: Path) -> Recommended:
             raise InputError(
                 f"{path / 'texsync.json'} has {name} {value!r}", f"expected e.g. {known[name]!r}"
             )
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in said.items()}
-    return Recommended(**values)
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
 
 
 def read_json(path: Path, hint: str = "") -> dict[str, Any]:

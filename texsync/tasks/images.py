@@ -173,12 +173,9 @@ class Run:
         return self._said(backbone, "view_size", native)
 
     def _said(self, backbone: DiffusionBackbone, name: str, papers: Any, asked: Any = None) -> Any:
-        """What the user asks for, else what the model's folder says; its defaults are meant for meshes."""
-        from ..backbones.folder import Recommended
-
+        """What the user asks for, else what the model's folder says, else the paper's value for this task."""
         asked = getattr(self.options, name, None) if asked is None else asked
-        said = getattr(backbone.recommended, name)
-        return asked if asked is not None else papers if said == getattr(Recommended(), name) else said
+        return asked if asked is not None else backbone.said.get(name, papers)
 
     def couplings(self, backbone: DiffusionBackbone, views: Views, **task: Any) -> Callable[[int], Coupling]:
         """Seed to the coupling asked for, acting on every step.
