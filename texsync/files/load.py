@@ -17,6 +17,7 @@ from ..surface import frame
 from .loaded import Loaded, Part
 from .shape import Shape
 from .sources import read_scene
+from .text import shown_name
 
 if TYPE_CHECKING:
     import trimesh
@@ -47,7 +48,7 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
     uv, uv_faces = _own_uvs(parts, shapes)
     return Loaded(
         scene=scene,
-        stem=Path(name).stem,
+        stem=shown_name(Path(name).stem),
         format=source.format,
         vertices=local,
         faces=solid,

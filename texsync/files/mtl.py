@@ -5,11 +5,14 @@ Source of the keywords: Alias/Wavefront's MTL format and the extension for physi
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import TexsyncWarning
 from .materials import readable
+from .text import Reading, find_file, lines_of_text, read_text, shown_name
 
 PICTURES = ("map_", "bump", "disp", "decal", "norm", "refl")
 OURS = {"newmtl", "kd", "ka", "d", "tr", "tf", "illum", "map_kd", "map_ka", "map_d", "map_tr"}
@@ -57,7 +60,8 @@ class Mtl:
         from trimesh.resolvers import FilePathResolver
 
         try:
-            data: bytes = FilePathResolver(str(self.beside)).get(file.replace("\\", "/"))
+            name = find_file(self.beside.parent, file)
+            data: bytes | None = FilePathResolver(str(self.beside)).get(name) if name else None
         except (OSError, ValueError):
             return None
         return data
@@ -88,14 +92,16 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def read_mtl(path: Path, libraries: tuple[str, ...]) -> dict[str, Mtl]:
-    """All materials of the libraries of an OBJ file, by name; a library outside its folder or missing has none."""
+def read_mtl(path: Path, libraries: tuple[str, ...], other: Reading | None = None) -> dict[str, Mtl]:
+    """All materials of the libraries of an OBJ file, by name; a library outside its folder or missing has none.
+
+    other: how the OBJ file was read, for libraries that do not say it themselves.
+    Warns (TexsyncWarning) of libraries that are missing.
+    """
     found: dict[str, list[tuple[str, str]]] = {}
-    for library in libraries:
+    for text in _library_texts(path, libraries):
         name = ""
-        whole = Mtl((), path).read(library)  # a name may have spaces, and a line several names
-        texts = [Mtl((), path).read(word) for word in library.split()] if whole is None else [whole]
-        for line in b"\n".join(text or b"" for text in texts).decode("utf-8", "replace").splitlines():
+        for line in lines_of_text(read_text(text, other).replace("\t", " ")):
             word, _, rest = line.strip().partition(" ")
             if word.lower() == "newmtl":
                 name = rest.strip()
@@ -103,6 +109,26 @@ def read_mtl(path: Path, libraries: tuple[str, ...]) -> dict[str, Mtl]:
             elif name in found and word and not word.startswith("#"):
                 found[name].append((word, rest.strip()))
     return {name: Mtl(tuple(lines), path) for name, lines in found.items()}
+
+
+def _library_texts(path: Path, libraries: tuple[str, ...]) -> list[bytes]:
+    there: list[bytes] = []
+    missing: list[str] = []
+    for library in libraries:
+        whole = Mtl((), path).read(library)  # a name may have spaces, and a line several names
+        names = library.split() if whole is None else [library]
+        found = {name: Mtl((), path).read(name) for name in names}
+        there += [text for text in found.values() if text is not None]
+        if all(text is None for text in found.values()):
+            missing.append(library)
+        else:
+            missing += [name for name, text in found.items() if text is None]
+    if any(missing):
+        gone = ", ".join(filter(None, dict.fromkeys(missing)))
+        message = f"{shown_name(path.name)}: the material library {gone} is not there"
+        message += ", so metal, roughness and other channels are unknown"
+        warnings.warn(message, TexsyncWarning, stacklevel=2)
+    return there
 
 
 def channels(material: Mtl) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .shape import Run
+from .text import Reading, legacy, lines_of_text, reading, shown_name
 from .triangulate import check_corners, triangulate
 
 
@@ -21,7 +22,7 @@ class ObjFile:
     objects: names of the `o` lines, in order.  owner: (F,) object of each face.  home: (V,) object of each vertex.
     polygon: (F,) number of the `f` line of each triangle.  corner: (F, 3) which of all corners of `f` lines each is.
     run: (F,) into runs.  libraries: files of `mtllib` lines.
-    lost: what the file has and a result cannot have.
+    lost: what the file has and a result cannot have.  reading: how its bytes became text.
     """
 
     vertices: np.ndarray
@@ -39,14 +40,16 @@ class ObjFile:
     runs: tuple[Run, ...]
     libraries: tuple[str, ...]
     lost: tuple[str, ...]
+    reading: Reading
 
 
 def read_obj(path: Path) -> ObjFile:
     """Read an OBJ file; polygons become triangles.  Raises ValueError, IndexError on malformed text."""
-    text = path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ").replace("\t", " ")
-    lines = Lines([line.strip() for line in text.splitlines()])
+    data = path.read_bytes()
+    read = reading(data) or legacy(data)
+    lines = Lines([line.strip() for line in _whole_lines(read(data))])
     v_at, f_at = lines.at("v"), lines.at("f")
-    objects, object_at = lines.named("o", path.stem, f_at)
+    objects, object_at = lines.named("o", shown_name(path.stem), f_at)
     sizes, corners = _corners(lines, f_at, v_at)
     vertices = lines.numbers("v", v_at, 3)
     check_corners(path.name, corners[:, 0], len(vertices))
@@ -55,7 +58,7 @@ def read_obj(path: Path) -> ObjFile:
     owner = np.searchsorted(object_at, f_at[source], side="right") - 1
     home = _homes(faces, owner, np.searchsorted(object_at, v_at, side="right") - 1)
     if home is None:  # objects that share vertices cannot be told apart without renumbering
-        objects, owner, home = (path.stem,), np.zeros_like(owner), np.zeros(len(v_at), np.int64)
+        objects, owner, home = (shown_name(path.stem),), np.zeros_like(owner), np.zeros(len(v_at), np.int64)
     run, runs = _runs(lines, f_at)
     return ObjFile(
         vertices=vertices,
@@ -73,7 +76,13 @@ def read_obj(path: Path) -> ObjFile:
         runs=runs,
         libraries=tuple(lines.lines[i][7:].strip() for i in lines.at("mtllib")),
         lost=_lost(lines, v_at, owner, normal_faces),
+        reading=read,
     )
+
+
+def _whole_lines(text: str) -> list[str]:
+    """Lines, where a backslash at the end makes one of two."""
+    return lines_of_text(text.replace("\\\r\n", " ").replace("\\\n", " ").replace("\t", " "))
 
 
 class Lines:

@@ -147,7 +147,7 @@ def read_obj_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape], ObjSour
         shapes[unique] = obj_shape(file, k)
         mesh = as_trimesh(shapes[unique])
         scene.add_geometry(mesh, node_name=unique, geom_name=unique)
-    return scene, shapes, ObjSource(read_mtl(path, file.libraries), file.lost)
+    return scene, shapes, ObjSource(read_mtl(path, file.libraries, file.reading), file.lost)
 
 
 def obj_shape(file: ObjFile, k: int) -> Shape:
