@@ -17,11 +17,12 @@ from urllib.parse import unquote, unquote_to_bytes
 import numpy as np
 
 from ..errors import InputError
+from .gltf_check import check_bytes, check_document
+from .gltf_fields import NUMBERS as NUMBERS
+from .gltf_fields import element_bytes as element_bytes
+from .kinds import Wrong, read_json
 
 COMPRESSED = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression")
-NUMBERS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-COLUMNS = {"SCALAR": 1, "VEC2": 1, "VEC3": 1, "VEC4": 1, "MAT2": 2, "MAT3": 3, "MAT4": 4}
-ROWS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 2, "MAT3": 3, "MAT4": 4}
 TRIANGLES, STRIP, FAN = 4, 5, 6
 PLAIN = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9}}  # where a file says nothing
 MAGIC = ((b"\x89PNG", "image/png"), (b"RIFF", "image/webp"), (b"\xabKTX", "image/ktx2"), (b"", "image/jpeg"))
@@ -32,8 +33,8 @@ JSON_CHUNK, BIN_CHUNK = 0x4E4F534A, 0x004E4942
 class Document:
     """A file, never modified.
 
-    tree: its JSON.  buffers: the bytes of each of its buffers.  pictures: of images in files beside it, by number;
-    those that are not there are missing here too.
+    tree: its JSON, checked (`gltf_check`).  buffers: the bytes of each of its buffers.  pictures: of images in files
+    beside it or in data URIs, by number; those that are not there are missing here too.
     """
 
     tree: dict[str, Any]
@@ -60,17 +61,15 @@ class Document:
         where, what = sparse["indices"], sparse["values"]
         number = np.dtype(NUMBERS[where["componentType"]])
         at = self._table(where["bufferView"], where.get("byteOffset", 0), sparse["count"], number.itemsize)
-        table = table.copy()
-        table[np.ascontiguousarray(at).view(number)[:, 0]] = self._table(
-            what["bufferView"], what.get("byteOffset", 0), sparse["count"], size
-        )
+        table, places = table.copy(), np.ascontiguousarray(at).view(number)[:, 0]
+        if len(places) and places.max() >= count:
+            raise Wrong(f"a place in accessors[{index}].sparse", int(places.max()), f"one of its {count}")
+        table[places] = self._table(what["bufferView"], what.get("byteOffset", 0), sparse["count"], size)
         return table
 
     def _table(self, view: int, start: int, count: int, size: int) -> np.ndarray:
         stride = self.tree["bufferViews"][view].get("byteStride", size)
         data = np.frombuffer(self.view(view), np.uint8)
-        if start < 0 or stride < size or (count and start + (count - 1) * stride + size > len(data)):
-            raise ValueError(f"an accessor reaches over the end of buffer view {view}")
         return np.lib.stride_tricks.as_strided(data[start:], (count, size), (stride, 1), writeable=False)
 
     def numbers(self, index: int) -> np.ndarray:
@@ -105,18 +104,9 @@ class Document:
             data = self.view(said["bufferView"])
         elif image in self.pictures:
             data = self.pictures[image]
-        elif said.get("uri", "").startswith("data:"):
-            data = from_data_uri(said["uri"])
         else:
             return None
         return data, said.get("mimeType") or next(kind for start, kind in MAGIC if data.startswith(start))
-
-
-def element_bytes(accessor: dict[str, Any]) -> int:
-    """Bytes of one element; columns of matrices begin at multiples of four."""
-    column = ROWS[accessor["type"]] * np.dtype(NUMBERS[accessor["componentType"]]).itemsize
-    columns = COLUMNS[accessor["type"]]
-    return int(column if columns == 1 else columns * (column + -column % 4))
 
 
 def read_gltf(path: Path) -> Document:
@@ -129,10 +119,9 @@ def read_gltf(path: Path) -> Document:
     data = path.read_bytes()
     binary = path.suffix.lower() == ".glb" or data[:4] == b"glTF"
     text, body = _chunks(data) if binary else (data, b"")
-    tree = json.loads(text)
-    version = str(tree.get("asset", {}).get("version", "2.0"))
-    if version.split(".")[0] != "2":
-        raise ValueError(f"version {version}, not 2")
+    tree = read_json(text)
+    _check_version(tree)
+    check_document(tree)
     refused = [name for name in tree.get("extensionsRequired", []) if name in COMPRESSED]
     if refused:
         raise InputError(f"{path.name} needs {', '.join(refused)}", "export it without mesh compression")
@@ -140,11 +129,16 @@ def read_gltf(path: Path) -> Document:
     buffers = tuple(
         _buffer(said, b"" if i else body, fetch) for i, said in enumerate(tree.get("buffers", []))
     )
-    for i, view in enumerate(tree.get("bufferViews", [])):
-        start = view.get("byteOffset", 0)
-        if start < 0 or start + view["byteLength"] > len(buffers[view["buffer"]]):
-            raise ValueError(f"buffer view {i} reaches over the end of its buffer")
+    check_bytes(tree, buffers)
     return Document(tree, buffers, _pictures(tree, fetch))
+
+
+def _check_version(tree: Any) -> None:
+    """The first thing to ask: an older file has other fields."""
+    asset = tree.get("asset") if isinstance(tree, dict) else None
+    version = asset.get("version", "2.0") if isinstance(asset, dict) else "2.0"
+    if str(version).split(".")[0] != "2":
+        raise ValueError(f"version {version}, not 2")
 
 
 def _buffer(said: dict[str, Any], body: bytes, fetch: Callable[[str], bytes]) -> bytes:
@@ -161,10 +155,9 @@ def _from_uri(uri: str, fetch: Callable[[str], bytes]) -> bytes:
 def _pictures(tree: dict[str, Any], fetch: Callable[[str], bytes]) -> dict[int, bytes]:
     found = {}
     for i, image in enumerate(tree.get("images", [])):
-        uri = image.get("uri")
-        if uri is not None and not uri.startswith("data:"):
+        if "uri" in image:
             try:
-                found[i] = fetch(unquote(uri))
+                found[i] = _from_uri(image["uri"], fetch)
             except (OSError, ValueError):  # a mesh can be painted without its pictures
                 continue
     return found

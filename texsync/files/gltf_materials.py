@@ -7,9 +7,10 @@ from copy import deepcopy
 from typing import Any
 
 from .gltf import PLAIN
+from .gltf_fields import MATERIAL, MOVE
+from .kinds import Ref, leaves
 
 SPECULAR = "KHR_materials_pbrSpecularGlossiness"
-MOVE = "KHR_texture_transform"
 COLOUR_TEXTURES = ("baseColorTexture", "diffuseTexture")
 
 
@@ -83,13 +84,9 @@ def reads_first_set(material: dict[str, Any]) -> bool:
 
 def texture_infos(material: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """(channel, texture info) of a material, those of its extensions included."""
-    for key, value in material.items():
-        if key == "extras" or not isinstance(value, dict):
-            continue
-        if key.endswith("Texture") and "index" in value:
-            yield key, value
-        else:
-            yield from texture_infos(value)
+    for container, _, kind, where in list(leaves(material, MATERIAL)):
+        if kind == Ref("textures"):
+            yield where.split(".")[-2], container
 
 
 def uv_set(info: dict[str, Any]) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
 from typing import Any
 
-from .gltf_materials import texture_infos
+from .gltf_fields import DRACO, GLTF, INSTANCES, VRM
+from .kinds import Ref, leaves
 
 KINDS = (
     "textures",
@@ -14,9 +15,8 @@ KINDS = (
     "accessors",
     "bufferViews",
 )  # each is referred to by those before it
-DRACO, INSTANCES = "KHR_draco_mesh_compression", "EXT_mesh_gpu_instancing"
 KNOWN = (
-    *(DRACO, INSTANCES, "KHR_materials_", "KHR_texture_", "EXT_texture_", "KHR_lights_"),
+    *(DRACO, INSTANCES, VRM, "VRMC_", "KHR_materials_", "KHR_texture_", "EXT_texture_", "KHR_lights_"),
     *("KHR_node_visibility", "KHR_mesh_quantization", "KHR_animation_pointer"),
 )
 
@@ -28,73 +28,68 @@ def prune(before: dict[str, Any], tree: dict[str, Any], body: bytearray) -> tupl
     may refer to things in a way of its own.
     """
     if not all(
-        name.startswith(KNOWN) for name in [*tree.get("extensionsUsed", []), *tree.get("extensions", [])]
+        name.startswith(KNOWN) for name in [*tree.get("extensionsUsed", []), *tree.get("extensions", {})]
     ):
         return tree, body
+    earlier = references(before)
     for kind in KINDS:
-        gone = used(before, kind) - used(tree, kind)
+        now = references(tree)[kind]
+        gone = {c[k] for c, k in earlier[kind]} - {c[k] for c, k in now}
         if gone:
-            _drop(tree, kind, gone)
+            _drop(tree, kind, gone, now)
             if kind == "bufferViews":
                 body = _closed_up(tree, body)
+    _forget_extensions(before, tree)
     return tree, body
 
 
 def used(tree: dict[str, Any], kind: str) -> set[int]:
     """Numbers of all things of a kind that something refers to."""
-    return {container[key] for container, key, of in references(tree) if of == kind and key in container}
+    return {container[key] for container, key in references(tree)[kind]}
 
 
-def references(tree: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
-    """(container, key, kind) for every place where container[key], if it is there, is a number of that kind."""
-    yield from _pictures(tree)
-    yield from _geometry(tree)
-    for skin in tree.get("skins", []):
-        yield skin, "inverseBindMatrices", "accessors"
-    for sampler in (s for animation in tree.get("animations", []) for s in animation.get("samplers", [])):
-        yield sampler, "input", "accessors"
-        yield sampler, "output", "accessors"
-    for accessor in tree.get("accessors", []):
-        yield accessor, "bufferView", "bufferViews"
-        for half in ("indices", "values") if "sparse" in accessor else ():
-            yield accessor["sparse"][half], "bufferView", "bufferViews"
+def references(tree: dict[str, Any]) -> dict[str, list[tuple[Any, Any]]]:
+    """(container, key) of every place where container[key] is the number of a thing, by kind of thing."""
+    found: defaultdict[str, list[tuple[Any, Any]]] = defaultdict(list)
+    for container, key, kind, _ in leaves(tree, GLTF):
+        if isinstance(kind, Ref) and container[key] >= 0:
+            found[kind.to].append((container, key))
+    return found
 
 
-def _pictures(tree: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
-    for material in tree.get("materials", []):
-        for _, info in texture_infos(material):
-            yield info, "index", "textures"
-    for texture in tree.get("textures", []):
-        yield texture, "sampler", "samplers"
-        for said in (texture, *texture.get("extensions", {}).values()):
-            yield said, "source", "images"
-    for image in tree.get("images", []):
-        yield image, "bufferView", "bufferViews"
-
-
-def _geometry(tree: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
-    for primitive in (p for mesh in tree.get("meshes", []) for p in mesh["primitives"]):
-        yield primitive, "indices", "accessors"
-        for attributes in (primitive["attributes"], *primitive.get("targets", [])):
-            for key in attributes:
-                yield attributes, key, "accessors"
-        yield primitive.get("extensions", {}).get(DRACO, {}), "bufferView", "bufferViews"
-    for node in tree.get("nodes", []):
-        attributes = node.get("extensions", {}).get(INSTANCES, {}).get("attributes", {})
-        for key in attributes:
-            yield attributes, key, "accessors"
-
-
-def _drop(tree: dict[str, Any], kind: str, gone: set[int]) -> None:
-    """Remove things of a kind and renumber all references to the others."""
+def _drop(tree: dict[str, Any], kind: str, gone: set[int], places: list[tuple[Any, Any]]) -> None:
+    """Remove things of a kind and renumber the places that refer to the others."""
     stay = [i for i in range(len(tree[kind])) if i not in gone]
     number = {old: new for new, old in enumerate(stay)}
-    for container, key, of in list(references(tree)):
-        if of == kind and container.get(key) in number:
-            container[key] = number[container[key]]
+    for container, key in places:
+        container[key] = number[container[key]]
     tree[kind] = [tree[kind][i] for i in stay]
     if not stay:
         del tree[kind]
+
+
+def _forget_extensions(before: dict[str, Any], tree: dict[str, Any]) -> None:
+    """A reader need not know an extension of which nothing is left: the old picture was a WebP, for instance."""
+    gone = extensions_in(before) - extensions_in(tree)
+    for key in ("extensionsUsed", "extensionsRequired"):
+        if gone & set(tree.get(key, [])):
+            tree[key] = [name for name in tree[key] if name not in gone]
+            if not tree[key]:
+                del tree[key]
+
+
+def extensions_in(tree: dict[str, Any]) -> set[str]:
+    """Names of all extensions that anything in a document has."""
+    found: set[str] = set()
+    todo: list[Any] = [tree]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            found |= set(value["extensions"]) if isinstance(value.get("extensions"), dict) else set()
+            todo += value.values()
+        elif isinstance(value, list):
+            todo += value
+    return found
 
 
 def _closed_up(tree: dict[str, Any], body: bytearray) -> bytearray:

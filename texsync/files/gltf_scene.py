@@ -16,7 +16,6 @@ import numpy as np
 from ..errors import InputError
 from ..pictures import opened
 from .gltf import PLAIN, Document
-from .gltf_materials import shown
 from .shape import Shape
 
 if TYPE_CHECKING:
@@ -77,14 +76,8 @@ def gltf_scene(document: Document) -> tuple[trimesh.Scene, dict[str, Shape], Glt
 def _shape(document: Document, primitive: dict[str, Any], faces: np.ndarray) -> Shape:
     attributes = primitive["attributes"]
     vertices = document.numbers(attributes["POSITION"])
-    for name, accessor in (x for table in (attributes, *primitive.get("targets", [])) for x in table.items()):
-        count = len(
-            document.elements(accessor)
-        )  # a result needs all of them: what is damaged is refused at once
-        if count != len(vertices):
-            raise ValueError(f"{name} is there for {count} of {len(vertices)} vertices")
-    if max(shown(primitive), default=-1) >= len(document.tree.get("materials", [])):
-        raise ValueError(f"there is no material {max(shown(primitive))}")
+    for accessor in (x for table in (attributes, *primitive.get("targets", [])) for x in table.values()):
+        document.elements(accessor)  # a result needs all of them: what is damaged is refused at once
     uv = document.numbers(attributes["TEXCOORD_0"]) if "TEXCOORD_0" in attributes else None
     normals = document.numbers(attributes["NORMAL"]) if "NORMAL" in attributes else None
     return Shape(

@@ -58,8 +58,7 @@ def obj_text(loaded: Loaded, surface: Surface, mtllib: str, library: Library) ->
     normals, starts = _world_normals(loaded)
     lines += [f"vn {row}" for row in _numbers(normals)]
     before = Run()
-    for part, start in zip(loaded.parts, starts, strict=True):
-        runs, which = _runs(loaded, part, library)
+    for part, start, (runs, which) in zip(loaded.parts, starts, said_before(loaded, library), strict=True):
         for k, line in _polygons(loaded, surface, part, start):
             if runs[which[k]] != before:
                 lines += _changes(before, runs[which[k]])
@@ -71,6 +70,11 @@ def obj_text(loaded: Loaded, surface: Surface, mtllib: str, library: Library) ->
 def _changes(before: Run, now: Run) -> list[str]:
     pairs = [(word, getattr(before, name), getattr(now, name)) for word, name in KEYWORDS]
     return [f"{word} {value}" for word, old, value in pairs if value not in (old, None)]
+
+
+def said_before(loaded: Loaded, library: Library) -> list[tuple[list[Run], list[int]]]:
+    """`_runs` of every part; adds their materials to the library."""
+    return [_runs(loaded, part, library) for part in loaded.parts]
 
 
 def _runs(loaded: Loaded, part: Part, library: Library) -> tuple[list[Run], list[int]]:

@@ -23,3 +23,8 @@ def checked_path(path: Path) -> Path:
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty", EXPORT_AGAIN)
     return path
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong inside a reader or writer, in a few words."""
+    return " ".join(f"{type(error).__name__} {error}".split())[:120]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import warnings
 from copy import deepcopy
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import TexsyncWarning
+from ..errors import InputError, TexsyncWarning
 from .corners import corner_uvs as corner_uvs
 from .corners import keeps_uvs as keeps_uvs
 from .folder import atomic_folder as atomic_folder
@@ -22,7 +23,8 @@ from .glb import glb_bytes
 from .gltf_patch import patched
 from .materials import maps, painted, see_through
 from .mtl import channels
-from .obj_write import Library, obj_text
+from .obj_write import Library, obj_text, said_before
+from .path import EXPORT_AGAIN, reason
 from .shape import as_trimesh, with_faces
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from ..surface.types import Surface
     from .loaded import Loaded, Part
     from .mtl import Mtl
+
+LONGEST_NAME = 80  # characters of a picture's own name: disks take 255 bytes in all
 
 
 def textured_scene(loaded: Loaded, surface: Surface, texture: Texture) -> trimesh.Scene:
@@ -56,26 +60,60 @@ def save_model(
     """
     from PIL import Image
 
-    folder = Path(folder)
-    names = [f"{stem}.glb", f"{stem}.obj", f"{stem}.mtl", f"{stem}_texture.png"]
-    glb, obj, mtl, picture = paths = [folder / name for name in names]
     _warn_of_losses(loaded)
-    Image.fromarray(texture.image).save(picture)
-    glb.write_bytes(_glb(loaded, surface, picture.read_bytes(), stem))
-    library = Library(picture.name, f"{stem}_material", _copied_pictures(loaded, surface, folder, stem))
-    obj.write_text(obj_text(loaded, surface, mtl.name, library), encoding="utf-8")
-    mtl.write_text(library.text(), encoding="utf-8")
-    return paths
+    picture, (library, more) = BytesIO(), _library(loaded, surface, stem)
+    Image.fromarray(texture.image).save(picture, "PNG")
+    obj = obj_text(loaded, surface, f"{stem}.mtl", library)  # fills the library
+    files = {
+        f"{stem}.glb": _glb(loaded, surface, picture.getvalue(), stem),
+        f"{stem}.obj": obj.encode("utf-8", "replace"),
+        f"{stem}.mtl": library.text().encode("utf-8", "replace"),
+        library.picture: picture.getvalue(),
+        **more,
+    }
+    for name, content in files.items():
+        (Path(folder) / name).write_bytes(content)
+    return [Path(folder) / name for name in files][:4]
 
 
-def _copied_pictures(loaded: Loaded, surface: Surface, folder: Path, stem: str) -> dict[str, str]:
-    """Copy the other pictures of an OBJ file's materials beside the result: their new names by those in the file.
+def rehearse(loaded: Loaded, surface: Surface) -> None:
+    """Make what `save_model` writes, but for the rows of numbers in the OBJ, with a texture of one texel.
+
+    So whatever cannot be given back is refused before the work.  Raises InputError.
+    """
+    from PIL import Image
+
+    picture = BytesIO()
+    Image.new("RGB", (1, 1)).save(picture, "PNG")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is lost is said when it is
+            library, _ = _library(loaded, surface, loaded.stem)
+            said_before(loaded, library)
+            library.text()
+            _glb(loaded, surface, picture.getvalue(), loaded.stem)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # whatever a wrong assumption leads to
+        raise InputError(f"{loaded.stem} could not be saved again ({reason(error)})", EXPORT_AGAIN) from error
+
+
+def _library(loaded: Loaded, surface: Surface, stem: str) -> tuple[Library, dict[str, bytes]]:
+    """The OBJ's materials, none yet, and the pictures of other channels that go with them, by name."""
+    more = _copied_pictures(loaded, surface, stem)
+    names = {file: name for file, (name, _) in more.items()}
+    return Library(f"{stem}_texture.png", f"{stem}_material", names), dict(more.values())
+
+
+def _copied_pictures(loaded: Loaded, surface: Surface, stem: str) -> dict[str, tuple[str, bytes]]:
+    """The other pictures of an OBJ file's materials, that go beside the result: by their name in the file, new name
+    and content.
 
     Those that lie on UVs which are no longer there do not come along: an OBJ has one map only.
     """
     if loaded.obj is None:
         return {}
-    copied: dict[str, str] = {}
+    copied: dict[str, tuple[str, bytes]] = {}
     lost: set[str] = set()
     for material in _used_mtl(loaded):
         for _, _, file in material.pictures():
@@ -83,16 +121,20 @@ def _copied_pictures(loaded: Loaded, surface: Surface, folder: Path, stem: str) 
             if data is None:
                 lost.add(file)
             elif file not in copied:
-                name = f"{stem}_{'_'.join(Path(file.replace(chr(92), '/')).name.split())}"
-                while (folder / name).exists():
-                    name = f"{stem}_{name}"
-                (folder / name).write_bytes(data)
-                copied[file] = name
+                copied[file] = _free_name(file, stem, {name for name, _ in copied.values()}), data
     if lost:
         message = f"{loaded.stem}.mtl loses its other MTL pictures ({', '.join(sorted(lost))}): "
         message += "not there" if keeps_uvs(loaded, surface) else "made for the old UVs"
-        warnings.warn(message, TexsyncWarning, stacklevel=3)
+        warnings.warn(message, TexsyncWarning, stacklevel=4)
     return copied
+
+
+def _free_name(file: str, stem: str, taken: set[str]) -> str:
+    """A name without blanks and not too long, for a copy of a picture beside the result."""
+    name = f"{stem}_{'_'.join(Path(file.replace(chr(92), '/')).name.split())[-LONGEST_NAME:]}"
+    while name in taken | {f"{stem}_texture.png"}:
+        name = f"{stem}_{name}"
+    return name
 
 
 def _glb(loaded: Loaded, surface: Surface, png: bytes, stem: str) -> bytes:

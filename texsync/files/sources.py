@@ -12,10 +12,11 @@ from ..errors import InputError
 from .gltf import read_gltf
 from .gltf_scene import GltfSource, gltf_scene
 from .handoff import read_handed_scene
+from .kinds import Wrong
 from .loaded import ObjSource
 from .mtl import read_mtl
 from .obj import ObjFile, read_obj
-from .path import EXPORT_AGAIN, HANDED, checked_path
+from .path import EXPORT_AGAIN, HANDED, checked_path, reason
 from .ply import read_ply
 from .polygons import read_off
 from .shape import Shape, as_trimesh
@@ -75,9 +76,11 @@ def read_scene(mesh: Any) -> Source:
         raise InputError(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
     except InputError:
         raise
+    except Wrong as error:
+        raise InputError(f"{path.name} is damaged: {error}", EXPORT_AGAIN) from None
     except Exception as error:  # the readers raise whatever their first wrong assumption leads to
-        reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
-        raise InputError(f"{path} cannot be read as {format.upper()} ({reason})", EXPORT_AGAIN) from error
+        said = f"{path} cannot be read as {format.upper()} ({reason(error)})"
+        raise InputError(said, EXPORT_AGAIN) from error
 
 
 def _alone(name: str, shape: Shape, colours: dict[str, np.ndarray]) -> tuple[trimesh.Scene, dict[str, Shape]]:

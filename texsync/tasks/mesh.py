@@ -100,6 +100,7 @@ class Job:
     def run(self, mesh: Any) -> TexturedMesh:
         from ..errors import check_finite
         from ..files.load import load
+        from ..files.save import rehearse
         from ..sample import OVERFLOW
         from ..surface.texture import bake_tables, chunks
         from ..surface.uv import prepare
@@ -109,6 +110,7 @@ class Job:
             self.check_early()
             loaded = load(mesh, up=options.up, front=options.front)
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
+            rehearse(loaded, surface)
         self.fetch()
         with self.stage("model"):
             backbone = self.backbone()

@@ -1,0 +1,73 @@
+"""What a file says is checked when it is read: one line that names the place, and saving has nothing left to find."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from gltf_zoo import worm
+
+from texsync.errors import InputError
+from texsync.files.load import load
+
+
+def set_to(place: str, value):
+    """Puts a value into a tree: 'nodes.1.skin'."""
+
+    def damage(tree):
+        *way, last = [int(word) if word.isdigit() else word for word in place.split(".")]
+        for step in way:
+            tree = tree[step]
+        if value is None:
+            del tree[last]
+        else:
+            tree[last] = value
+
+    return damage
+
+
+BODY = "meshes.0.primitives.0"
+DEEP = json.loads("[" * 70 + "]" * 70)
+GLTF = [
+    (set_to("accessors.2.count", 3000), "its count, is 3000, not 15, one for each vertex"),
+    (set_to("accessors.2.type", "VEC9"), "accessors[2].type is \"VEC9\", not one of SCALAR"),
+    (set_to("accessors.2.componentType", 5126.0), "accessors[2].componentType is 5126.0, not one of"),
+    (set_to("accessors.0.min", [1, "x", 2]), "accessors[0].min[1] is \"x\", not a number"),
+    (set_to("accessors.2.byteOffset", 10**9), "the end of accessors[2] is 1000000240, not inside its buffer view"),
+    (set_to("bufferViews.3.byteOffset", 99999), "the end of bufferViews[3] is 10"),
+    (set_to("bufferViews.3.byteOffset", -8), "bufferViews[3].byteOffset is -8, not a whole number"),
+    (set_to("bufferViews.3.buffer", 7), "bufferViews[3].buffer is 7, not one of its 1 buffers"),
+    (set_to("bufferViews.3.byteLength", None), "bufferViews[3] is {\"buffer\": 0, \"byteOffset\""),
+    (set_to(f"{BODY}.material", 9), "primitives[0].material is 9, not one of its 1 materials"),
+    (set_to(f"{BODY}.attributes", [1, 2]), "primitives[0].attributes is [1, 2], not an object"),
+    (set_to(f"{BODY}.targets.0.NORMAL", 77), "targets[0].NORMAL is 77, not one of its"),
+    (set_to(f"{BODY}.attributes.NORMAL", 5), "NORMAL, its type, is \"VEC4\", not VEC3"),
+    (set_to(f"{BODY}.extensions", {"KHR_materials_variants": {"mappings": [{"material": True}]}}), "is true, not the"),
+    (set_to("nodes.1.skin", 3), "nodes[1].skin is 3, not one of its 1 skins"),
+    (set_to("nodes.1.name", 3), "nodes[1].name is 3, not a text"),
+    (set_to("nodes.3.translation", [0, 1]), "nodes[3].translation is [0, 1], not a list of 3 values"),
+    (set_to("nodes.4.children", [0]), "the parent of nodes[0] is 4, not above it: it hangs below itself"),
+    (set_to("nodes.1.children", [3]), "nodes[2].children is 3, not a node of its own: it hangs in two places"),
+    (set_to("scenes.0.nodes", [0, 1, 5]), "node 5 hangs in two places"),
+    (set_to("textures.0.source", 1.5), "textures[0].source is 1.5, not the number of one of its images"),
+    (set_to("images.0.uri", ["x"]), "images[0].uri is [\"x\"], not a text"),
+    (set_to("materials.0.extensions.KHR_materials_clearcoat.clearcoatTexture", 4), "clearcoatTexture is 4, not an"),
+    (set_to("materials.0.normalTexture.texCoord", "0"), "normalTexture.texCoord is \"0\", not a whole number"),
+    (set_to("materials.0.extensions", {"KHR_materials_sheen": "x"}), "KHR_materials_sheen is \"x\", not an object"),
+    (set_to("materials.0.extras", DEEP), "its JSON is nested more than 64 deep"),
+    (set_to("materials.0.extras", float("nan")), "its JSON holds nan"),
+    (set_to("animations.0.samplers.0.input", -1), "samplers[0].input is -1, not the number of one of its accessors"),
+    (set_to("asset.version", "1.0"), "version 1.0, not 2"),
+    (set_to("extensionsUsed", [3]), "extensionsUsed[0] is 3, not a text"),
+    (set_to("extensions.VRM", {"materialProperties": [{"textureProperties": {"_MainTex": 8}}]}), "_MainTex is 8, not"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "said"), GLTF, ids=[said[:40] for _, said in GLTF])
+def test_gltf(tmp_path, damage, said):
+    made = worm()
+    damage(made.tree)
+    path = made.write(tmp_path / "worm.glb")
+    with pytest.raises(InputError) as told:
+        load(path)
+    assert said in str(told.value) and "export it again" in str(told.value)
