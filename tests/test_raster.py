@@ -12,10 +12,12 @@ from pytorch3d.renderer import MeshRasterizer, RasterizationSettings
 from pytorch3d.structures import Meshes
 
 from texsync.errors import InputError
+from texsync.files.load import load
 from texsync.surface.cameras import Camera, framed, ring, to_pytorch3d, view_name
 from texsync.surface.pixels import depth_condition, look, project, visible
 from texsync.surface.raster import rasterize
 from texsync.surface.types import Surface
+from texsync.surface.uv import prepare
 
 
 def surface_of(mesh: trimesh.Trimesh) -> Surface:
@@ -188,3 +190,31 @@ def test_an_open_sheet_is_seen_from_both_sides():
     assert pixels.behind.flatten(1).any(1).tolist() == [False, True]
     seen, _, _ = visible(pixels, torch.zeros(1, 3), torch.tensor([[0.0, 0, 1]]))
     assert seen.all()
+
+
+def two_layers(kind: str) -> trimesh.Trimesh:
+    """A rippled sheet and its copy on the same spot that looks the other way."""
+    x, y = (grid.ravel() for grid in np.meshgrid(np.linspace(-0.6, 0.6, 7), np.linspace(-0.6, 0.6, 7)))
+    corner = (np.arange(6)[:, None] * 7 + np.arange(6)).ravel()
+    quads = np.stack([corner, corner + 1, corner + 8, corner + 7], 1)
+    sheet = np.column_stack([x, y, 0.2 * np.sin(4 * x)])
+    front = quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
+    turned = {
+        "copy": front[:, ::-1] + 49,
+        "other diagonal": quads[:, [3, 2, 1, 3, 1, 0]].reshape(-1, 3) + 49,
+        "one table of vertices": front[:, ::-1],
+        "a hair apart": front[:, ::-1] + 49,
+    }[kind]
+    off = [0, 0, 2e-5 if kind == "a hair apart" else 0]
+    points = sheet if kind == "one table of vertices" else np.concatenate([sheet, sheet + off])
+    order = [turned, front] if kind == "copy" else [front, turned]
+    return trimesh.Trimesh(points, np.concatenate(order), process=False)
+
+
+@pytest.mark.parametrize("kind", ["copy", "other diagonal", "one table of vertices", "a hair apart"])
+def test_of_layers_on_one_spot_a_view_sees_the_one_that_faces_it(kind):
+    surface = prepare(load(two_layers(kind)), texture_size=128)
+    pixels = look(surface, [Camera(0), Camera(20, 15), Camera(180), Camera(200, -10)], 96)
+    assert not pixels.behind.any()
+    layers = [set(pixels.face[view][pixels.mask[view]].tolist()) for view in range(4)]
+    assert len(layers[0]) > 60 and not (layers[0] | layers[1]) & (layers[2] | layers[3])

@@ -100,6 +100,33 @@ def smooth_normals(vertices: np.ndarray, faces: np.ndarray, group: np.ndarray) -
     return np.where(length > 0, sums / np.where(length > 0, length, 1), [0.0, 1.0, 0.0])
 
 
+def two_sided(
+    vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same with a vertex split in two where faces with opposite sides share it, as in `f 1 2 3` and `f 3 2 1`.
+
+    vertices: (V, 3).  faces: (F, 3).  normals: (V, 3) unit.  New vertices come last and have a normal of their own.
+    """
+    flat = face_normals(vertices, faces)
+    if _cancelled(flat, faces, len(vertices)).any():  # which faces that are only wound the wrong way cause too
+        spot = weld(vertices, np.zeros(len(vertices), np.int64))
+        flat = flat * winding(spot[faces], flat, vertices[faces].mean(axis=1))[:, None]
+    split = _cancelled(flat, faces, len(vertices))[faces] & ((normals[faces] * flat[:, None]).sum(axis=2) < 0)
+    if not split.any():
+        return vertices, faces, normals
+    (double,) = np.nonzero(np.bincount(faces[split], minlength=len(vertices)))
+    twin = np.zeros(len(vertices), np.int64)
+    twin[double] = len(vertices) + np.arange(len(double))
+    faces = np.where(split, twin[faces], faces)
+    return np.concatenate([vertices, vertices[double]]), faces, np.concatenate([normals, -normals[double]])
+
+
+def _cancelled(normal: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
+    """(count,) bool: vertices whose faces' normals add up to nothing."""
+    area = np.bincount(faces.ravel(), np.repeat(np.linalg.norm(normal, axis=1), 3), minlength=count)
+    return np.linalg.norm(_gather(normal, faces, count), axis=1) < 1e-3 * area
+
+
 def _gather(normal: np.ndarray, corners: np.ndarray, count: int) -> np.ndarray:
     """(count, 3): the sum of the face normals around each vertex."""
     return np.stack(
@@ -163,5 +190,6 @@ def _outward(piece: np.ndarray, normal: np.ndarray, centre: np.ndarray, sign: np
     ray = centre - middle
     flux = total((normal * ray).sum(axis=1))
     most = total(area * np.linalg.norm(ray, axis=1))
-    vote = np.where(np.abs(flux) > 1e-3 * most, flux, total(area * sign))
+    least = np.maximum(1e-3 * most, 1e-12 * np.abs(centre).max() * whole)  # of one triangle there is rounding only
+    vote = np.where(np.abs(flux) > least, flux, total(area * sign))
     return np.where(vote[piece] < 0, -1, 1)

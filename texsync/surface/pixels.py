@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .cameras import Camera, to_pytorch3d
+from .frame import face_normals
 from .raster import rasterize
 from .types import Surface
 
@@ -50,7 +51,8 @@ class Pixels:
 def look(surface: Surface, cameras: Sequence[Camera], size: int, device: str = "cpu") -> Pixels:
     """Rasterise the surface from every camera.  size: pixels along one side."""
     batch = to_pytorch3d(cameras, device)
-    fragments = rasterize(surface.vertices, surface.faces, batch, size, device)
+    outward = outward_normals(surface)
+    fragments = rasterize(surface.vertices, surface.faces, batch, size, device, outward)
     face, bary = fragments.pix_to_face[..., 0], fragments.bary_coords[..., 0, :]
     hit = face >= 0
     bary = torch.where(hit[..., None], bary, 0.0)
@@ -62,7 +64,8 @@ def look(surface: Surface, cameras: Sequence[Camera], size: int, device: str = "
     position = interpolate(surface.vertices, surface.faces)
     to_camera = functional.normalize(camera_positions(cameras, position) - position, dim=-1)
     normal = functional.normalize(interpolate(surface.normals, surface.faces), dim=-1)
-    behind = hit & _seen_from_behind(surface, face, to_camera)
+    side = torch.as_tensor(outward, dtype=torch.float32, device=face.device)
+    behind = hit & ((side[face.clamp(min=0)] * to_camera).sum(-1) < 0)
     normal = torch.where(behind[..., None], -normal, normal)
     return Pixels(
         cameras=tuple(cameras),
@@ -83,19 +86,12 @@ def camera_positions(cameras: Sequence[Camera], like: Tensor) -> Tensor:
     return centres.view(len(centres), *[1] * (like.ndim - 2), 3)
 
 
-def _seen_from_behind(surface: Surface, face: Tensor, to_camera: Tensor) -> Tensor:
-    """Where the smooth normals of the face that is seen point away from the camera on the whole."""
+def outward_normals(surface: Surface) -> np.ndarray:
+    """(F, 3), twice the area long: normal to each triangle, on the side to which its smooth normals point."""
     # the mean of the corner normals, not the winding: it stays right when only the winding is wrong
     mean = surface.normals[surface.faces].mean(axis=1)
-    geometric = _face_normals(surface)
-    flip = (mean * geometric).sum(axis=1, keepdims=True) < 0
-    side = torch.as_tensor(np.where(flip, -geometric, geometric), dtype=torch.float32, device=face.device)
-    return (side[face.clamp(min=0)] * to_camera).sum(-1) < 0
-
-
-def _face_normals(surface: Surface) -> np.ndarray:
-    a, b, c = (surface.vertices[surface.faces[:, k]] for k in range(3))
-    return np.cross(b - a, c - a)
+    flat = face_normals(surface.vertices, surface.faces)
+    return np.where((mean * flat).sum(axis=1, keepdims=True) < 0, -flat, flat)
 
 
 def depth_condition(pixels: Pixels, floor: float = 0.2) -> Tensor:

@@ -16,27 +16,70 @@ from pytorch3d.renderer.mesh.rasterizer import Fragments
 from pytorch3d.structures import Meshes
 from torch import Tensor, nn
 
+COINCIDENT = 1e-4  # render-frame units between layers that count as one; the mesh has radius 1
+FIELDS = ("pix_to_face", "zbuf", "bary_coords", "dists")
+
 
 def rasterize(
-    vertices: np.ndarray, faces: np.ndarray, cameras: CamerasBase, size: int, device: str = "cpu"
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    cameras: CamerasBase,
+    size: int,
+    device: str = "cpu",
+    outward: np.ndarray | None = None,
 ) -> Fragments:
     """One face per pixel for every camera, two-sided, perspective-correct.
 
     vertices: (V, 3) render frame.  faces: (F, 3).  cameras: PyTorch3D batch of N.  size: pixels.
+    outward: (F, 3) normals of any length; with them, among faces that coincide, one that faces the camera is taken.
     Returns Fragments with (N, size, size, 1) fields; `pix_to_face` counts faces within one view, -1 outside.
     """
+    trace = _tracer(vertices, faces, cameras, size, device)
+    views = [trace(cameras[[i]]) for i in range(len(cameras))]
+    if outward is not None:
+        offset = (outward * vertices[faces[:, 0]]).sum(axis=1)
+        centres = cameras.get_camera_center().double().cpu().numpy()
+        for i, centre in enumerate(centres):
+            away = outward @ centre <= offset
+            if _any_hit(views[i], away):
+                near = np.flatnonzero(~away)
+                facing = _tracer(vertices, faces[near], cameras, size, device)(cameras[[i]])
+                views[i] = _preferred(views[i], facing, near, away)
+    return Fragments(**{name: torch.cat([getattr(view, name) for view in views]) for name in FIELDS})
+
+
+def _tracer(vertices: np.ndarray, faces: np.ndarray, cameras: CamerasBase, size: int, device: str):
+    """One camera -> Fragments of these faces."""
     mesh = Meshes(verts=[torch.as_tensor(vertices, dtype=torch.float32)], faces=[torch.as_tensor(faces)]).to(
         device
     )
     settings = RasterizationSettings(image_size=size, cull_backfaces=False, perspective_correct=True)
     kind = MeshRasterizer if torch.device(device).type == "cuda" else EmbreeRasterizer
     rasterizer = kind(cameras=cameras, raster_settings=settings)
-    views = [rasterizer(mesh, cameras=cameras[[i]]) for i in range(len(cameras))]
+    return lambda camera: rasterizer(mesh, cameras=camera)
+
+
+def _any_hit(view: Fragments, away: np.ndarray) -> bool:
+    """Whether some pixel shows one of the faces `away` (F,) while others are there to be preferred."""
+    hit = view.pix_to_face[view.pix_to_face >= 0].cpu().numpy()
+    return bool(away[hit].any() and not away.all())
+
+
+def _preferred(view: Fragments, facing: Fragments, near: np.ndarray, away: np.ndarray) -> Fragments:
+    """`view`, with `facing` in its place where that shows a face as near, while `view` shows one turned away.
+
+    near: the faces that `facing` counts.  away: (F,) bool, which faces look away from the camera.
+    """
+    device = view.pix_to_face.device
+    turned = torch.as_tensor(away, device=device)[view.pix_to_face.clamp(min=0)] & (view.pix_to_face >= 0)
+    there = facing.pix_to_face >= 0
+    better = turned & there & (facing.zbuf <= view.zbuf + COINCIDENT)
+    numbers = torch.as_tensor(near, device=device)[facing.pix_to_face.clamp(min=0)]
     return Fragments(
-        **{
-            name: torch.cat([getattr(view, name) for view in views])
-            for name in ("pix_to_face", "zbuf", "bary_coords", "dists")
-        }
+        pix_to_face=torch.where(better, numbers, view.pix_to_face),
+        zbuf=torch.where(better, facing.zbuf, view.zbuf),
+        bary_coords=torch.where(better[..., None], facing.bary_coords, view.bary_coords),
+        dists=torch.where(better, facing.dists, view.dists),
     )
 
 

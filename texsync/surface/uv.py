@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import InputError, TexsyncWarning, option
 from .charts import charts
+from .frame import two_sided
 from .polygons import uncut
 from .types import Mesh, Surface
 
@@ -56,7 +57,7 @@ def _new(mesh: Mesh, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _surface(mesh: Mesh, uv: np.ndarray, uv_faces: np.ndarray) -> Surface:
-    return Surface(mesh.vertices, mesh.faces, mesh.normals, uv, uv_faces, mesh.part)
+    return Surface(*two_sided(mesh.vertices, mesh.faces, mesh.normals), uv, uv_faces, mesh.part)
 
 
 def why_unusable(mesh: Mesh) -> str:
