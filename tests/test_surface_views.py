@@ -13,6 +13,7 @@ from zoo import CAMERAS, FINE, LATENT, TEXELS, blob_pixels, blob_views, make_sur
 from texsync.errors import InputError
 from texsync.surface.cameras import Camera
 from texsync.surface.pixels import Pixels, look, visible
+from texsync.surface.types import Surface
 from texsync.views import surface_views
 
 CUTOFF = math.cos(math.radians(80))
@@ -54,9 +55,8 @@ class Slow:
         here = self.first[texel]
         point, normal = self.p.position[here], self.p.normal[here]
         outward = -normal if self.p.behind[here] else normal
-        seen, facing, where = visible(self.fine, point[None], outward[None])
-        in_front = normal.numpy() @ (CAMERAS[j].position - point.numpy()) > 0
-        if not (seen[j, 0] and in_front and facing[j, 0] >= CUTOFF):
+        seen, facing, where = visible(self.fine, point[None], outward[None], self.p.face[here][None])
+        if not (seen[j, 0] and facing[j, 0] >= CUTOFF):
             return None
         column, row, depth = (where[j, 0] * torch.tensor([LATENT / FINE, LATENT / FINE, 1])).tolist()
         if (j, int(row), int(column)) not in self.trusted:
@@ -252,3 +252,28 @@ def test_bad_options_are_refused(option, value):
 def test_views_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="views of 128 and 16 pixels do not fit"):
         surface_views(blob_pixels(FINE), blob_pixels(LATENT), TEXELS)
+
+
+def sheet(bend: float, uv_scale: float = 0.9) -> Surface:
+    """An open sheet with one set of UVs, bent around the y axis by so many degrees."""
+    x, y = (grid.ravel() for grid in np.meshgrid(np.linspace(-0.6, 0.6, 25), np.linspace(-0.6, 0.6, 25)))
+    corner = (np.arange(24)[:, None] * 25 + np.arange(24)).ravel()
+    right, up = corner + 1, corner + 25
+    faces = np.concatenate([np.stack([corner, right, up], 1), np.stack([right, up + 1, up], 1)])
+    turn = math.radians(bend) * x / 1.2
+    radius = 1.2 / math.radians(bend)
+    place = np.column_stack([radius * np.sin(turn), y, radius * (np.cos(turn) - 1) + 0.2])
+    return make_surface(place, faces, np.stack([x, y], 1) / 1.2 * uv_scale + 0.5)
+
+
+@pytest.mark.parametrize("bend", [1, 60, 120])
+def test_the_two_sides_of_an_open_sheet_hear_each_other(bend):
+    """From behind one sees the same texels, so the back is told what the front knows about its own points."""
+    surface = sheet(bend)
+    pixels, fine = (look(surface, (Camera(0), Camera(180)), size) for size in (32, 256))
+    assert pixels.behind[1][pixels.mask[1]].all()
+    known, told = told_by_first(pixels, fine)
+    speaking = (surface_views(pixels, fine, 512).belief[1, 0].numpy() > 0) & pixels.mask[1].numpy()
+    assert known[speaking].mean() > 0.8
+    gap = np.linalg.norm(told - pixels.position[1].numpy(), axis=-1)[known]
+    assert gap.max() < 2 * 4 * math.tan(math.pi / 6) / 32

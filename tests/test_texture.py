@@ -165,3 +165,17 @@ def test_a_map_without_room_and_a_surface_out_of_sight_are_refused(ring_shape):
     blind = replace(blind, depth=torch.full_like(blind.depth, torch.inf))
     with pytest.raises(InputError, match="no view sees"):
         bake(ring_shape, blind, images[:1], 64)
+
+
+def test_two_open_sheets_close_together_each_show_their_own_side():
+    """Wound alike and nearer than the depth test can tell apart; each has texels of its own."""
+    one = trimesh.Trimesh([[-0.7, -0.7, 0], [0.7, -0.7, 0], [0, 0.7, 0]], [[0, 1, 2]], process=False)
+    both = trimesh.util.concatenate([one, one.copy().apply_translation([0, 0, -0.004])])
+    surface = prepare(load(both), texture_size=SIZE)
+    pixels = look(surface, [Camera(0), Camera(180)], 256)
+    red, blue = torch.tensor([[1.0, 0, 0], [0, 0, 1.0]]).view(2, 3, 1, 1)
+    texture = bake(surface, pixels, torch.stack([red, blue]).expand(-1, -1, 256, 256), SIZE)
+    face, _ = uv_texels(surface.uv, surface.uv_faces, SIZE)
+    for number, colour in ((0, [255, 0, 0]), (1, [0, 0, 255])):
+        own = (face == number) & texture.seen
+        assert own.sum() > 500 and (texture.image[own] == colour).all()

@@ -82,6 +82,14 @@ def weld(vertices: np.ndarray, group: np.ndarray) -> np.ndarray:
     return spot
 
 
+def pieces(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) int: a number for all faces that hang together by vertices or by vertices on one spot."""
+    spot = weld(vertices, np.zeros(len(vertices), np.int64))[faces]
+    rows, columns = spot[:, :2].ravel(), spot[:, 1:].ravel()
+    graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(len(vertices),) * 2)
+    return connected_components(graph, directed=False)[1][spot[:, 0]]
+
+
 def smooth_normals(vertices: np.ndarray, faces: np.ndarray, group: np.ndarray) -> np.ndarray:
     """(V, 3) unit normals, area-weighted, smooth over seams, outward and consistent whatever the winding.
 
@@ -108,7 +116,9 @@ def two_sided(
     vertices: (V, 3).  faces: (F, 3).  normals: (V, 3) unit.  New vertices come last and have a normal of their own.
     """
     flat = face_normals(vertices, faces)
-    if _cancelled(flat, faces, len(vertices)).any():  # which faces that are only wound the wrong way cause too
+    if _cancelled(
+        flat, faces, len(vertices)
+    ).any():  # which faces that are only wound the wrong way cause too
         spot = weld(vertices, np.zeros(len(vertices), np.int64))
         flat = flat * winding(spot[faces], flat, vertices[faces].mean(axis=1))[:, None]
     split = _cancelled(flat, faces, len(vertices))[faces] & ((normals[faces] * flat[:, None]).sum(axis=2) < 0)
@@ -190,6 +200,8 @@ def _outward(piece: np.ndarray, normal: np.ndarray, centre: np.ndarray, sign: np
     ray = centre - middle
     flux = total((normal * ray).sum(axis=1))
     most = total(area * np.linalg.norm(ray, axis=1))
-    least = np.maximum(1e-3 * most, 1e-12 * np.abs(centre).max() * whole)  # of one triangle there is rounding only
+    least = np.maximum(
+        1e-3 * most, 1e-12 * np.abs(centre).max() * whole
+    )  # of one triangle there is rounding only
     vote = np.where(np.abs(flux) > least, flux, total(area * sign))
     return np.where(vote[piece] < 0, -1, 1)

@@ -15,6 +15,8 @@ from .frame import face_normals
 from .raster import rasterize
 from .types import Surface
 
+LAYER = 0.1  # pixels that a layer may lie above another and still count as the same
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -27,6 +29,7 @@ class Pixels:
     facing: (N, S, S) in [0, 1], cosine between normal and line of sight, 0 on background.
     """
 
+    surface: Surface
     cameras: tuple[Camera, ...]
     face: Tensor
     bary: Tensor
@@ -68,6 +71,7 @@ def look(surface: Surface, cameras: Sequence[Camera], size: int, device: str = "
     behind = hit & ((side[face.clamp(min=0)] * to_camera).sum(-1) < 0)
     normal = torch.where(behind[..., None], -normal, normal)
     return Pixels(
+        surface=surface,
         cameras=tuple(cameras),
         face=face,
         bary=bary,
@@ -125,11 +129,15 @@ def project(cameras: Sequence[Camera], points: Tensor, size: int) -> Tensor:
     return torch.cat([(1.0 - ndc) * (size / 2.0), z], dim=-1)
 
 
-def visible(pixels: Pixels, points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def visible(
+    pixels: Pixels, points: Tensor, normals: Tensor, faces: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Which surface points each view sees, by a depth test.
 
     points: (M, 3).  normals: (M, 3), the surface's own, outward: where a view looks at the outer side of the
     surface it does not see a point whose normal points away, however near it lies behind, and the other way round.
+    faces: (M,) the face that each point lies on; with it, where the pixel shows another piece of the surface than the
+    one the point is on, that must go on in the point's plane and show its outer side, and not lie close above it.
     Returns seen (N, M) bool, facing (N, M) in [0, 1] and where (N, M, 3) as `project` gives it.
     The tolerance is what depth can change within one pixel on a surface of that slope.
     """
@@ -148,5 +156,10 @@ def visible(pixels: Pixels, points: Tensor, normals: Tensor) -> tuple[Tensor, Te
     extent = torch.tensor([camera.extent for camera in pixels.cameras], device=points.device)[:, None]
     footprint = where[..., 2] * extent / pixels.size
     near = where[..., 2] <= nearest + footprint * (0.5 + slope)
+    if faces is not None:
+        piece = torch.as_tensor(pixels.surface.piece, device=points.device)
+        own = piece[pixels.face[hit].clamp(min=0)] == piece[faces]
+        above = ((pixels.position[hit] - points[None]) * normals[None]).sum(-1).abs()
+        near &= own | ((towards >= 0) & (above <= LAYER * footprint))
     seen = inside & same_side & torch.isfinite(nearest) & near
     return seen, facing, where

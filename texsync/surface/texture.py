@@ -116,7 +116,7 @@ def bake_tables(
         for values in (surface.vertices, surface.normals)
     )
     normal /= np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-12)
-    sights = _sights(pixels, point, normal, exponent, math.cos(math.radians(cutoff_deg)), rim, on_chunk)
+    sights = _sights(pixels, face, point, normal, exponent, math.cos(math.radians(cutoff_deg)), rim, on_chunk)
     seen = np.zeros(len(texel), bool)
     for which, _, _ in sights:
         seen[which.numpy()] = True
@@ -141,6 +141,7 @@ def chunks(size: int) -> int:
 
 def _sights(
     pixels: Pixels,
+    face: np.ndarray,
     point: np.ndarray,
     normal: np.ndarray,
     exponent: float,
@@ -158,7 +159,8 @@ def _sights(
         points, normals = (
             torch.as_tensor(a[part], dtype=torch.float32, device=device) for a in (point, normal)
         )
-        seen, facing, where = (tensor.cpu() for tensor in visible(pixels, points, normals))
+        faces = torch.as_tensor(face[part], device=device)
+        seen, facing, where = (tensor.cpu() for tensor in visible(pixels, points, normals, faces))
         grid = where[..., :2] / pixels.size * 2 - 1
         for view in range(len(found)):
             distance = functional.grid_sample(edge[view][None], grid[view][None, None], align_corners=False)[

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from .frame import pieces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +49,8 @@ class Surface:
     uv: np.ndarray
     uv_faces: np.ndarray
     part: np.ndarray
+
+    @cached_property
+    def piece(self) -> np.ndarray:
+        """(F,) int, a number for all faces that hang together, over seams in the map too."""
+        return pieces(self.vertices, self.faces)

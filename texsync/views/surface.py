@@ -47,6 +47,7 @@ def surface_views(
     silhouette, whose latents mix in the background.  A view has no say about a texel that falls on a pixel of it
     which has none, nor about one further than `reach` pixels from its nearest hit, so that a thin strap is not
     told the colour of the bag behind it.
+    An open sheet shows the same texels from behind: its two sides tell each other what they know.
     Overlapping UVs: a texel stands where its first pixel is, and all pixels that hit it share its value.
     Raises InputError on other values, or when `fine` is not a multiple of `pixels`.
     """
@@ -147,16 +148,14 @@ def _table(pixels: Pixels, fine: Pixels, cell, limit, exponent, space, inside) -
 def _sights(pixels: Pixels, fine: Pixels, first: np.ndarray, limit: float, exponent: float):
     """Each texel from each view, all (N, T): how much the sight is believed, on which of the P pixels it falls, and
     how far apart that view's pixels are there on the surface."""
-    from ..surface.pixels import camera_positions, visible
+    from ..surface.pixels import visible
 
     at = torch.as_tensor(first, device=pixels.position.device)
     point, normal = (part.reshape(-1, 3)[at] for part in (pixels.position, pixels.normal))
     outward = torch.where(pixels.behind.reshape(-1, 1)[at], -normal, normal)
-    seen, facing, where = visible(fine, point, outward)
-    # normals are turned to the camera that hit the texel: a sheet's other side is not what this view sees
-    front = (normal * (camera_positions(fine.cameras, point[None]) - point)).sum(-1) > 0
-    seen, facing, where = (part.cpu().numpy() for part in (seen & front, facing.double(), where))
-    belief = np.where(seen & (facing >= limit), facing**exponent, 0.0)
+    sights = visible(fine, point, outward, pixels.face.ravel()[at])
+    seen, facing, where = (part.double().cpu().numpy() for part in sights)
+    belief = np.where((seen > 0) & (facing >= limit), facing**exponent, 0.0)
 
     count, size = len(where), pixels.size
     column, row = np.clip(where[..., :2] * size // fine.size, 0, size - 1).astype(np.int64).transpose(2, 0, 1)
