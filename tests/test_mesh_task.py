@@ -223,8 +223,33 @@ def test_everything_is_written(crate, tmp_path):
     with Image.open(folder / "crate_texture.png") as texture:
         assert np.array_equal(np.array(texture), crate.texture)
     with Image.open(folder / "views.png") as sheet, Image.open(folder / "turntable.gif") as turning:
-        assert sheet.width > 10 * 100 and turning.n_frames > 10
+        assert sheet.width > 5 * 190 and turning.n_frames > 10
     assert "<html" in (folder / "viewer.html").read_text()[:500].lower()
+
+
+def test_the_sheet_goes_round_the_object_and_shows_nothing_beside_it(crate, monkeypatch):
+    from texsync.surface import preview
+    from texsync.tasks.outputs import sheet
+
+    told = {}
+    monkeypatch.setattr(
+        preview, "contact_sheet", lambda rows, names, **more: told.update(more, rows=rows, names=names)
+    )
+    sheet(crate)
+    level = [name for name in told["names"] if "," not in name]
+    assert level == [f"{azimuth}°" for azimuth in range(0, 360, 45)] == told["names"][:8]
+    assert told["across"] == (len(told["names"]) + 1) // 2
+    assert (
+        '"a red object"' in told["caption"] and "seed 0" in told["caption"] and "syncsde" in told["caption"]
+    )
+    view = [camera.azimuth_deg for camera in crate.pixels.cameras].index(45)
+    beside, (told_of, painted) = (
+        ~crate.pixels.mask[view],
+        (told["rows"][k][1] for k in ("condition", "generated")),
+    )
+    assert torch.equal(told_of, crate.condition[view])
+    assert beside.any() and (painted[:, beside] == preview.BACKDROP).all()
+    assert torch.equal(painted[:, ~beside], crate.views[view][:, ~beside])
 
 
 def test_saving_asks_before_it_overwrites(crate, still, tmp_path):

@@ -75,12 +75,18 @@ def test_around_the_object_there_is_only_backdrop():
     assert share == pytest.approx((0.5 / (2 * np.tan(np.radians(30)))) ** 2, rel=0.1)
 
 
-def test_shade_darkens_by_the_cosine_and_only_then():
+def test_shade_lights_from_the_cameras_upper_left_and_only_then():
+    """Whatever the azimuth: the light goes with the camera.  It bends round the object, so no side is black."""
+    ball = trimesh.creation.icosphere(subdivisions=3)
+    vertices, faces = np.asarray(ball.vertices), np.asarray(ball.faces)
+    sphere = Surface(vertices, faces, vertices, vertices[:, :2] / 2 + 0.5, faces, np.zeros(len(faces), int))
     white = np.full((8, 8, 3), 255, np.uint8)
-    turned = Camera(60.0)
-    (plain,), (shaded,) = (render(plate(), white, [turned], 33, shade) for shade in (0.0, 1.0))
-    assert plain[:, 16, 16].tolist() == pytest.approx([1, 1, 1])
-    assert shaded[:, 16, 16].tolist() == pytest.approx([0.5] * 3, abs=0.02)  # cos 60 degrees
+    for camera in (Camera(0), Camera(120, 30), Camera(250, -40)):
+        (plain,), (shaded,) = (render(sphere, white, [camera], 33, shade) for shade in (0.0, 1.0))
+        assert plain[0, 8:25, 8:25].min() == 1
+        brightest = divmod(int(shaded[0, 8:25, 8:25].argmax()), 17)
+        assert brightest[0] < 8 and brightest[1] < 8 and shaded.amax() > 0.97
+        assert shaded[0, 11, 11] > shaded[0, 16, 16] > shaded[0, 22, 22] > 0.05
 
 
 def test_a_baked_texture_gives_back_the_pictures_it_was_baked_from():
@@ -109,6 +115,21 @@ def test_contact_sheet_has_every_picture_in_its_place():
     assert sheet.height == 26 + 2 * 36
 
 
+def test_contact_sheet_goes_on_below_and_says_what_was_asked():
+    rows = {kind: torch.tensor([0.0, 0.5, 1.0])[:, None, None, None].expand(3, 3, 8, 8) for kind in "ab"}
+    sheet = contact_sheet(rows, ["0", "1", "2"], side=32, across=2, caption="a long story " * 30)
+    margin, block = sheet.width - 2 * 36, 26 + 2 * 36
+    assert sheet.height == 26 + 2 * block
+
+    def colour(view: int, row: int) -> int:
+        left, top = margin + view % 2 * 36, 26 + view // 2 * block + 26 + row * 36
+        return sheet.getpixel((left + 16, top + 16))[0]
+
+    assert [[colour(view, row) for row in range(2)] for view in range(3)] == [[0, 0], [128, 128], [255, 255]]
+    head = np.asarray(sheet)[:26]
+    assert (head < 128).any() and (head[:, -4:] == 255).all()
+
+
 def test_contact_sheet_labels_do_not_run_into_the_pictures():
     long = "a row with quite a long title"
     sheet = np.asarray(contact_sheet({long: torch.zeros(1, 3, 8, 8)}, ["0"], side=64))
@@ -120,7 +141,8 @@ def test_contact_sheet_labels_do_not_run_into_the_pictures():
 def test_every_view_of_the_ring_has_a_title_of_its_own():
     titles = view_titles(ring())
     assert len(set(titles)) == 10
-    assert titles[0] == "0°" and titles[-1] == "180°, +30° up"
+    assert titles[0] == "0°" and titles[-1] == "180°, 30° up"
+    assert view_titles([Camera(90, -60)]) == ["90°, 60° down"]
 
 
 def test_to_image_rounds_and_clamps():
@@ -130,7 +152,7 @@ def test_to_image_rounds_and_clamps():
 
 def test_turntable_turns_once_and_moves_on(tmp_path):
     path = tmp_path / "turn.gif"
-    turntable(plate(), quarters(), path, frames=8, size=32, elevation_deg=0.0)
+    turntable(plate(), quarters(), path, frames=8, size=32, elevation_deg=0.0, swing_deg=0.0)
     with Image.open(path) as gif:
         frames = []
         for k in range(gif.n_frames):
@@ -141,6 +163,31 @@ def test_turntable_turns_once_and_moves_on(tmp_path):
     painted = [(np.abs(f - 255 * BACKDROP) > 20).any(axis=2).mean() for f in frames]
     assert painted[0] > 4 * painted[2] and painted[4] > 4 * painted[2]  # broad, edge-on, broad
     assert np.abs(frames[0] - frames[4]).max() > 100  # the back is not the front
+
+
+def test_turntable_shows_the_underside_at_fifteen_frames_a_second(tmp_path):
+    """A plate that lies flat, red above and blue below."""
+    corners = np.array([[-1, 0, 1], [1, 0, 1], [1, 0, -1], [-1, 0, -1]]) * 0.7
+    corners = np.concatenate([corners, corners - [0, 0.01, 0]])
+    faces = np.array([[0, 1, 2], [0, 2, 3], [4, 6, 5], [4, 7, 6]])
+    normals, uv = (
+        np.repeat([[0.0, 1, 0], [0, -1, 0]], 4, axis=0),
+        np.repeat([[0.25, 0.5], [0.75, 0.5]], 4, axis=0),
+    )
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[:, :4, 0] = image[:, 4:, 2] = 255
+    turntable(
+        Surface(corners, faces, normals, uv, faces, np.zeros(4, int)), image, tmp_path / "t.gif", size=32
+    )
+    with Image.open(tmp_path / "t.gif") as gif:
+        frames, times = [], []
+        for k in range(gif.n_frames):
+            gif.seek(k)
+            frames.append(np.asarray(gif.convert("RGB"), float))
+            times.append(gif.info["duration"])
+    assert sum(times) / len(times) == pytest.approx(1000 / 15)
+    red, blue = (max((f[..., k] - f[..., 2 - k] > 50).mean() for f in frames) for k in (0, 2))
+    assert red > 0.2 and blue > 0.1
 
 
 def test_viewer_needs_nothing_else(tmp_path):

@@ -40,16 +40,40 @@ def save_result(
 
 
 def sheet(result: TexturedMesh):
-    """The contact sheet (PIL): what the model was told, what it painted, and the mesh with its texture."""
-    from ..surface.preview import contact_sheet, render, view_titles
+    """The contact sheet (PIL): what the model was told, what it painted, and the mesh with its texture, lit.
 
-    cameras = result.pixels.cameras
+    Views go round the object by azimuth, those at eye level first, in two lines; what is painted beside the object
+    is left out.
+    """
+    import torch
+
+    from ..surface.preview import BACKDROP, SHADE, contact_sheet, render, view_titles
+
+    cameras, mask = result.pixels.cameras, result.pixels.mask.cpu()[:, None]
+    order = sorted(range(len(cameras)), key=lambda i: (abs(cameras[i].elevation_deg), cameras[i].azimuth_deg))
     rows = {
         "condition": result.condition,
-        "generated": result.views,
-        "textured": render(result.surface, result.texture, cameras, result.views.shape[-1]),
+        "generated": torch.where(mask, result.views, BACKDROP),
+        "textured": render(result.surface, result.texture, cameras, result.views.shape[-1], SHADE),
     }
-    return contact_sheet(rows, view_titles(cameras))
+    return contact_sheet(
+        {title: pictures[order] for title, pictures in rows.items()},
+        view_titles([cameras[i] for i in order]),
+        across=(len(order) + 1) // 2,
+        caption=caption(result.report),
+    )
+
+
+def caption(report: dict[str, Any]) -> str:
+    """What a run was told, in one line."""
+    said = {
+        "seed": "seed",
+        "coupling": "coupling",
+        "model": "model",
+        "steps": "steps",
+        "view_size": "view size",
+    }
+    return " · ".join([f'"{report["prompt"]}"', *(f"{word} {report[name]}" for name, word in said.items())])
 
 
 def record(result: TexturedMesh) -> dict[str, Any]:
