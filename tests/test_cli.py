@@ -16,7 +16,7 @@ import pytest
 import texsync
 from texsync import cli
 from texsync.errors import Cancelled, InputError, TexsyncWarning
-from texsync.options import MeshOptions
+from texsync.options import USUAL_FORMATS, MeshOptions
 from texsync.progress import Display
 from texsync.tasks import mesh as task
 
@@ -82,6 +82,7 @@ def test_shell_and_python_share_names_and_defaults():
         "out",
         "overwrite",
         "preview",
+        "formats",
         "keep_uvs",
         "unwrap",
         "quiet",
@@ -98,7 +99,10 @@ def test_a_run_hands_everything_on(painter, capsys):
     )
     changed = {"prompt": "rust", "seed": 3, "uvs": "unwrap", "control_scale": (0.5, 1.0)}
     assert painter.mesh == Path("jug.obj") and painter.options == MeshOptions.defaults() | changed
-    assert painter.result.saved == (Path("jug_textured"), {"overwrite": False, "preview": True})
+    assert painter.result.saved == (
+        Path("jug_textured"),
+        {"overwrite": False, "preview": True, "formats": USUAL_FORMATS},
+    )
     told = capsys.readouterr()
     assert told.out == "jug_textured: jug.glb\n"
     assert told.err.splitlines() == ["reading the mesh", "painting", "writing files"]

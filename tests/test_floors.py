@@ -15,6 +15,7 @@ FLOOR = dict(
     options=1,
     pictures=1,
     image_options=2,
+    progress=2,
     schedule=2,
     surface=2,
     files=3,
@@ -25,7 +26,7 @@ FLOOR = dict(
     mini=5,
     tasks=6,
 )
-FLOOR |= dict(grouped=7, progress=7, doctor=7, worker=8, image_cli=8, cli=9)  # the doors
+FLOOR |= dict(grouped=7, doctor=7, worker=8, image_cli=8, cli=9)  # the doors
 HEAVY = {"torch", "diffusers", "transformers", "pytorch3d", "trimesh", "xatlas", "embreex"}
 
 

@@ -24,6 +24,7 @@ from .image_cli import COMMANDS
 from .image_options import swept
 from .options import (
     DTYPES,
+    FORMATS,
     FRAMINGS,
     INTEGRATORS,
     MESH_COUPLINGS,
@@ -31,6 +32,7 @@ from .options import (
     PICKS,
     VIEW_ORDERS,
     MeshOptions,
+    check_formats,
     check_output,
 )
 from .progress import Display
@@ -113,6 +115,11 @@ MESH_OPTIONS = (
     click.option(
         "--sweep", metavar="OPTION=A,B,...", help="One sheet with a picture per value of an option."
     ),
+    click.option(
+        "--formats",
+        metavar="A,B,...",
+        help=f"What is written: some of {', '.join(FORMATS)}.  [default: all but viewer]",
+    ),
     click.option("--preview", is_flag=True, help="Also write a viewer that opens in a browser."),
     _option("seed", "Same seed, same texture.", type=int),
     _option("steps", "Denoising steps.  [default: the model's, 30 for most]", type=int),
@@ -170,6 +177,7 @@ def mesh(
     out: Path | None,
     overwrite: bool,
     preview: bool,
+    formats: str | None,
     sweep: str | None,
     keep_uvs: bool,
     unwrap: bool,
@@ -183,6 +191,7 @@ def mesh(
     uvs = "keep" if keep_uvs else "unwrap" if unwrap else DEFAULTS["uvs"]
     options = MeshOptions(prompt, uvs=uvs, **values)
     varied = swept(options, sweep) if sweep else None
+    wanted = check_formats(formats)
     folder = check_output(out or Path(f"{mesh.stem}_textured"), overwrite)
     with Display(quiet=quiet, verbose=verbose) as display:
         from .tasks.mesh import texture_mesh
@@ -194,7 +203,7 @@ def mesh(
             save = made.save
         else:
             result = texture_mesh(mesh, on_progress=display, **options.arguments())
-            save = partial(result.save, preview=preview)
+            save = partial(result.save, preview=preview, formats=wanted)
         display("save", 0, 1)
         written = save(folder, overwrite=overwrite)
         display("save", 1, 1)

@@ -37,6 +37,8 @@ FRAMINGS = ("tight", "paper")
 AXES = ("auto", "x", "y", "z", "-x", "-y", "-z")
 NOISES = ("shared", "independent")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+FORMATS = ("glb", "obj", "png", "sheet", "turntable", "viewer")  # what a textured mesh can be saved as
+USUAL_FORMATS = FORMATS[:-1]
 MARK = "run.json"  # every folder of results has one, and only such a folder may be overwritten
 LEAST_DISK = 64 * 2**20  # bytes; a 1024 texture with previews takes about a tenth of it
 
@@ -178,6 +180,16 @@ def check_prompt(prompt: Any, remedy: str = 'describe the surface, e.g. "weather
     if not isinstance(prompt, str) or not any(character.isalnum() for character in prompt):
         raise InputError(f"the prompt {prompt!r} says nothing", remedy)
     return prompt
+
+
+def check_formats(formats: Any) -> tuple[str, ...]:
+    """Names of FORMATS, each once, from a list or from a text "glb,png"; None is the usual ones.  Raises InputError."""
+    if formats is None:
+        return USUAL_FORMATS
+    names = formats.split(",") if isinstance(formats, str) else formats
+    if not isinstance(names, (tuple, list, set, frozenset)) or not names:
+        raise InputError(f"formats must be a list of names, got {formats!r}", f"known: {', '.join(FORMATS)}")
+    return tuple(dict.fromkeys(choice("format", str(name).strip(), FORMATS) for name in names))
 
 
 def check_control_scale(scale: Any) -> tuple[float, float]:

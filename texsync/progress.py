@@ -1,15 +1,18 @@
-"""What a person at a terminal sees while a run goes on: a bar there, one line per stage in a log."""
+"""What a person sees while a run goes on: one bar at a terminal or in a notebook, some lines in a log."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
 import time
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, TextIO
+from importlib.util import find_spec
+from typing import Any, TextIO, TypeVar
 
-from .errors import TexsyncWarning
+from .errors import TexsyncWarning, line_of
 
 STAGES = {
     "mesh": "reading the mesh",
@@ -30,28 +33,121 @@ WORDS = STAGES | {  # those of 2D tasks, and of models that are not there yet, t
 READING = ("mesh", "picture", "download", "model")
 
 
+# where each stage leads, as a share of the run; painting is nearly all of it
+ENDS = {
+    "mesh": 0.03,
+    "picture": 0.03,
+    "model": 0.08,
+    "geometry": 0.12,
+    "invert": 0.45,
+    "attend": 0.5,
+    "denoise": 0.9,
+    "decode": 0.93,
+    "texture": 0.96,
+    "save": 1.0,
+}
+STEADY = (
+    "invert",
+    "denoise",
+)  # stages whose steps take the same time each, so that the run's end can be told
+ALONE = ("download",)  # told by itself: how long it takes says nothing about the rest
+EVERY = 10.0  # seconds between two lines in a log
+Result = TypeVar("Result")
+
+
+class Course:
+    """How much of a run is done, from 0 to 1, and about how many seconds are left."""
+
+    def __init__(self) -> None:
+        self.done = 0.0
+        self.left: float | None = None
+        self._reached, self._stage = 0.0, ""
+
+    def begin(self, stage: str) -> None:
+        """A stage begins; one that lies behind is the first of another run, as in a sweep."""
+        self._stage, self._began, self.left = stage, time.perf_counter(), None
+        if stage in ALONE:
+            self._from, self._to = 0.0, 1.0
+            return
+        end = ENDS.get(stage, self._reached)
+        if stage in ENDS and end <= self._reached:
+            self._reached = 0.0
+        self._from, self._to = self._reached, end
+
+    def step(self, step: int, total: int) -> None:
+        """So many of the stage's steps are done."""
+        share = min(max(step / total, 0.0), 1.0) if total else 0.0
+        self.done = self._from + share * (self._to - self._from)
+        if self._stage not in ALONE:
+            self._reached = self.done
+        if share and self._stage in (*STEADY, *ALONE):
+            seconds = time.perf_counter() - self._began
+            self.left = (1 - self.done) * seconds / (self.done - self._from)
+
+    def text(self) -> str:
+        """Such as "43 %, about 40 s left"."""
+        percent = f"{100 * self.done:.0f} %"
+        return percent if self.left is None else f"{percent}, about {duration(self.left)} left"
+
+
+def duration(seconds: float) -> str:
+    """Seconds up to a minute and a half, then minutes."""
+    return f"{max(round(seconds), 1)} s" if seconds < 90 else f"{round(seconds / 60)} min"
+
+
+def with_bar(task: Callable[..., Result]) -> Callable[..., Result]:
+    """A task that also takes `progress`: True shows a bar on stderr, or where there is no terminal, lines in it."""
+
+    @functools.wraps(task)
+    def run(*arguments: Any, progress: bool = False, on_progress: Any = None, **options: Any) -> Result:
+        if not progress:
+            return task(*arguments, on_progress=on_progress, **options)
+        with Display(notes=False) as display:
+
+            def both(*told: Any) -> None:
+                display(*told)
+                if on_progress:
+                    on_progress(*told)
+
+            return task(*arguments, on_progress=both, **options)
+
+    taken = inspect.signature(task)
+    mine = inspect.Parameter("progress", inspect.Parameter.KEYWORD_ONLY, default=False, annotation="bool")
+    *named, options = taken.parameters.values()
+    run.__signature__ = taken.replace(parameters=[*named, mine, options])  # type: ignore[attr-defined]
+    return run
+
+
 class Display:
     """Shows stages, steps and notes on stderr; use as a context, and call it as `on_progress`.
 
     quiet: nothing but errors.  verbose: also how long each stage took, and warnings of other libraries.
+    notes: warnings are shown here, in the shell's words and each once; False leaves them to Python.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False):
+    def __init__(
+        self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False, notes: bool = True
+    ):
         self.stream = sys.stderr if stream is None else stream
-        self.quiet, self.verbose = quiet, verbose
+        self.quiet, self.verbose, self.notes = quiet, verbose, notes
         self._stage, self._since = "", time.perf_counter()
+        self._course, self._last = Course(), time.perf_counter()
         self._held: list[str] = []
+        self._noted: set[str] = set()
         self._bar: Any = None
         self._task: Any = None
         self._open = ExitStack()
 
     def __enter__(self) -> Display:
-        if not self.quiet and self.stream.isatty():
-            self._bar = self._open.enter_context(_make_bar(self.stream))
-        self._open.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("default" if self.verbose else "ignore")
-        warnings.simplefilter("always", TexsyncWarning)
-        warnings.showwarning = self._warned
+        console = None if self.quiet else _console(self.stream)
+        if console:
+            self._bar = self._open.enter_context(_make_bar(console))
+            self._task = self._bar.add_task("", total=1.0, left="")
+        if self.notes:
+            self._open.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("default" if self.verbose else "ignore")
+            warnings.simplefilter("always", TexsyncWarning)
+            warnings.showwarning = self._warned
         return self
 
     def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
@@ -65,8 +161,12 @@ class Display:
         if stage != self._stage:
             self._finish_stage()
             self._begin_stage(stage)
+        self._course.step(step, total)
         if self._bar:
-            self._bar.update(self._task, completed=step, total=total)
+            self._show(step, total)
+        elif time.perf_counter() - self._last >= EVERY:
+            self.note(f"{WORDS.get(stage, stage)}: {self._course.text()}")
+            self._release()
 
     def note(self, text: str) -> None:
         """One line, above the bar where there is one."""
@@ -76,8 +176,15 @@ class Display:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             self._held.append(f"{text}\n")
+            self._last = time.perf_counter()
             if self.verbose or self._stage not in READING:
                 self._release()
+
+    def _show(self, step: int, total: int) -> None:
+        words, left = WORDS.get(self._stage, self._stage), self._course.left
+        words = f"{words} {step}/{total}" if total > 1 else words
+        left_words = "" if left is None else f"about {duration(left)} left"
+        self._bar.update(self._task, completed=self._course.done, description=words, left=left_words)
 
     def _release(self) -> None:
         self.stream.write("".join(self._held))
@@ -86,26 +193,41 @@ class Display:
 
     def _begin_stage(self, stage: str) -> None:
         self._stage, self._since = stage, time.perf_counter()
-        words = WORDS.get(stage, stage)
-        if self._bar:
-            self._task = self._bar.add_task(words, total=None)
-        else:
-            self.note(words)
+        self._course.begin(stage)
+        if not self._bar:
+            self.note(WORDS.get(stage, stage))
 
     def _finish_stage(self) -> None:
+        if self._bar:
+            self._bar.refresh()  # with its last step
         if self._stage and self.verbose:
             self.note(f"{WORDS.get(self._stage, self._stage)}: {time.perf_counter() - self._since:.1f} s")
         self._stage = ""
 
     def _warned(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         known = issubclass(category, TexsyncWarning)
-        text = " ".join(str(message).split())
-        self.note(f"note: {text}" if known else f"note: {category.__name__}: {text}")
+        text = " ".join(line_of(message, "shell").split())
+        if text not in self._noted:
+            self._noted.add(text)
+            self.note(f"note: {text}" if known else f"note: {category.__name__}: {text}")
 
 
-def _make_bar(stream: TextIO) -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def _console(stream: TextIO) -> Any:
+    """Where a bar can be drawn, else None: a terminal, or a notebook that has the widgets for it."""
+    if stream.isatty():
+        from rich.console import Console
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(file=stream))
+        return Console(file=stream)
+    if stream is sys.stderr and "ipykernel" in sys.modules and find_spec("ipywidgets"):
+        from rich.console import Console
+
+        return Console()
+    return None
+
+
+def _make_bar(console: Any) -> Any:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    percent, left = TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.fields[left]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), percent, TimeElapsedColumn(), left)
+    return Progress(*columns, console=console)

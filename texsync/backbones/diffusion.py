@@ -103,7 +103,7 @@ class DiffusionBackbone(Backbone):
         self.scale = pixels_per_latent(folder.configs["vae"])
         self.native_size = folder.recommended.view_size
         self.parts = parts
-        self.text = TextEncoder(parts.tokenizer, parts.text_encoder)
+        self.text = TextEncoder(parts.tokenizer, parts.text_encoder, folder.near)
         self.autoencoder = Autoencoder(parts.vae, self.scale)
 
     @property

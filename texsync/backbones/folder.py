@@ -1,7 +1,7 @@
 """A Stable Diffusion-like model folder in the diffusers layout, checked before anything heavy loads.
 
 model_index.json   names the classes             unet/ vae/ text_encoder/   config.json + safetensors
-tokenizer/         vocabulary files              scheduler/                 scheduler_config.json
+tokenizer/         vocabulary, near.json           scheduler/                 scheduler_config.json
 controlnet/        optional, config + weights    texsync.json               optional, `Recommended`
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import InputError, option
 from .hub import TOKENIZER_FILES
+from .near_words import Near, check_near, near_file
 from .weights import Weights, find_weights
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
@@ -53,6 +54,7 @@ class ModelFolder:
     weights: dict[str, Weights]
     recommended: Recommended = field(default_factory=Recommended)
     said: dict[str, Any] = field(default_factory=dict)  # by the folder itself; other tasks have other papers
+    near: Near = field(default_factory=dict)  # see near_words.py
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def read_model(path: Path) -> ModelFolder:
     _check_tokenizer(path / "tokenizer")
     _check_widths(path, configs)
     said = read_said(path)
-    return ModelFolder(path, classes, configs, weights, Recommended(**said), said)
+    return ModelFolder(path, classes, configs, weights, Recommended(**said), said, read_near(path))
 
 
 def read_control(path: Path, model: ModelFolder) -> ControlFolder:
@@ -115,6 +117,12 @@ def read_said(path: Path) -> dict[str, Any]:
                 f"{path / 'texsync.json'} has {name} {value!r}", f"expected e.g. {known[name]!r}"
             )
     return {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
+
+
+def read_near(path: Path) -> Near:
+    """The words that a model reads as others; raises InputError for a table that is none."""
+    file = near_file(path)
+    return check_near(read_json(file), file) if file.exists() else {}
 
 
 def read_json(path: Path, hint: str = "") -> dict[str, Any]:

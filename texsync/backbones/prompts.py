@@ -6,13 +6,14 @@ import difflib
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import TexsyncWarning
+from .near_words import Near, in_words, read_as
 
 ENOUGH = 512  # tokens, for encoders that have no limit of their own
 
@@ -53,6 +54,7 @@ class TextEncoder:
 
     tokenizer: Any
     network: Any
+    near: Near = field(default_factory=dict)  # words that the network reads as others
 
     @property
     def length(self) -> int:
@@ -87,10 +89,13 @@ class TextEncoder:
         return text[:end]
 
     def warn(self, texts: Sequence[str]) -> None:
-        """Warn about words that the model will not read: those past its length and those it does not know."""
+        """Warn about words that are not read as they stand: those past the length, unknown ones, approximated ones."""
         cut = max((self.cut_words(text) for text in dict.fromkeys(texts)), key=len, default="")
         if cut:
             self._warn_of_cut(cut)
+        if understood := read_as(texts, self.near):
+            message = f"words that the model reads as the nearest that it knows: {in_words(understood)}"
+            warnings.warn(message, TexsyncWarning, stacklevel=2)
         unknown = dict.fromkeys(word for text in texts for word in self.unknown_words(text))
         if unknown:
             near = [

@@ -8,6 +8,7 @@ unchanged; otherwise pictures in other channels (normal map and so on) keep usin
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +27,7 @@ from .mtl import channels
 from .obj_write import Library, obj_text, said_before
 from .path import EXPORT_AGAIN, reason
 from .shape import as_trimesh, with_faces
+from .stamp import stamped_glb, stamped_png
 
 if TYPE_CHECKING:
     import trimesh
@@ -51,29 +53,43 @@ def textured_scene(loaded: Loaded, surface: Surface, texture: Texture) -> trimes
 
 
 def save_model(
-    loaded: Loaded, surface: Surface, texture: Texture, folder: str | Path, stem: str
+    loaded: Loaded,
+    surface: Surface,
+    texture: Texture,
+    folder: str | Path,
+    stem: str,
+    *,
+    formats: Collection[str] = ("glb", "obj", "png"),
+    about: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write <stem>.glb, <stem>.obj, <stem>.mtl and <stem>_texture.png into a folder that exists.
 
     The GLB holds the texture; the OBJ, in world coordinates and with the file's vertex order, names it.
-    Returns the paths, GLB first.
+    formats: which of them; an OBJ has its library and texture with it.  about: what is kept inside GLB and PNG, see
+    `files.stamp`.  Returns the paths, GLB first, without other pictures of an OBJ's materials.
     """
     from PIL import Image
 
-    _warn_of_losses(loaded)
-    picture, (library, more) = BytesIO(), _library(loaded, surface, stem)
-    Image.fromarray(texture.image).save(picture, "PNG")
-    obj = obj_text(loaded, surface, f"{stem}.mtl", library)  # fills the library
-    files = {
-        f"{stem}.glb": _glb(loaded, surface, picture.getvalue(), stem),
-        f"{stem}.obj": obj.encode("utf-8", "replace"),
-        f"{stem}.mtl": library.text().encode("utf-8", "replace"),
-        library.picture: picture.getvalue(),
-        **more,
-    }
-    for name, content in files.items():
-        (Path(folder) / name).write_bytes(content)
-    return [Path(folder) / name for name in files][:4]
+    picture = stamped_png(Image.fromarray(texture.image), about or {})
+    name = f"{stem}_texture.png"
+    files: dict[str, bytes] = {}
+    more: dict[str, bytes] = {}
+    if {"glb", "obj"} & set(formats):
+        _warn_of_losses(loaded)
+    if "glb" in formats:
+        model = _glb(loaded, surface, picture, stem)
+        files[f"{stem}.glb"] = stamped_glb(model, about) if about else model
+    if "obj" in formats:
+        library, more = _library(loaded, surface, stem)
+        name = library.picture
+        obj = obj_text(loaded, surface, f"{stem}.mtl", library)  # fills the library
+        files[f"{stem}.obj"] = obj.encode("utf-8", "replace")
+        files[f"{stem}.mtl"] = library.text().encode("utf-8", "replace")
+    if {"obj", "png"} & set(formats):
+        files[name] = picture
+    for file, content in (files | more).items():
+        (Path(folder) / file).write_bytes(content)
+    return [Path(folder) / file for file in files]
 
 
 def rehearse(loaded: Loaded, surface: Surface) -> None:

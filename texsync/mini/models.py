@@ -10,7 +10,8 @@ from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DCondi
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
-from .near import fill, near_words
+from ..backbones.near_words import near_file
+from .near import TABLE, fill, near_words
 from .words import vocabulary
 
 WIDTH = 96  # of the text vectors
@@ -174,6 +175,7 @@ def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dt
         config = folder / "text_encoder" / "config.json"
         config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
     tokenizer.save_pretrained(folder / "tokenizer")
+    near_file(folder).write_bytes(TABLE.read_bytes())
     build_scheduler().save_pretrained(folder / "scheduler")
     index = {
         "_class_name": "StableDiffusionControlNetPipeline",

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError, option
 from ..image_options import AmbiguousOptions
+from ..progress import with_bar
 from .images import Made, Pictures, Progress, Run
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..views import Views
 
 
+@with_bar
 def ambiguous_image(
     prompts: Sequence[str], *, on_progress: Progress | None = None, **options: Any
 ) -> Pictures:
@@ -27,6 +29,7 @@ def ambiguous_image(
     prompts: two or more.  options: views, assemble, and what every 2D task takes; see
     `image_options.AmbiguousOptions`.  The pictures are the canvas and what each view shows of it.
     Raises InputError on anything that the caller can put right, such as a view that the model cannot do.
+    progress: True shows a bar on stderr, with per cent and time left.
     Source: SyncSDE (CVPR 2025), Eq. 16-17.
     """
     import torch

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, option
 from ..image_options import EditOptions
+from ..progress import with_bar
 from .images import Made, Pictures, Progress, Run
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 GUIDANCE = 5.0  # the paper's for editing
 
 
+@with_bar
 def edit_image(
     image: Any, source: str, target: str, *, on_progress: Progress | None = None, **options: Any
 ) -> Pictures:
@@ -30,6 +32,7 @@ def edit_image(
     The pictures are the edit, the reconstruction and the mask, about as large as the model likes, in the shape of
     the original.  Raises InputError on anything that the caller can put right, such as a word that the source
     prompt does not have.
+    progress: True shows a bar on stderr, with per cent and time left.
     Source: SyncSDE (CVPR 2025), Eq. 12 and 24-25; its inversion is mended, see `backbones.inversion`.
     """
     from ..views.masks import masks

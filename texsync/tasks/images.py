@@ -43,7 +43,7 @@ class Made:
     views: Tensor
 
 
-@dataclass
+@dataclass(repr=False)
 class Pictures:
     """What a 2D task returns.
 
@@ -65,6 +65,17 @@ class Pictures:
         from ..surface.preview import to_image
 
         return [to_image(next(iter(made.images.values()))) for made in self.made]
+
+    def __repr__(self) -> str:
+        count, (wide, high) = len(self.made), self.image.size
+        pictures = "1 picture" if count == 1 else f"{count} pictures"
+        return f"<Pictures {self.task}: {pictures} of {wide} x {high} pixels, from seed {self.made[0].seed}>"
+
+    def _repr_png_(self) -> bytes:
+        """Every seed's main picture, for notebooks."""
+        from .outputs import png
+
+        return png(in_a_row(self.images))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the pictures as PNG with the parameters inside, `views.png` and `run.json`: all or nothing.
@@ -299,6 +310,19 @@ class Run:
 
 def _preview(backbone: DiffusionBackbone, clean: Tensor) -> Tensor:
     return backbone.decode(clean).cpu()
+
+
+def in_a_row(images: Sequence[Image], gap: int = 4) -> Image:
+    """Pictures of one size beside each other, `gap` pixels apart; those that are wide, below each other."""
+    from PIL import Image
+
+    wide, high = images[0].size
+    right, down = (0, high + gap) if wide > high else (wide + gap, 0)
+    last = len(images) - 1
+    whole = Image.new("RGB", (wide + last * right, high + last * down), "white")
+    for k, image in enumerate(images):
+        whole.paste(image, (k * right, k * down))
+    return whole
 
 
 def write_png(picture: Tensor, path: Path, parameters: dict[str, Any]) -> None:

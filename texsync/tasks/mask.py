@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, TexsyncWarning, option
 from ..image_options import MaskOptions
+from ..progress import with_bar
 from .images import Made, Pictures, Progress, Run
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..views import Views
 
 
+@with_bar
 def masked_image(
     background: str,
     foregrounds: str | Sequence[str],
@@ -29,6 +31,7 @@ def masked_image(
     background: a prompt.  foregrounds: one prompt per mask.  masks: files, PIL images or arrays, white where the thing
     is; later ones lie in front.  options: whole, soft, and what every 2D task takes; see `image_options.MaskOptions`.
     Raises InputError on anything that the caller can put right, such as a mask that is empty.
+    progress: True shows a bar on stderr, with per cent and time left.
     Source: SyncSDE (CVPR 2025), Eq. 8-11; the baselines have their own composition of views, see `views.masks`.
     """
     import numpy as np

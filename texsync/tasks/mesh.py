@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import option
-from ..options import MeshOptions
+from ..options import MeshOptions, check_formats
+from ..progress import with_bar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +37,7 @@ PIXEL_BYTES = 130  # peak memory of looking, per pixel, as seen at 512 pixels a 
 LATENT_TEXELS = 16  # per latent pixel along a side: 1536 texels for 96 latent pixels, as the reference has it
 
 
-@dataclass
+@dataclass(repr=False)
 class TexturedMesh:
     """A mesh with its new texture.
 
@@ -63,16 +64,37 @@ class TexturedMesh:
 
         return textured_scene(self.loaded, self.surface, self.baked)
 
-    def save(self, folder: str | Path, *, overwrite: bool = False, preview: bool = False) -> Path:
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        formats: str | Sequence[str] | None = None,
+        preview: bool = False,
+    ) -> Path:
         """Write model, texture and pictures into `folder`, all of it or nothing; see `tasks.outputs`.
 
+        formats: some of glb, obj, png, sheet, turntable, viewer; None is all but the last, which `preview` adds.
         Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
         """
         from .outputs import save_result
 
-        return save_result(self, Path(folder), overwrite=overwrite, preview=preview)
+        chosen = check_formats(formats) + (("viewer",) if preview else ())
+        return save_result(self, Path(folder), overwrite=overwrite, formats=chosen)
+
+    def __repr__(self) -> str:
+        said, (high, wide, _) = self.report, self.texture.shape
+        prompt, seed = said.get("prompt"), said.get("seed")
+        return f"<TexturedMesh {self.loaded.stem!r}: {prompt!r}, seed {seed}, {wide} x {high} texels>"
+
+    def _repr_png_(self) -> bytes:
+        """The contact sheet, for notebooks."""
+        from .outputs import png, sheet
+
+        return png(sheet(self))
 
 
+@with_bar
 def texture_mesh(
     mesh: Any, prompt: str, *, on_progress: Progress | None = None, **options: Any
 ) -> TexturedMesh:
@@ -80,6 +102,7 @@ def texture_mesh(
 
     mesh: path of an OBJ, GLB, glTF, PLY, STL or OFF file, or a trimesh Trimesh or Scene.
     prompt: what the surface should look like.  on_progress: see `Progress`.
+    progress: True shows a bar on stderr, with per cent and time left.
     options: seed, steps, strength, coupling, integrator, pick, model, controlnet, texture_size, view_size, uvs, device,
     dtype, chunk, negative, guidance, control_scale, view_order, framing, up, front, noise; see `options.MeshOptions`,
     which has their defaults, units and ranges.

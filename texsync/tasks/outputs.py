@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..options import USUAL_FORMATS
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from .mesh import TexturedMesh
 
 PACKAGES = ("torch", "easypytorch3d", "diffusers", "transformers", "trimesh", "xatlas", "numpy")
 
 
 def save_result(
-    result: TexturedMesh, folder: Path, *, overwrite: bool = False, preview: bool = False
+    result: TexturedMesh, folder: Path, *, overwrite: bool = False, formats: Collection[str] = USUAL_FORMATS
 ) -> Path:
-    """Write `<stem>.glb`, `<stem>.obj` with `.mtl` and `<stem>_texture.png`, `views.png`, `turntable.gif`, `run.json`
-    and with `preview` also `viewer.html`.
+    """Write `run.json` and what `formats` says: glb, `<stem>.glb`; obj, `<stem>.obj` with `.mtl` and texture; png,
+    `<stem>_texture.png`; sheet, `views.png`; turntable, `turntable.gif`; viewer, `viewer.html`.
 
     Everything goes to a temporary folder beside `folder` and is moved when complete.
     Raises InputError if `folder` exists and `overwrite` is False, or cannot be written.
@@ -30,10 +35,13 @@ def save_result(
 
     stem = result.loaded.stem
     with atomic_folder(folder, overwrite=overwrite) as place:
-        save_model(result.loaded, result.surface, result.baked, place, stem)
-        sheet(result).save(place / "views.png", optimize=True)
-        turntable(result.surface, result.texture, place / "turntable.gif")
-        if preview:
+        made, about = (result.loaded, result.surface, result.baked), origin(result.report)
+        save_model(*made, place, stem, formats=formats, about=about)
+        if "sheet" in formats:
+            sheet(result).save(place / "views.png", optimize=True)
+        if "turntable" in formats:
+            turntable(result.surface, result.texture, place / "turntable.gif")
+        if "viewer" in formats:
             viewer(result.mesh, place / "viewer.html")
         (place / "run.json").write_text(dump(record(result), indent=2) + "\n")
     return folder
@@ -74,6 +82,18 @@ def caption(report: dict[str, Any]) -> str:
         "view_size": "view size",
     }
     return " · ".join([f'"{report["prompt"]}"', *(f"{word} {report[name]}" for name, word in said.items())])
+
+
+def origin(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands inside the files themselves, wherever they go: prompt, seed and version; no paths, no times."""
+    return {"prompt": report["prompt"], "seed": report["seed"], "version": __version__}
+
+
+def png(image: Image) -> bytes:
+    """A picture as PNG: what a notebook shows of a result."""
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 def record(result: TexturedMesh) -> dict[str, Any]:

@@ -19,7 +19,7 @@ WIDE = 2.0  # times as wide as high; from there on, values go down the sheet ins
 MESH_VIEWS_DEG = {"front": (30.0, 20.0), "back": (210.0, 20.0)}  # azimuth, elevation
 
 
-@dataclass
+@dataclass(repr=False)
 class Sweep:
     """What each value of an option made.  name: the option.  values: one per run.
 
@@ -38,6 +38,15 @@ class Sweep:
         if table[0][0].width >= WIDE * table[0][0].height:
             return labelled(table, values, titles)
         return labelled(list(zip(*table, strict=True)), titles, values)
+
+    def __repr__(self) -> str:
+        return f"<Sweep of {self.name}: {', '.join(map(str, self.values))}>"
+
+    def _repr_png_(self) -> bytes:
+        """The sheet, for notebooks."""
+        from .outputs import png
+
+        return png(self.sheet())
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write `sweep.png`, every picture by value and title, and `run.json`: all or nothing."""

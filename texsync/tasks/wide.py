@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, option
 from ..image_options import WideOptions
+from ..progress import with_bar
 from .images import Made, Pictures, Progress, Run
 
 if TYPE_CHECKING:
@@ -18,11 +19,13 @@ VIEWS_WIDE = 4  # of the default picture
 MOST_SHOWN = 8  # windows on the contact sheet
 
 
+@with_bar
 def wide_image(prompt: str, *, on_progress: Progress | None = None, **options: Any) -> Pictures:
     """Paint a picture of any width and height, each window drawn towards the one before it.
 
     options: width, height, overlap (pixels), loop, assemble, and what every 2D task takes; see
     `image_options.WideOptions`.  Raises InputError on anything that the caller can put right.
+    progress: True shows a bar on stderr, with per cent and time left.
     Source: SyncSDE (CVPR 2025), Eq. 13-15, where the region that is pulled is the overlap.
     """
     from ..backbones.tiled import decode_tiled

@@ -192,8 +192,13 @@ def heard(job: Job, note: Callable[[str], None]) -> Iterator[None]:
     """
     from torch.nn.modules.module import register_module_forward_pre_hook
 
+    noted: set[str] = set()
+
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         text = " ".join(line_of(message, "shell").split())
+        if text in noted:
+            return
+        noted.add(text)
         if issubclass(category, TexsyncWarning):
             note(text)
         else:
