@@ -155,3 +155,51 @@ def test_joints_not_the_node_place_a_skinned_mesh(tmp_path):
     assert np.allclose(load(made.write(path)).parts[0].transform[:3, 3], [0, 0, 2])
     made.tree["nodes"][3]["rotation"] = [0, 0, 0.6, 0.8]  # bent
     assert np.allclose(load(made.write(path)).parts[0].transform[:3, 3], [5, 6, 7])
+
+
+QUARTER = {"rotation": np.pi / 2, "offset": [0, 1], "scale": [1.0, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, lambda u, v: (u, v)),
+        ({"texCoord": 1}, lambda u, v: (u / 2, v)),
+        ({"texCoord": 1, "extensions": {"KHR_texture_transform": {"texCoord": 0}}}, lambda u, v: (u, v)),
+        ({"extensions": {"KHR_texture_transform": {"scale": [0.5, 0.25]}}}, lambda u, v: (u / 2, v / 4)),
+        ({"extensions": {"KHR_texture_transform": QUARTER}}, lambda u, v: (v, 1 - u)),
+        (
+            {"texCoord": 1, "extensions": {"KHR_texture_transform": {"offset": [0.5, 0]}}},
+            lambda u, v: (u / 2 + 0.5, v),
+        ),
+    ],
+    ids=["first", "second", "overruled", "scaled", "turned", "second, moved"],
+)
+@pytest.mark.parametrize("channel", ["baseColorTexture", "diffuseTexture"])
+def test_the_base_colours_own_uvs_are_painted(tmp_path, said, expected, channel):
+    """Its set, moved as its transform says; the result shows the new picture through the same ones."""
+    made = plain(material=0)
+    picture = {"index": made.picture((9, 9, 9)), **said}
+    specular = {"KHR_materials_pbrSpecularGlossiness": {channel: picture}}
+    kind = (
+        {"extensions": specular}
+        if channel == "diffuseTexture"
+        else {"pbrMetallicRoughness": {channel: picture}}
+    )
+    bumps = {"index": made.picture((0, 0, 9)), "texCoord": 1}
+    made.tree["materials"] = [{**kind, "normalTexture": bumps}]
+    made.tree["textures"] = [{"source": 0}, {"source": 1}]
+    _, uv, _ = column()
+    made.tree["meshes"][0]["primitives"][0]["attributes"]["TEXCOORD_1"] = made.accessor(uv * [0.5, 1])
+    path = made.write(tmp_path / "in.glb")
+    loaded = load(path)
+    u, v = np.float32(uv).T
+    assert np.allclose(
+        loaded.shapes["column"].uv * [1, -1] + [0, 1], np.stack(expected(u, v), axis=1), atol=1e-6
+    )
+    _, result = saved(path, own_uvs)
+    info = result.tree["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"]
+    assert {**info, "index": 0} == {**picture, "index": 0}
+    assert np.allclose(load(tmp_path / "out" / "in.glb").uv, loaded.uv, atol=1e-6)
+    _, result = saved(path, new_uvs, "new")  # on a new map nothing moves it
+    assert set(result.tree["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"]) == {"index"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 
 import numpy as np
@@ -13,7 +14,7 @@ from texsync.errors import InputError, TexsyncWarning
 from texsync.files.load import load
 from texsync.surface import charts
 from texsync.surface.charts import PADDING
-from texsync.surface.uv import covered_share, prepare, unwrap, uv_texels
+from texsync.surface.uv import covered_share, parts_sharing, prepare, unwrap, uv_texels
 
 SQUARE = np.array([[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]])
 
@@ -160,3 +161,50 @@ def test_a_map_that_most_places_share_is_replaced_and_twins_are_not(copies, kept
     assert alike == kept
     insisted = prepare(loaded, policy="keep")
     assert np.allclose(insisted.uv[insisted.uv_faces[:2]], insisted.uv[insisted.uv_faces[2:4]])
+
+
+@pytest.mark.parametrize(
+    ("scale", "kept"), [(1.0, True), (0.25, True), (0.16, False), (0.002, False)], ids=lambda x: str(x)
+)
+def test_a_map_of_a_few_texels_is_replaced_unless_one_insists(scale, kept):
+    loaded = load(plate(SQUARE * scale))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        surface = prepare(loaded)
+    assert np.array_equal(surface.uv[surface.uv_faces], loaded.uv[loaded.uv_faces]) == kept
+    assert ["% of the texture" in str(w.message) for w in said if w.category is TexsyncWarning] == [True] * (
+        not kept
+    )
+    assert np.array_equal(prepare(loaded, policy="keep").uv, loaded.uv)
+
+
+@pytest.mark.parametrize("count", [2, 60])
+@pytest.mark.parametrize(
+    ("layout", "sharing"),
+    [
+        (lambda k, n: (SQUARE + [k, 0]) / [n, 1], 1),
+        (lambda k, n: SQUARE, "n"),
+        (lambda k, n: SQUARE / [2, 1] + [k % 2 / 2, 0], "n/2"),
+        (lambda k, n: SQUARE if k else SQUARE / 2, None),
+    ],
+    ids=["apart", "all on one", "two places", "one small"],
+)
+def test_sharing_between_parts_is_counted(layout, sharing, count):
+    uv = np.concatenate([layout(k, count) for k in range(count)])
+    faces = np.concatenate([np.array([[0, 1, 2], [0, 2, 3]]) + 4 * k for k in range(count)])
+    found = parts_sharing(uv, faces, np.repeat(np.arange(count), 2))
+    expected = {1: 1, "n": count, "n/2": count / 2, None: (0.64 * (count - 1) + 0.16) / 0.6775}[sharing]
+    assert found == pytest.approx(expected, rel=0.04)
+
+
+def test_fifteen_hundred_parts_are_judged_in_seconds():
+    count, side = 1500, 39
+    start = time.perf_counter()
+    for size in (1, side):  # all on one place; each in its own
+        place = np.stack([np.arange(count) % side, np.arange(count) // side], axis=1) * (size > 1)
+        uv = ((SQUARE[None] + place[:, None]) / size).reshape(-1, 2)
+        faces = (np.array([[0, 1, 2], [0, 2, 3]]) + 4 * np.arange(count)[:, None, None]).reshape(-1, 3)
+        assert parts_sharing(uv, faces, np.repeat(np.arange(count), 2)) == pytest.approx(
+            1 if size > 1 else count
+        )
+    assert time.perf_counter() - start < 20  # one raster for each part took minutes

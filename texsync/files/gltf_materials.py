@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
+
 from .gltf import PLAIN
 from .gltf_fields import MATERIAL, MOVE
 from .kinds import Ref, leaves
@@ -24,7 +26,7 @@ class Materials:
     def __init__(self, tree: dict[str, Any], texture: int, name: str, painted: set[tuple[int, int]]):
         self.tree, self.texture, self.name = tree, texture, name
         self.original = deepcopy(tree.get("materials", []))
-        self.made: dict[tuple[int | None, int | None], int] = {}
+        self.made: dict[tuple[int | None, int | None, str], int] = {}
         self.taken = {
             material
             for m, mesh in enumerate(tree["meshes"])
@@ -33,14 +35,18 @@ class Materials:
             for material in shown(primitive)
         }
 
-    def painted(self, number: int | None, moved: int | None) -> int:
-        """The number of material `number` with the new texture; moved: the set that its old first UVs are now."""
-        if (number, moved) not in self.made:
+    def painted(self, number: int | None, moved: int | None, place: dict[str, Any]) -> int:
+        """The number of material `number` with the new texture.
+
+        moved: the set that its old first UVs are now.  place: which UVs the texture is on, see `colour_place`.
+        """
+        key = number, moved, repr(place)
+        if key not in self.made:
             none = {"name": self.name, **PLAIN}
             material = deepcopy(none if number is None else self.original[number])
-            paint(material, self.texture, moved)
-            self.made[number, moved] = self._placed(number, material)
-        return self.made[number, moved]
+            paint(material, self.texture, moved, place)
+            self.made[key] = self._placed(number, material)
+        return self.made[key]
 
     def _placed(self, number: int | None, material: dict[str, Any]) -> int:
         """In the place of the original if that is free, else at the end."""
@@ -59,21 +65,39 @@ def shown(primitive: dict[str, Any]) -> list[int]:
     return own + [variant["material"] for variant in variants]
 
 
-def paint(material: dict[str, Any], texture: int, moved: int | None) -> None:
-    """Give a material the texture as its base colour: white, opaque, on the first UVs."""
+def paint(material: dict[str, Any], texture: int, moved: int | None, place: dict[str, Any]) -> None:
+    """Give a material the texture as its base colour: white, opaque, on the UVs of `place`."""
     if moved is not None:
         for name, info in texture_infos(material):
             if name not in COLOUR_TEXTURES and uv_set(info) == 0:
                 _read_set(info, moved)
     colour = material.setdefault("pbrMetallicRoughness", {})
     colour.pop("baseColorFactor", None)
-    colour["baseColorTexture"] = {"index": texture}
+    colour["baseColorTexture"] = {"index": texture, **deepcopy(place)}
     specular = material.get("extensions", {}).get(SPECULAR)
     if specular is not None:
         specular.pop("diffuseFactor", None)
-        specular["diffuseTexture"] = {"index": texture}
+        specular["diffuseTexture"] = {"index": texture, **deepcopy(place)}
     for key in ("alphaMode", "alphaCutoff"):
         material.pop(key, None)
+
+
+def colour_place(material: dict[str, Any]) -> dict[str, Any]:
+    """Which UVs a material's base colour is on: what its texture info says beside the texture's number."""
+    infos = dict(reversed([x for x in texture_infos(material) if x[0] in COLOUR_TEXTURES]))
+    info: dict[str, Any] = infos.get("baseColorTexture") or infos.get("diffuseTexture") or {}
+    move = info.get("extensions", {}).get(MOVE)
+    place = {"texCoord": info["texCoord"]} if info.get("texCoord") else {}
+    return deepcopy(place if move is None else {**place, "extensions": {MOVE: move}})
+
+
+def seen_by(place: dict[str, Any], uv: np.ndarray) -> np.ndarray:
+    """The UVs (V, 2), v down, where a texture info's transform puts them."""
+    move = place.get("extensions", {}).get(MOVE, {})
+    cos, sin = np.cos(move.get("rotation", 0.0)), np.sin(move.get("rotation", 0.0))
+    scaled = uv * move.get("scale", (1.0, 1.0))
+    # counter-clockwise as one looks at the picture, as viewers have it; the extension's sample code has it mirrored
+    return np.asarray(scaled @ [[cos, -sin], [sin, cos]] + move.get("offset", (0.0, 0.0)))
 
 
 def reads_first_set(material: dict[str, Any]) -> bool:

@@ -6,7 +6,9 @@ only where UVs are new: such a primitive gets attributes of its own, with the co
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import deepcopy
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from .corners import corner_uvs, keeps_uvs
 from .gltf import NUMBERS, TRIANGLES, Document, element_bytes, glb
 from .gltf_materials import Materials, reads_first_set, shown
 from .gltf_prune import prune
+from .gltf_scene import place_of
 from .shape import split
 
 if TYPE_CHECKING:
@@ -50,17 +53,17 @@ def patched(loaded: Loaded, source: GltfSource, surface: Surface, png: bytes, na
             target = copy_of[node]
         primitive = deepcopy(source.document.tree["meshes"][mesh]["primitives"][piece])
         moved = None if kept else _give_uvs(draft, primitive, loaded, surface, part)
-        _show(primitive, materials, moved)
+        _show(primitive, materials, moved, place_of(source.document, primitive) if kept else {})
         draft.tree["meshes"][target]["primitives"][piece] = primitive
     return glb(*prune(source.document.tree, *draft.done()))
 
 
-def _show(primitive: dict[str, Any], materials: Materials, moved: int | None) -> None:
+def _show(primitive: dict[str, Any], materials: Materials, moved: int | None, place: dict[str, Any]) -> None:
     """Painted materials, no vertex colours: they would tint the texture."""
-    primitive["material"] = materials.painted(primitive.get("material"), moved)
+    primitive["material"] = materials.painted(primitive.get("material"), moved, place)
     variants = primitive.get("extensions", {}).get("KHR_materials_variants", {})
     for variant in variants.get("mappings", []):
-        variant["material"] = materials.painted(variant["material"], moved)
+        variant["material"] = materials.painted(variant["material"], moved, place)
     for attributes in (primitive["attributes"], *primitive.get("targets", [])):
         for colour in [name for name in attributes if name.startswith("COLOR_")]:
             del attributes[colour]
@@ -170,9 +173,12 @@ class Draft:
 
     def is_shared(self, accessor: int) -> bool:
         """Whether several primitives of the file have their vertices from one accessor."""
+        return self._shown[accessor] > 1
+
+    @cached_property
+    def _shown(self) -> Counter[int]:
         meshes = self.document.tree["meshes"]
-        every = [p["attributes"].get("POSITION") for mesh in meshes for p in mesh["primitives"]]
-        return every.count(accessor) > 1
+        return Counter(p["attributes"].get("POSITION") for mesh in meshes for p in mesh["primitives"])
 
     def gathered(self, accessor: int, vertex: np.ndarray) -> int:
         """The number of a copy of one of the file's accessors with these elements, bit by bit, in this order."""

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import InputError
 from ..pictures import opened
 from .gltf import PLAIN, Document
+from .gltf_materials import colour_place, seen_by, uv_set
 from .shape import Shape
 
 if TYPE_CHECKING:
@@ -78,7 +79,9 @@ def _shape(document: Document, primitive: dict[str, Any], faces: np.ndarray) -> 
     vertices = document.numbers(attributes["POSITION"])
     for accessor in (x for table in (attributes, *primitive.get("targets", [])) for x in table.values()):
         document.elements(accessor)  # a result needs all of them: what is damaged is refused at once
-    uv = document.numbers(attributes["TEXCOORD_0"]) if "TEXCOORD_0" in attributes else None
+    place = place_of(document, primitive)
+    uv_name = f"TEXCOORD_{uv_set(place)}"
+    uv = seen_by(place, document.numbers(attributes[uv_name])) if uv_name in attributes else None
     normals = document.numbers(attributes["NORMAL"]) if "NORMAL" in attributes else None
     return Shape(
         vertices=vertices,
@@ -88,6 +91,11 @@ def _shape(document: Document, primitive: dict[str, Any], faces: np.ndarray) -> 
         normals=normals,
         normal_faces=None if normals is None else faces,
     )
+
+
+def place_of(document: Document, primitive: dict[str, Any]) -> dict[str, Any]:
+    """Which UVs the base colour of a primitive is on; the first where it has no picture."""
+    return colour_place(document.tree["materials"][primitive["material"]]) if "material" in primitive else {}
 
 
 def _trimesh(document: Document, primitive: dict[str, Any], shape: Shape) -> trimesh.Trimesh:

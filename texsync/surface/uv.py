@@ -22,6 +22,8 @@ POLICIES = ("auto", "keep", "unwrap")
 WHOLE_FACES = 20_000  # xatlas grows charts at a cost far above linear, so larger meshes go in pieces
 PIECE_FACES = 4_000
 OVERLAP = 0.01  # of the map; below that it is rasterising noise
+LEAST_COVERED = 0.03  # of the map; below that few texels carry the picture
+RAYS, MEETINGS = 2**20, 2**24  # with parts, and with faces, when counting what shares a place
 MULTIPLE = 2.2  # places a texel may stand for on average; mirrored halves, 2, are somebody's intent
 
 
@@ -41,7 +43,7 @@ def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surfa
                 f"{mesh.stem} cannot keep its UVs: {trouble}",
                 f"use {option('uvs', 'unwrap')} or mend the map",
             )
-        if not trouble and (policy == "keep" or not _shares_too_much(mesh)):
+        if not trouble and (policy == "keep" or not _wastes_or_shares(mesh)):
             return _surface(mesh, *_own(mesh))
         if trouble and mesh.uv is not None:
             warnings.warn(f"{mesh.stem}: new UV map, because {trouble}", TexsyncWarning, stacklevel=2)
@@ -83,12 +85,23 @@ def _own(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     return mesh.uv if inside else mesh.uv - np.floor(np.median(mesh.uv, axis=0)), mesh.uv_faces
 
 
-def _shares_too_much(mesh: Mesh) -> bool:
-    """Whether a new map is made because different parts share texels, or most places do; warns of less sharing."""
+def _wastes_or_shares(mesh: Mesh) -> bool:
+    """Whether a new map is made because the map is all but empty, different parts share texels, or most places do.
+
+    Warns of that, and of less sharing.
+    """
     uv, uv_faces = _own(mesh)
-    whole = covered_share(uv, uv_faces)
-    parts = [uv_faces[mesh.part == part] for part in np.unique(mesh.part)]
-    apart = sum(covered_share(uv, faces) for faces in parts) if len(parts) > 1 else whole
+    drawn = _areas_2d(uv[uv_faces]).sum()
+    # coarser where hundreds of faces lie on each other, each of which every ray meets
+    whole = covered_share(uv, uv_faces, int(np.sqrt(MEETINGS / max(drawn, 1)).clip(64, 512)))
+    if whole < LEAST_COVERED:
+        message = (
+            f"{mesh.stem}: new UV map, because its own uses only {100 * whole:.2g} % of the texture, "
+            f"as for a palette of colours; {option('uvs', 'keep')} keeps it"
+        )
+        warnings.warn(message, TexsyncWarning, stacklevel=3)
+        return True
+    apart = whole * parts_sharing(uv, uv_faces, mesh.part)
     if apart > whole * (1 + OVERLAP) + OVERLAP**2:
         share = 100 * (1 - whole / apart)
         message = (
@@ -97,7 +110,6 @@ def _shares_too_much(mesh: Mesh) -> bool:
         )
         warnings.warn(message, TexsyncWarning, stacklevel=3)
         return True
-    drawn = _areas_2d(uv[uv_faces]).sum()
     if drawn > whole * MULTIPLE:
         message = (
             f"{mesh.stem}: new UV map, because a texel stands for {drawn / whole:.1f} places on average; "
@@ -118,6 +130,48 @@ def _shares_too_much(mesh: Mesh) -> bool:
 def covered_share(uv: np.ndarray, uv_faces: np.ndarray, size: int = 512) -> float:
     """Share of the unit square that faces cover, each place counted once."""
     return float((uv_texels(uv, uv_faces, size)[0] >= 0).mean())
+
+
+def parts_sharing(uv: np.ndarray, uv_faces: np.ndarray, part: np.ndarray, size: int = 512) -> float:
+    """How many parts a covered place of the unit square belongs to on average; 1 where they keep apart.
+
+    Every part is laid out in a tile of its own and looked at within its bounds, so the cost does not grow with parts.
+    """
+    numbers, which = np.unique(part, return_inverse=True)
+    if len(numbers) < 2:
+        return 1.0
+    corners = uv[uv_faces]
+    low, high = (np.full((len(numbers), 2), side) for side in (1.0, 0.0))
+    np.minimum.at(low, which, corners.min(axis=1).clip(0, 1))
+    np.maximum.at(high, which, corners.max(axis=1).clip(0, 1))
+    # coarser where many parts are large, so that the rays stay few
+    size = int(min(size, max(32, np.sqrt(RAYS / np.prod(high - low, axis=1).clip(1e-6).sum()))))
+    first, last = np.ceil(low * size - 0.5).astype(int), np.floor(high * size - 0.5).astype(int)
+    cells = (last - first + 1).clip(0)
+    count = cells.prod(axis=1)
+    owner = np.repeat(np.arange(len(numbers)), count)
+    k = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    cell = first[owner] + np.stack([k % cells[owner, 0], k // cells[owner, 0]], axis=1)
+    side = int(np.ceil(np.sqrt(len(numbers))))
+    tile = np.stack([np.arange(len(numbers)) % side, np.arange(len(numbers)) // side], axis=1) * 2.0
+    hit = _face_below((corners + tile[which, None]), (cell + 0.5) / size + tile[owner]) >= 0
+    covered = np.unique(cell[hit, 0] * size + cell[hit, 1])
+    return float(hit.sum() / max(len(covered), 1))
+
+
+def _face_below(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(M,) which of the flat triangles (F, 3, 2) each point (M, 2) lies in, -1 for none."""
+    import torch
+    from pytorch3d.structures import Meshes
+
+    from .raster import embree_scene
+
+    flat = np.concatenate([corners, np.zeros((*corners.shape[:2], 1))], axis=2).reshape(-1, 3)
+    faces = torch.arange(len(flat)).view(-1, 3)
+    scene = embree_scene(Meshes([torch.as_tensor(flat, dtype=torch.float32)], [faces]))
+    origins = np.column_stack([points, np.ones(len(points))]).astype(np.float32)
+    down = np.tile(np.array([0, 0, -1], np.float32), (len(points), 1))
+    return np.asarray(scene.run(origins, down, output=1)["primID"].astype(np.int64))
 
 
 def uv_texels(
