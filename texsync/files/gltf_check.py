@@ -9,6 +9,8 @@ from .gltf_fields import GLTF, element_bytes
 from .kinds import Ref, Wrong, leaves
 
 DEEPEST = 1_000  # nodes below one another; trimesh walks up from each node, so time grows with the square
+MOST_NODES = 50_000
+MOST_PARTS = 20_000  # meshes, counted at each place; loading takes about a millisecond for each
 MOST_FACES = 5_000_000
 MOST_VERTICES = 60_000_000  # of all meshes, each counted where it is used: 24 bytes each, several times over
 MOST_SILENT = 20_000_000  # elements of accessors that have no bytes: a short file could ask for any number
@@ -25,7 +27,7 @@ def check_document(tree: Any) -> None:
             wanted = f"one of its {len(tree.get(kind.to, []))} {kind.to}"
         if wanted:
             raise Wrong(where, value, wanted)
-    _check_nodes(tree.get("nodes", []))
+    _check_nodes(tree.get("nodes", []), [len(mesh["primitives"]) for mesh in tree.get("meshes", [])])
     _check_primitives(tree)
 
 
@@ -38,8 +40,16 @@ def check_bytes(tree: dict[str, Any], buffers: Sequence[bytes]) -> None:
     _check_accessors(tree)
 
 
-def _check_nodes(nodes: list[dict[str, Any]]) -> None:
-    """Every node below one other at most, none below itself, no chain too long."""
+def _check_nodes(nodes: list[dict[str, Any]], pieces: list[int]) -> None:
+    """Every node below one other at most, none below itself, no chain too long, and not too many.
+
+    pieces: primitives of each mesh.
+    """
+    parts = sum(pieces[node["mesh"]] for node in nodes if "mesh" in node)
+    if len(nodes) > MOST_NODES or parts > MOST_PARTS:
+        raise Wrong(
+            "its scene", f"{len(nodes)} nodes and {parts} meshes", f"at most {MOST_NODES} and {MOST_PARTS}"
+        )
     parent: dict[int, int] = {}
     for number, node in enumerate(nodes):
         for child in node.get("children", []):

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from .gltf_fields import DRACO, GLTF, INSTANCES, VRM
-from .kinds import Ref, leaves
+from .kinds import Ref, leaves, only
 
 KINDS = (
     "textures",
@@ -19,6 +19,7 @@ KNOWN = (
     *(DRACO, INSTANCES, VRM, "VRMC_", "KHR_materials_", "KHR_texture_", "EXT_texture_", "KHR_lights_"),
     *("KHR_node_visibility", "KHR_mesh_quantization", "KHR_animation_pointer"),
 )
+REFERENCES = only(GLTF, Ref)
 
 
 def prune(before: dict[str, Any], tree: dict[str, Any], body: bytearray) -> tuple[dict[str, Any], bytearray]:
@@ -51,8 +52,8 @@ def used(tree: dict[str, Any], kind: str) -> set[int]:
 def references(tree: dict[str, Any]) -> dict[str, list[tuple[Any, Any]]]:
     """(container, key) of every place where container[key] is the number of a thing, by kind of thing."""
     found: defaultdict[str, list[tuple[Any, Any]]] = defaultdict(list)
-    for container, key, kind, _ in leaves(tree, GLTF):
-        if isinstance(kind, Ref) and container[key] >= 0:
+    for container, key, kind, _ in leaves(tree, REFERENCES):
+        if container[key] >= 0:
             found[kind.to].append((container, key))
     return found
 

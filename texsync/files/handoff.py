@@ -15,7 +15,6 @@ may be missing.  repaint: see `surface.partial.Repaint`; may be missing.  Axes a
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ import numpy as np
 from ..errors import InputError
 from ..surface.partial import Repaint
 from .corners import corner_uvs, keeps_uvs
+from .kinds import Fields, Is, Number, Row, check, read_json
 from .path import checked_path
 from .shape import Shape, as_trimesh
 
@@ -37,6 +37,18 @@ if TYPE_CHECKING:
 VERSION = 1
 LONGEST_HEADER = 2**24  # bytes
 FLOATS, WHOLE = "<f4", "<i4"
+ARRAY = Fields({"at": Number(0, 2.0**53, whole=True), "count": Number(0, 2.0**53, whole=True)})
+SIDE = Number(1, 2**16, whole=True)  # pixels
+PART = Fields(
+    {
+        "name": Is(str),
+        "transform": Row(Number(), 16, 16),
+        **dict.fromkeys(("vertices", "corner_vertex", "triangles", "polygon"), ARRAY),
+    },
+    {"uv": ARRAY},
+)
+REPAINT = Fields({"uv": ARRAY}, {"width": SIDE, "height": SIDE, "pixels": ARRAY})
+HEADER = Fields({"name": Is(str), "parts": Row(PART)}, {"repaint": REPAINT})
 
 
 @dataclass(frozen=True)
@@ -68,16 +80,17 @@ def read_handed(path: str | Path) -> Handed:
         raise InputError(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
     line = content[:LONGEST_HEADER].partition(b"\n")[0]
     try:
-        header = json.loads(line)
+        header = read_json(line)
         version = header["texsync_mesh"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         raise InputError(f"{path.name} is not a .texmesh file", "hand the mesh over again") from None
     if version != VERSION:
         raise InputError(f"{path.name} has version {version!r}, not {VERSION}", "update texsync")
     try:
+        check(header, HEADER)
         return _handed(header, memoryview(content)[len(line) + 1 :])
-    except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise InputError(f"{path.name} is damaged ({error})", "hand the mesh over again") from None
+    except ValueError as error:
+        raise InputError(f"{path.name} is damaged: {error}", "hand the mesh over again") from None
 
 
 def _handed(header: dict[str, Any], data: memoryview) -> Handed:
@@ -85,17 +98,17 @@ def _handed(header: dict[str, Any], data: memoryview) -> Handed:
 
     parts: list[HandedPart] = []
     for entry in header["parts"]:
-        name = unique_name(str(entry["name"]), {part.name for part in parts})
+        name = unique_name(entry["name"], {part.name for part in parts})
         parts.append(_part(name, entry, data))
-    repaint = _repaint(header["repaint"], data) if header.get("repaint") else None
-    return Handed(str(header["name"]), tuple(parts), repaint)
+    repaint = _repaint(header["repaint"], data) if "repaint" in header else None
+    return Handed(header["name"], tuple(parts), repaint)
 
 
 def _part(name: str, entry: dict[str, Any], data: memoryview) -> HandedPart:
     corner_vertex = _array(data, entry["corner_vertex"], WHOLE).astype(np.int64)
     triangles = _array(data, entry["triangles"], WHOLE, 3).astype(np.int64)
-    _check(triangles, len(corner_vertex), f"{name}: triangles")
-    uv = _array(data, entry["uv"], FLOATS, 2).astype(np.float64) if entry.get("uv") else None
+    _check_corners(triangles, len(corner_vertex), f"{name}: triangles")
+    uv = _array(data, entry["uv"], FLOATS, 2).astype(np.float64) if "uv" in entry else None
     if uv is not None and len(uv) != len(corner_vertex):
         raise ValueError(f"{name}: {len(uv)} UVs for {len(corner_vertex)} corners")
     polygon = _array(data, entry["polygon"], WHOLE).astype(np.int64)
@@ -109,29 +122,35 @@ def _part(name: str, entry: dict[str, Any], data: memoryview) -> HandedPart:
         polygon=polygon,
         corner=triangles,
     )
-    _check(shape.faces, len(shape.vertices), f"{name}: corners")
+    _check_corners(shape.faces, len(shape.vertices), f"{name}: corners")
     transform = np.array(entry["transform"], np.float64).reshape(4, 4)
     return HandedPart(name, transform, shape, triangles, len(corner_vertex))
 
 
 def _repaint(entry: dict[str, Any], data: memoryview) -> Repaint:
     old = None
-    if entry.get("pixels"):
-        pixels = _array(data, entry["pixels"], FLOATS).reshape(int(entry["height"]), int(entry["width"]), 4)
+    if "pixels" in entry:
+        pixels = _array(data, entry["pixels"], FLOATS).reshape(
+            entry.get("height", 0), entry.get("width", 0), 4
+        )
+        pixels = np.nan_to_num(pixels)
         old = (pixels[::-1] * 255).round().clip(0, 255).astype(np.uint8)  # Blender's first row is the bottom
-    return Repaint(_array(data, entry["uv"], FLOATS, 2).astype(np.float64).reshape(-1, 3, 2), old)
+    uv = _array(data, entry["uv"], FLOATS, 2).astype(np.float64).reshape(-1, 3, 2)
+    if not np.isfinite(uv).all():
+        raise ValueError("UVs to repaint are no numbers")
+    return Repaint(uv, old)
 
 
 def _array(data: memoryview, place: dict[str, int], kind: str, columns: int = 1) -> np.ndarray:
     """One of the arrays, (count,) or (count / columns, columns); raises ValueError where it does not fit."""
-    at, count = int(place["at"]), int(place["count"])
-    if at < 0 or count < 0 or at + 4 * count > len(data):
+    at, count = place["at"], place["count"]
+    if at + 4 * count > len(data):
         raise ValueError(f"{count} numbers at byte {at} of {len(data)}")
     flat = np.frombuffer(data, kind, count, at)
     return flat.reshape(-1, columns) if columns > 1 else flat
 
 
-def _check(indices: np.ndarray, count: int, what: str) -> None:
+def _check_corners(indices: np.ndarray, count: int, what: str) -> None:
     if len(indices) and (indices.min() < 0 or indices.max() >= count):
         raise ValueError(f"{what} refer to number {indices.max()} of {count}")
 

@@ -121,15 +121,33 @@ def leaves(value: Any, kind: Any, where: str = "") -> Iterator[tuple[Any, Any, A
     wanted = kind.wants(value)
     if wanted:
         raise Wrong(where, value, wanted)
-    if isinstance(kind, Row):
-        inner = ((i, kind.of, f"{where}[{i}]") for i in range(len(value)))
-    else:
-        inner = ((k, kind.kind(k), f"{where}.{k}" if where else k) for k in list(value))
-    for key, of, place in inner:
+    row = isinstance(kind, Row)
+    for key in range(len(value)) if row else list(value):
+        of = kind.of if row else kind.kind(key)
+        if of is None:
+            continue
+        place = f"{where}[{key}]" if row else f"{where}.{key}" if where else key
         if isinstance(of, (Row, Fields)):
             yield from leaves(value[key], of, place)
-        elif of is not None:
+        else:
             yield value, key, of, place
+
+
+def only(kind: Any, leaf: type) -> Any:
+    """A table without all kinds but one, for a walk that looks for that; None if nothing is left."""
+    if isinstance(kind, Row):
+        of = only(kind.of, leaf)
+        return of and Row(of)
+    if isinstance(kind, Fields):
+        every = {name: only(of, leaf) for name, of in {**kind.may, **kind.needed}.items()}
+        # an extension that is known by name but has none must not be looked up under "*"
+        some = any(every.values())
+        return (
+            Fields(may={name: of or Fields() for name, of in every.items() if of or "*" in every})
+            if some
+            else None
+        )
+    return kind if isinstance(kind, leaf) else None
 
 
 def check(value: Any, kind: Any) -> None:

@@ -14,7 +14,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..surface import frame
+from .gltf_check import MOST_FACES
 from .loaded import Loaded, Part
+from .normals import with_unit_normals
 from .shape import Shape
 from .sources import read_scene
 from .text import shown_name
@@ -22,7 +24,6 @@ from .text import shown_name
 if TYPE_CHECKING:
     import trimesh
 
-MOST_FACES = 5_000_000
 LARGEST, SMALLEST = 1e30, 1e-30  # of a mesh's extent: GLB stores 32-bit floats, which end at 3e38
 
 
@@ -34,7 +35,7 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
     Raises InputError, in one line, for whatever cannot be read or holds nothing that could be painted.
     """
     source = read_scene(mesh)
-    name, scene, shapes = source.name, source.scene, source.shapes
+    name, scene, shapes = source.name, source.scene, with_unit_normals(source.shapes)
     turn = frame.rotation(*frame.axes(up, front, source.format))
     placed = _placed(name, scene, shapes)
     vertices = np.concatenate([_moved(shapes[shape].vertices, where) for _, shape, where in placed])

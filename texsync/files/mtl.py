@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,11 @@ def _options(rest: str) -> tuple[str, str]:
     return " ".join(words[:at]), " ".join(words[at:])
 
 
+def _is_no_number(word: str, rest: str) -> bool:
+    """Whether a line of numbers holds NaN or infinity, which no reader expects."""
+    return not is_picture(word) and any(_is_number(x) and not isfinite(float(x)) for x in rest.split())
+
+
 def _is_number(word: str) -> bool:
     try:
         float(word)
@@ -106,7 +112,7 @@ def read_mtl(path: Path, libraries: tuple[str, ...], other: Reading | None = Non
             if word.lower() == "newmtl":
                 name = rest.strip()
                 found[name] = []
-            elif name in found and word and not word.startswith("#"):
+            elif name in found and word and not word.startswith("#") and not _is_no_number(word, rest):
                 found[name].append((word, rest.strip()))
     return {name: Mtl(tuple(lines), path) for name, lines in found.items()}
 
