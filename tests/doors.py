@@ -41,7 +41,7 @@ MESHES = {
     "text named obj": ("jug.obj", PROSE, "jug.obj", "export it"),
     "text named glb": ("jug.glb", PROSE, "jug.glb", "export it again"),
     "bytes named stl": ("jug.stl", bytes(range(256)), "jug.stl", "export it as a mesh"),
-    "unknown ending": ("jug.blend", b"BLENDER", "'.blend'", "obj, glb, gltf, ply, stl, off"),
+    "unknown ending": ("jug.blend", b"BLENDER", "'.blend'", "obj, glb, gltf, vrm, ply, stl, off"),
     "no ending": ("jug", b"x", "unknown ending ''", "known: obj"),
     "no faces": ("jug.obj", TRIANGLE, "jug.obj has no faces", "as a mesh with triangles"),
     "only points": ("jug.ply", CLOUD, "jug.ply has no faces", "not as points or lines"),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from gltf_zoo import worm
 
 from texsync.errors import InputError
 from texsync.files.load import load
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import fuzz_files
 
 
 def set_to(place: str, value):
@@ -71,3 +76,10 @@ def test_gltf(tmp_path, damage, said):
     with pytest.raises(InputError) as told:
         load(path)
     assert said in str(told.value) and "export it again" in str(told.value)
+
+
+def test_damaged_files_of_all_kinds_are_saved_or_refused(tmp_path, capfd):
+    """Some hundred of the fuzz in benchmarks/."""
+    for kind, number, fate, seconds in fuzz_files.cases(440, 1, tmp_path):
+        assert fate in ("saved", "refused", "rehearsal") and seconds < 20, (kind, number, fate)
+    assert capfd.readouterr() == ("", "")

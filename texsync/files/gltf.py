@@ -117,7 +117,7 @@ def read_gltf(path: Path) -> Document:
     from trimesh.resolvers import FilePathResolver
 
     data = path.read_bytes()
-    binary = path.suffix.lower() == ".glb" or data[:4] == b"glTF"
+    binary = path.suffix.lower() in (".glb", ".vrm") or data[:4] == b"glTF"
     text, body = _chunks(data) if binary else (data, b"")
     tree = read_json(text)
     _check_version(tree)

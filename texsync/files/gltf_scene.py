@@ -224,7 +224,11 @@ def _placed_by_joints(
         bind = rows.reshape(-1, 4, 4).transpose(0, 2, 1)  # they are stored column by column
     placed = np.stack(joints) @ bind
     size = np.abs(placed[0]).max()
-    if "children" in node or not np.allclose(placed, placed[0], rtol=0, atol=1e-3 * size):
+    if (
+        "children" in node
+        or not np.isfinite(placed).all()
+        or not np.allclose(placed, placed[0], rtol=0, atol=1e-3 * size)
+    ):
         return local_matrix(node)
     try:
         return np.asarray(np.linalg.solve(worlds[parent], placed[0]))

@@ -122,7 +122,8 @@ def leaves(value: Any, kind: Any, where: str = "") -> Iterator[tuple[Any, Any, A
     if wanted:
         raise Wrong(where, value, wanted)
     row = isinstance(kind, Row)
-    for key in range(len(value)) if row else list(value):
+    keys: list[Any] = list(range(len(value))) if row else list(value)
+    for key in keys:
         of = kind.of if row else kind.kind(key)
         if of is None:
             continue

@@ -180,7 +180,8 @@ def _display_name(loaded: Loaded, part: Part) -> str:
 
 def _numbers(table: Any) -> list[str]:
     """Rows as text that reads back to the same numbers; as few digits as the file's own precision needs."""
-    single = table.astype(np.float32)
+    with np.errstate(over="ignore"):
+        single = table.astype(np.float32)
     if np.array_equal(single, table):
         row = " ".join(["%.9g"] * table.shape[1])
         return [row % tuple(values) for values in table.tolist()]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import InputError
 
-KNOWN = ("obj", "glb", "gltf", "ply", "stl", "off")
+KNOWN = ("obj", "glb", "gltf", "vrm", "ply", "stl", "off")
 HANDED = "texmesh"  # what the Blender add-on writes; see handoff.py
 EXPORT_AGAIN = "export it again from the program that made it"
 

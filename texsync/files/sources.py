@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +27,7 @@ from .shape import Shape, as_trimesh
 if TYPE_CHECKING:
     import trimesh
 
-GLTF = ("glb", "gltf")
+GLTF = ("glb", "gltf", "vrm")  # a VRM is a GLB with an extension for figures
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,21 @@ def read_scene(mesh: Any) -> Source:
     path = checked_path(Path(mesh).expanduser())
     format = path.suffix[1:].lower()
     try:
+        return _read(path, format)
+    except (OSError, PermissionError) as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
+    except InputError:
+        raise
+    except Wrong as error:
+        raise InputError(f"{path.name} is damaged: {error}", EXPORT_AGAIN) from None
+    except Exception as error:  # the readers raise whatever their first wrong assumption leads to
+        said = f"{path} cannot be read as {format.upper()} ({reason(error)})"
+        raise InputError(said, EXPORT_AGAIN) from error
+
+
+def _read(path: Path, format: str) -> Source:
+    """A file of a known format; raises whatever the first wrong assumption of its reader leads to."""
+    with np.errstate(all="ignore"):  # numbers that fit nowhere are found by checks, and told in words
         if format in GLTF:
             return Source(path.name, format, *gltf_scene(read_gltf(path)))
         if format == "obj":
@@ -72,15 +90,6 @@ def read_scene(mesh: Any) -> Source:
             shape, colours = read_ply(path) if format == "ply" else (read_off(path), {})
             return Source(path.name, format, *_alone(path.stem, shape, colours))
         return Source(path.name, format, *read_with_trimesh(path))
-    except (OSError, PermissionError) as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
-    except InputError:
-        raise
-    except Wrong as error:
-        raise InputError(f"{path.name} is damaged: {error}", EXPORT_AGAIN) from None
-    except Exception as error:  # the readers raise whatever their first wrong assumption leads to
-        said = f"{path} cannot be read as {format.upper()} ({reason(error)})"
-        raise InputError(said, EXPORT_AGAIN) from error
 
 
 def _alone(name: str, shape: Shape, colours: dict[str, np.ndarray]) -> tuple[trimesh.Scene, dict[str, Shape]]:
@@ -102,7 +111,7 @@ def read_with_trimesh(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
     import trimesh
 
     resolver = trimesh.resolvers.FilePathResolver(str(path))  # refuses what lies outside the folder
-    with path.open("rb") as file:
+    with path.open("rb") as file, _quiet():
         scene = trimesh.load_scene(
             file, file_type=path.suffix[1:].lower(), resolver=resolver, process=False, maintain_order=True
         )
@@ -111,6 +120,17 @@ def read_with_trimesh(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
         scene = trimesh.Scene()
         scene.add_geometry(only, node_name=path.stem, geom_name=path.stem)
     return scene, shapes_of(scene)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """trimesh logs the tracebacks of what it tries first."""
+    logger = logging.getLogger("trimesh.util")  # the one of all its readers
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def shapes_of(scene: trimesh.Scene) -> dict[str, Shape]:
