@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from .frame import weld
-from .types import Surface
+
+if TYPE_CHECKING:
+    from .types import Surface
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,6 @@ from .frame import face_normals
 from .raster import rasterize
 from .types import Surface
 
-LAYER = 0.1  # pixels that a layer may lie above another and still count as the same
-
 
 @dataclass(frozen=True)
 class Pixels:
@@ -136,8 +134,8 @@ def visible(
 
     points: (M, 3).  normals: (M, 3), the surface's own, outward: where a view looks at the outer side of the
     surface it does not see a point whose normal points away, however near it lies behind, and the other way round.
-    faces: (M,) the face that each point lies on; with it, where the pixel shows another piece of the surface than the
-    one the point is on, that must go on in the point's plane and show its outer side, and not lie close above it.
+    faces: (M,) the face that each point lies on; with it, a point is seen from its inner side only where the pixel
+    shows the piece of surface that it is on, a sheet from behind, and not another one close by.
     Returns seen (N, M) bool, facing (N, M) in [0, 1] and where (N, M, 3) as `project` gives it.
     The tolerance is what depth can change within one pixel on a surface of that slope.
     """
@@ -159,7 +157,6 @@ def visible(
     if faces is not None:
         piece = torch.as_tensor(pixels.surface.piece, device=points.device)
         own = piece[pixels.face[hit].clamp(min=0)] == piece[faces]
-        above = ((pixels.position[hit] - points[None]) * normals[None]).sum(-1).abs()
-        near &= own | ((towards >= 0) & (above <= LAYER * footprint))
+        near &= own | (towards >= 0)
     seen = inside & same_side & torch.isfinite(nearest) & near
     return seen, facing, where

@@ -12,20 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
-from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError, check_finite, option
-from .islands import heights, islands
+from .fill import Fill, Places, fill
+from .islands import heights
 from .pixels import Pixels, visible
 from .types import Surface
 from .uv import uv_texels
 
 CHUNK = 400_000  # texels at once; (views, texels, 3) floats stay near 50 MB
-NEIGHBOURS = 4  # seen texels that an unseen one is mixed from
-DONORS = 100_000  # seen texels to choose from
-NORMAL_REACH = 0.3  # how far apart, in render-frame units, opposite sides of a sheet count as
 
 
 @dataclass(frozen=True)
@@ -45,16 +42,15 @@ class BakeTables:
     """Static lookups of one surface, one set of views and one texture size (S).
 
     texel: (M,) flat indices of covered texels.  sights: per view (which of the M, grid coordinates (m, 2) for
-    `grid_sample`, weight (m,)), float32.  filled, donor, share: which of the M nobody saw (U,), the seen ones they
-    are mixed from (U, K), and by how much (U, K).  nearest: (S, S) flat index of the covered texel to copy.
+    `grid_sample`, weight (m,)), float32.  seen: (M,) bool, which of the M some view sees; `fill` colours the others.
+    nearest: (S, S) flat index of the covered texel to copy.
     """
 
     size: int
     texel: np.ndarray
     sights: list[tuple[Tensor, Tensor, Tensor]]
-    filled: np.ndarray
-    donor: np.ndarray
-    share: np.ndarray
+    seen: np.ndarray
+    fill: Fill
     nearest: np.ndarray
     area: np.ndarray
 
@@ -66,8 +62,7 @@ class BakeTables:
             sample = functional.grid_sample(image[None], grid[None, None], align_corners=False)[0, :, 0].T
             colour.index_add_(0, which, weight[:, None] * sample)
             total.index_add_(0, which, weight[:, None])
-        painted = (colour / total.clamp(min=1e-12)).numpy()
-        painted[self.filled] = (self.share[..., None] * painted[self.donor]).sum(axis=1)
+        painted = self.fill((colour / total.clamp(min=1e-12)).numpy())
         check_finite(painted, "baking the texture", "report it with the mesh")
         canvas = np.zeros((self.size * self.size, 3), np.float32)
         canvas[self.texel] = painted
@@ -75,7 +70,7 @@ class BakeTables:
         covered = np.zeros(self.size * self.size, bool)
         covered[self.texel] = True
         seen = covered.copy()
-        seen[self.texel[self.filled]] = False
+        seen[self.texel] = self.seen
         shape = (self.size, self.size)
         return Texture(image, covered.reshape(shape), seen.reshape(shape), self.area)
 
@@ -120,10 +115,9 @@ def bake_tables(
     seen = np.zeros(len(texel), bool)
     for which, _, _ in sights:
         seen[which.numpy()] = True
-    filled, donor, share = _fill(point, normal, seen)
-    return BakeTables(
-        size, texel, sights, filled, donor, share, _nearest(texel, size), _area(surface, face, texel, size)
-    )
+    nearest, area = _nearest(texel, size), _area(surface, face, texel, size)
+    places = Places(size, texel, face, point, normal, area.ravel()[texel], nearest)
+    return BakeTables(size, texel, sights, seen, fill(surface, places, seen), nearest, area)
 
 
 def owners(surface: Surface, pixels: Pixels) -> np.ndarray:
@@ -131,7 +125,7 @@ def owners(surface: Surface, pixels: Pixels) -> np.ndarray:
     shown = pixels.mask.cpu()
     face, facing = pixels.face.cpu()[shown].numpy(), pixels.facing.cpu()[shown].double().numpy()
     worth = np.bincount(face, facing, minlength=len(surface.faces))
-    return heights(islands(surface), worth, surface.vertices[surface.faces])
+    return heights(surface.island, worth, surface.vertices[surface.faces])
 
 
 def chunks(size: int) -> int:
@@ -182,28 +176,6 @@ def _rim_distance(depth: Tensor, jump: float = 0.08) -> Tensor:
     background = torch.from_numpy(distance_transform_edt(torch.isfinite(depth).numpy()))
     border = torch.from_numpy(distance_transform_edt(~(step | behind)[0, 0].numpy()))
     return torch.minimum(background, border + 0.5).float()
-
-
-def _fill(point: np.ndarray, normal: np.ndarray, seen: np.ndarray):
-    """For every unseen point the nearest seen ones on the surface, and their shares.
-
-    Nearest in space with the normal as a soft fourth direction, so that the two sides of a sheet stay apart; never
-    nearest on the map, where neighbours may belong to different islands.
-    """
-    filled, source = np.flatnonzero(~seen), np.flatnonzero(seen)
-    if not len(source):
-        raise InputError(
-            "no view sees enough of the surface to paint it: it is too thin, or out of sight",
-            f"raise {option('view_size')}, or check {option('up')} and {option('front')}",
-        )
-    place = np.concatenate([point, NORMAL_REACH / 2 * normal], axis=1)
-    # a sample of the donors and a tolerance are as good to the eye and ten times faster
-    source = source[:: max(1, len(source) // DONORS)]
-    count = min(NEIGHBOURS, len(source))
-    distance, near = cKDTree(place[source]).query(place[filled], k=count, eps=0.2, workers=-1)
-    share = 1 / (distance.reshape(-1, count) + 1e-6)
-    share /= share.sum(axis=1, keepdims=True)
-    return filled, source[near.reshape(-1, count)], share.astype(np.float32)
 
 
 def _nearest(texel: np.ndarray, size: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from .frame import pieces
+from .islands import islands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +55,8 @@ class Surface:
     def piece(self) -> np.ndarray:
         """(F,) int, a number for all faces that hang together, over seams in the map too."""
         return pieces(self.vertices, self.faces)
+
+    @cached_property
+    def island(self) -> np.ndarray:
+        """(F,) int, see `islands.islands`."""
+        return islands(self)
