@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 
 import pytest
@@ -99,6 +100,66 @@ WRONG = {
         "prediction_type 'flow'",
     ),
 }
+
+
+ODD = {  # file, changes, what is said
+    "more layers than tensors": (
+        "vae/config.json",
+        {"layers_per_block": 10**9},
+        "has layers_per_block 10+, its",
+    ),
+    "4 TB of words": ("text_encoder/config.json", {"vocab_size": 10**9}, r"would be \(1000000000, 16\)"),
+    "wider": ("vae/config.json", {"block_out_channels": [8, 8, 65536]}, "does not fit its weights"),
+    "transformers' own check": ("text_encoder/config.json", {"vocab_size": None}, "vocab_size"),
+    "an activation": ("unet/config.json", {"act_fn": 7}, "unet cannot be loaded"),
+    "groups": ("unet/config.json", {"norm_num_groups": 0}, "unet"),
+    "padding": ("controlnet/config.json", {"downsample_padding": 2}, "unet|controlnet"),
+    "blocks": ("vae/config.json", {"block_out_channels": "x"}, "block_out_channels 'x'"),
+    "scale of latents": ("vae/config.json", {"scaling_factor": [1]}, r"scaling_factor \[1\]"),
+    "no scale of latents": ("vae/config.json", {"scaling_factor": 0}, "scaling_factor 0; expected 1e-06"),
+    "a beta": ("scheduler/scheduler_config.json", {"beta_start": "x"}, "beta_start 'x'; expected a number"),
+    "betas": ("scheduler/scheduler_config.json", {"trained_betas": [0.1, float("nan")]}, "a beta nan"),
+    "no betas": ("scheduler/scheduler_config.json", {"trained_betas": []}, "a list of 1 to"),
+    "levels": ("scheduler/scheduler_config.json", {"num_train_timesteps": 1e9}, "num_train_timesteps"),
+    "offset": ("scheduler/scheduler_config.json", {"steps_offset": "../.."}, "steps_offset"),
+    "no padding": ("tokenizer/tokenizer_config.json", {"pad_token": None}, "tokenizer cannot read"),
+    "length": ("tokenizer/tokenizer_config.json", {"model_max_length": "x"}, "model_max_length 'x'"),
+    "a word list": (
+        "tokenizer/tokenizer.json",
+        {"model": {"type": "BPE", "vocab": {}, "merges": [["a", "b"]]}},
+        "tok",
+    ),
+    "paints NaN": ("texsync.json", {"control_scale": [1e308, 1]}, "control_scale 1e.308; expected 0 to 2"),
+    "guidance": ("texsync.json", {"guidance": -1}, "guidance -1; expected 0 to 100"),
+    "no number": ("texsync.json", {"strength": {"wide": float("inf")}}, "strength inf"),
+    "a novel": ("texsync.json", {"prompt_prefix": "a" * 5000}, "1000 characters at most"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_an_odd_value_is_named_before_it_costs_anything(case, tiny_model, tmp_path):
+    """One line for each, in little time and memory, whatever the libraries beneath would say or do."""
+    file, changes, message = ODD[case]
+    folder = copy(tiny_model, tmp_path)
+    edit(folder / file, **changes)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match=message) as told:
+        load_diffusion(folder)
+    assert "\n" not in str(told.value) and told.value.remedy
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024  # KB
+
+
+def test_a_token_that_the_network_does_not_know_is_told(tiny_model, tmp_path):
+    """A tokenizer with more words than the text encoder has rows."""
+    folder = copy(tiny_model, tmp_path)
+    path = folder / "tokenizer" / "tokenizer.json"
+    content = json.loads(path.read_text())
+    token = content["model"]["vocab"]["copper</w>"]
+    content["model"]["vocab"]["copper</w>"] = 10**6
+    assert token < 10**6
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="token 1000000, the text encoder knows"):
+        load_diffusion(folder).text(["copper"])
 
 
 @pytest.mark.parametrize("case", WRONG)

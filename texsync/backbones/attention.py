@@ -14,6 +14,7 @@ from torch.nn import functional
 from ..errors import InputError
 from ..schedule import Span
 from .base import Predictor
+from .prompts import read_tokens
 
 COARSE = 16  # cells a side: cross-attention of layers up to this size, or a quarter of the latent, is heard
 
@@ -36,7 +37,7 @@ def tokens_of(tokenizer: Any, prompt: str, word: str) -> list[int]:
             f"the word {word!r} is not in the prompt {prompt!r}",
             f"use one of {', '.join(dict.fromkeys(words_of(prompt)))}",
         )
-    spans = tokenizer(prompt, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    spans = read_tokens(tokenizer, prompt, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     places = [i for i, (a, b) in enumerate(spans) if a < b and a < found.end() and b > found.start()]
     if not places or places[-1] >= tokenizer.model_max_length - 1:
         raise InputError(

@@ -17,13 +17,15 @@ from torch.nn import functional
 from ..errors import InputError, option
 from ..schedule import Span
 from .base import Backbone, Predictor
+from .checked import number
 from .diffusion import DiffusionPredictor
 from .folder import Recommended, read_json
 from .hub import HUB_ID, OnBytes, fetch
 from .loading import Parts, load_network, load_tokenizer, quiet
 from .locate import EMBEDDED
 from .memory import Chunks, choose_device, choose_dtype, denoise_bytes, fitting, home_of, workspace_bytes
-from .prediction import prediction_type, schedule_from
+from .prediction import HERE, prediction_type, schedule_from
+from .prompts import read_tokens
 from .weights import find_weights
 
 LENGTH = 77  # tokens that IF was trained to read
@@ -227,9 +229,8 @@ class Words:
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """N texts to (N, 77, width)."""
         cleaned = [text.lower().strip() for text in texts]
-        tokens = self.tokenizer(
-            cleaned, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
-        )
+        options = {"padding": "max_length", "max_length": LENGTH, "truncation": True}
+        tokens = read_tokens(self.tokenizer, cleaned, return_tensors="pt", **options)
         device = self.network.device
         chunks = Chunks(4)  # T5-XXL alone fills most GPUs
         ids, mask = tokens.input_ids.to(device), tokens.attention_mask.to(device)
@@ -269,4 +270,8 @@ def _clipping(scheduler: dict[str, Any]) -> tuple[float, float] | None:
     """(quantile, most) of dynamic clipping; None where the config has none."""
     if not scheduler.get("thresholding"):
         return (1.0, 1.0) if scheduler.get("clip_sample") else None
-    return scheduler.get("dynamic_thresholding_ratio", 0.995), scheduler.get("sample_max_value", 1.0)
+    ratio, most = scheduler.get("dynamic_thresholding_ratio", 0.995), scheduler.get("sample_max_value", 1.0)
+    return (
+        number(HERE, "dynamic_thresholding_ratio", ratio, 0, 1),
+        number(HERE, "sample_max_value", most, 1, 1e4),
+    )

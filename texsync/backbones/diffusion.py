@@ -23,6 +23,7 @@ from .locate import find_control, find_model, on_hub
 from .memory import Chunks, choose_device, choose_dtype, denoise_bytes, fitting, home_of, workspace_bytes
 from .prediction import prediction_type, schedule_from, to_eps
 from .prompts import TextEncoder
+from .skeleton import attempt
 from .warm import remembered
 
 
@@ -104,6 +105,7 @@ class DiffusionBackbone(Backbone):
         self.native_size = folder.recommended.view_size
         self.parts = parts
         self.text = TextEncoder(parts.tokenizer, parts.text_encoder, folder.near)
+        attempt(folder.path / "tokenizer", self.text.check)
         self.autoencoder = Autoencoder(parts.vae, self.scale)
 
     @property

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, option
+from .checked import number, several, whole
 from .hub import TOKENIZER_FILES
 from .near_words import Near, check_near, near_file
 from .weights import Weights, find_weights
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+MOST_BLOCKS, WIDEST = 12, 65536  # of a network; channels
 UNREAD = ("text_encoder_2", "transformer", "prior", "image_encoder_2", "decoder")
 
 
@@ -42,6 +44,17 @@ class Recommended:
     control_until: float = 0.99
     view_size: int = 768
     strength: dict[str, float] = field(default_factory=dict)
+
+
+LONGEST_TEXT = 1000
+LIMITS: dict[str, tuple[float, float]] = {  # of the numbers in texsync.json
+    "guidance": (0, 100),
+    "steps": (1, 1000),
+    "control_scale": (0, 2),
+    "control_until": (0, 1),
+    "view_size": (16, 4096),
+    "strength": (0, 1000),
+}
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,7 @@ def read_model(path: Path) -> ModelFolder:
     configs["scheduler"] = read_json(path / "scheduler" / "scheduler_config.json")
     weights = {part: find_weights(path / part) for part in ("unet", "vae", "text_encoder")}
     _check_tokenizer(path / "tokenizer")
+    _check_numbers(path, configs)
     _check_widths(path, configs)
     said = read_said(path)
     return ModelFolder(path, classes, configs, weights, Recommended(**said), said, read_near(path))
@@ -116,6 +130,7 @@ def read_said(path: Path) -> dict[str, Any]:
             raise InputError(
                 f"{path / 'texsync.json'} has {name} {value!r}", f"expected e.g. {known[name]!r}"
             )
+        _check_limits(f"{path / 'texsync.json'}", name, value)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
 
 
@@ -132,11 +147,23 @@ def read_json(path: Path, hint: str = "") -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing", remedy) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error})", remedy) from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a JSON object", remedy)
     return content
+
+
+def _check_limits(where: str, name: str, value: Any) -> None:
+    if isinstance(value, str):
+        if len(value) > LONGEST_TEXT or not value.isprintable():
+            raise InputError(
+                f"{where} has {name} {value!r:.60}", f"expected {LONGEST_TEXT} characters at most"
+            )
+    elif name in LIMITS:
+        numbers = value if isinstance(value, list) else value.values() if isinstance(value, dict) else [value]
+        for one in numbers:
+            number(where, name, one, *LIMITS[name])
 
 
 def _same_kind(value: Any, example: Any) -> bool:
@@ -180,6 +207,18 @@ def _check_tokenizer(path: Path) -> None:
         )
 
 
+def _check_numbers(path: Path, configs: dict[str, dict[str, Any]]) -> None:
+    """Raises InputError for a number that is read here and makes no sense; networks check their own when built."""
+    for part in ("unet", "vae"):
+        where, config = str(path / part / "config.json"), configs[part]
+        for width in several(where, "block_out_channels", config.get("block_out_channels"), MOST_BLOCKS):
+            whole(where, "block_out_channels", width, 1, WIDEST)
+    where, vae = str(path / "vae" / "config.json"), configs["vae"]
+    whole(where, "latent_channels", vae.get("latent_channels", 4), 1, WIDEST)
+    number(where, "scaling_factor", vae.get("scaling_factor", 0.18215), 1e-6, 1e6)
+    number(where, "shift_factor", vae.get("shift_factor") or 0.0, -1e6, 1e6)
+
+
 def _check_widths(path: Path, configs: dict[str, dict[str, Any]]) -> None:
     unet, vae, text = configs["unet"], configs["vae"], configs["text_encoder"]
     latent = vae.get("latent_channels", 4)
@@ -211,7 +250,9 @@ def _check_control(path: Path, config: dict[str, Any], unet: dict[str, Any], sca
             f"the ControlNet in {path} has {key} {config.get(key)}, the UNet has {unet.get(key)}",
             f"choose a {option('controlnet')} made for this {option('model')}",
         )
-    shrink = 2 ** (len(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256))) - 1)
+    name = "conditioning_embedding_out_channels"
+    widths = several(str(path / "config.json"), name, config.get(name, (16, 32, 96, 256)), MOST_BLOCKS)
+    shrink = 2 ** (len(widths) - 1)
     if config.get("conditioning_channels", 3) != 3 or shrink != scale:
         raise InputError(
             f"the ControlNet in {path} does not read RGB pictures {scale} times the latents' size",

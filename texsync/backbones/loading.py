@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from ..errors import InputError, option
-from .folder import ControlFolder, ModelFolder
+from .folder import ControlFolder, ModelFolder, pixels_per_latent
 from .memory import free_bytes
+from .skeleton import attempt, rehearse, skeleton
 from .weights import Weights
 
-WHAT_WENT_WRONG = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
+CONTROL = ("diffusers", "ControlNetModel")
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,29 @@ def load_parts(
     every = [*folder.weights.values(), *([control.weights] if control else [])]
     _check_room(sum(weights.numbers for weights in every) * dtype.itemsize, device)
     with quiet():
+        _compare(folder, control)
         networks = {
             part: load_network(folder.path / part, folder.classes[part], folder.weights[part], device, dtype)
             for part in ("unet", "vae", "text_encoder")
         }
         tokenizer = load_tokenizer(folder.path / "tokenizer")
+        vae = folder.configs["vae"]
+        sizes = vae.get("latent_channels", 4), pixels_per_latent(vae)
         if control is None:
+            rehearse(networks, folder.path, *sizes)
             return Parts(tokenizer=tokenizer, **networks)
-        kind = ("diffusers", "ControlNetModel")
-        controlnet = load_network(control.path, kind, control.weights, device, dtype)
+        controlnet = load_network(control.path, CONTROL, control.weights, device, dtype)
+        rehearse(networks | {"controlnet": controlnet}, folder.path, *sizes)
         return Parts(tokenizer=tokenizer, controlnet=controlnet, hint=_split_hint(controlnet), **networks)
+
+
+def _compare(folder: ModelFolder, control: ControlFolder | None) -> None:
+    """Raises InputError for a config that does not fit its weights, before anything is allocated."""
+    for part, weights in folder.weights.items():
+        path = folder.path / part
+        skeleton(_loader(folder.classes[part], path), path, folder.configs[part], weights)
+    if control is not None:
+        skeleton(_loader(CONTROL, control.path), control.path, control.config, control.weights)
 
 
 def _check_room(needed: int, device: torch.device) -> None:
@@ -62,20 +76,9 @@ def load_network(
     path: Path, kind: tuple[str, str], weights: Weights, device: torch.device, dtype: torch.dtype
 ) -> nn.Module:
     load = _loader(kind, path)
-    options = {"torch_dtype" if kind[0] == "diffusers" else "dtype": dtype}
-    try:
-        network, told = load.from_pretrained(
-            path,
-            use_safetensors=True,
-            local_files_only=True,
-            variant=weights.variant,
-            output_loading_info=True,
-            **options,
-        )
-    except WHAT_WENT_WRONG as error:
-        raise InputError(
-            f"{path} cannot be loaded ({_first_line(error)})", "fetch the model again"
-        ) from error
+    options: dict[str, Any] = {"torch_dtype" if kind[0] == "diffusers" else "dtype": dtype}
+    options |= {"use_safetensors": True, "local_files_only": True, "variant": weights.variant}
+    network, told = attempt(path, lambda: load.from_pretrained(path, output_loading_info=True, **options))
     missing = sorted(told["missing_keys"])
     if missing:
         raise InputError(f"{path} lacks {len(missing)} weights, {missing[0]} first", "fetch the model again")
@@ -100,12 +103,9 @@ def _loader(kind: tuple[str, str], path: Path) -> Any:
 def load_tokenizer(path: Path) -> Any:
     from transformers import AutoTokenizer
 
-    try:
-        return AutoTokenizer.from_pretrained(path, local_files_only=True)
-    except WHAT_WENT_WRONG as error:
-        raise InputError(
-            f"{path} cannot be loaded ({_first_line(error)})", "fetch the model again"
-        ) from error
+    # False, not None: with None a folder that brings code makes the library ask at the terminal
+    options = {"local_files_only": True, "trust_remote_code": False}
+    return attempt(path, lambda: AutoTokenizer.from_pretrained(path, **options))
 
 
 def _split_hint(controlnet: Any) -> nn.Module:
@@ -123,10 +123,6 @@ class _Reverse(nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         return pictures.flip(1)
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 @contextmanager

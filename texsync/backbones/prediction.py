@@ -11,7 +11,11 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..schedule import SPACINGS, Schedule
+from .checked import number, several, whole
 
+HERE = "the scheduler"  # in messages
+BETAS = (1e-12, 0.9999)  # what a step may add of noise
+LONGEST = 100_000  # noise levels
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 LEAST_ALPHA = (
     2.0**-24
@@ -31,7 +35,8 @@ def schedule_from(config: Mapping[str, Any]) -> Schedule:
         raise InputError(f"the scheduler has timestep_spacing {spacing!r}", f"known: {', '.join(SPACINGS)}")
     levels = tuple(alphas.clamp(min=LEAST_ALPHA).tolist())
     final = 1.0 if config.get("set_alpha_to_one", True) else None
-    return Schedule(levels, final, spacing, int(config.get("steps_offset", 0)))
+    offset = whole(HERE, "steps_offset", config.get("steps_offset", 0), 0, len(levels) - 1)
+    return Schedule(levels, final, spacing, offset)
 
 
 def prediction_type(config: Mapping[str, Any]) -> str:
@@ -57,10 +62,12 @@ def to_eps(kind: str, x: Tensor, predicted: Tensor, alpha: float) -> Tensor:
 
 def _betas(config: Mapping[str, Any]) -> Tensor:
     if config.get("trained_betas") is not None:
-        return torch.tensor(config["trained_betas"], dtype=torch.float64)
+        betas = several(HERE, "trained_betas", config["trained_betas"], LONGEST)
+        return torch.tensor([number(HERE, "a beta", beta, *BETAS) for beta in betas], dtype=torch.float64)
     kind = config.get("beta_schedule", "linear")
-    start, end = config.get("beta_start", 0.0001), config.get("beta_end", 0.02)
-    length = int(config.get("num_train_timesteps", 1000))
+    start = number(HERE, "beta_start", config.get("beta_start", 0.0001), *BETAS)
+    end = number(HERE, "beta_end", config.get("beta_end", 0.02), *BETAS)
+    length = whole(HERE, "num_train_timesteps", config.get("num_train_timesteps", 1000), 1, LONGEST)
     if kind == "linear":
         return torch.linspace(start, end, length, dtype=torch.float64)
     if kind == "scaled_linear":

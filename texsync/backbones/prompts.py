@@ -7,13 +7,15 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import TexsyncWarning
+from ..errors import InputError, TexsyncWarning
 from .near_words import Near, in_words, read_as
+from .skeleton import attempt
 
 ENOUGH = 512  # tokens, for encoders that have no limit of their own
 
@@ -48,6 +50,12 @@ def _with_view(text: str, name: str) -> str:
     return f"{text}, {name} view." if text else f"{name} view."
 
 
+def read_tokens(tokenizer: Any, texts: Any, **options: Any) -> Any:
+    """What a transformers tokenizer makes of texts; raises InputError for whatever it raises."""
+    place = getattr(tokenizer, "name_or_path", "") or "the tokenizer"
+    return attempt(Path(place), lambda: tokenizer(texts, **options), f"cannot read {texts!r:.60}")
+
+
 @dataclass(frozen=True)
 class TextEncoder:
     """A tokenizer and its network, as transformers loads them."""
@@ -59,17 +67,34 @@ class TextEncoder:
     @property
     def length(self) -> int:
         """Tokens that are read of a text, start and end marks included."""
-        return min(
-            self.tokenizer.model_max_length, getattr(self.network.config, "max_position_embeddings", ENOUGH)
-        )
+        longest = getattr(self.network.config, "max_position_embeddings", ENOUGH)
+        return min(self.tokenizer.model_max_length, longest)
+
+    def check(self) -> None:
+        """Raises InputError for a tokenizer that cannot read, or that reads what the network does not know."""
+        least = self.tokenizer.num_special_tokens_to_add() + 1
+        longest = self.tokenizer.model_max_length
+        if isinstance(longest, bool) or not isinstance(longest, (int, float)) or not longest >= least:
+            raise InputError(
+                f"the tokenizer has model_max_length {longest!r:.60}", f"expected at least {least}"
+            )
+        self(["a"])
+        self._spans("a")
+        self.unknown_words("a")
+        self.close_words("a")
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """N texts to (N, tokens, width), in the network's dtype; equal texts are read once."""
         unique = list(dict.fromkeys(texts))
-        tokens = self.tokenizer(
-            unique, padding="max_length", max_length=self.length, truncation=True, return_tensors="pt"
-        )
+        options = {"padding": "max_length", "max_length": int(self.length), "truncation": True}
+        tokens = read_tokens(self.tokenizer, unique, return_tensors="pt", **options)
+        known = self.network.get_input_embeddings().num_embeddings
+        if int(tokens.input_ids.max()) >= known:
+            raise InputError(
+                f"the tokenizer has token {int(tokens.input_ids.max())}, the text encoder knows {known}",
+                "choose a model whose parts belong together",
+            )
         device = self.network.device
         masked = getattr(self.network.config, "use_attention_mask", False)
         mask = tokens.attention_mask.to(device) if masked else None
@@ -133,5 +158,6 @@ class TextEncoder:
 
     def _spans(self, text: str) -> list[tuple[int, int, int]]:
         """(token id, first character, character after the last) of every token, marks excluded."""
-        tokens = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        options = {"add_special_tokens": False, "return_offsets_mapping": True, "verbose": False}
+        tokens = read_tokens(self.tokenizer, text, **options)
         return [(i, *span) for i, span in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True)]

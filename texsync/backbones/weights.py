@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ class Weights:
     files: tuple[Path, ...]
     variant: str | None
     numbers: int  # how many weights in all
+    shapes: dict[str, tuple[int, ...]]  # by name, as the files' headers have them
 
 
 def find_weights(folder: Path) -> Weights:
@@ -34,7 +36,10 @@ def find_weights(folder: Path) -> Weights:
                 lost = lost or error
                 continue
             if files:
-                return Weights(tuple(files), variant, sum(count_numbers(file) for file in files))
+                shapes: dict[str, tuple[int, ...]] = {}
+                for file in files:
+                    shapes |= read_shapes(file)
+                return Weights(tuple(files), variant, sum(map(math.prod, shapes.values())), shapes)
     _explain_absence(folder)
     if lost:
         raise lost
@@ -49,20 +54,40 @@ def _files(folder: Path, stem: str, variant: str | None) -> list[Path]:
     return _shards(folder / f"{stem}.safetensors.index{'.' + variant if variant else ''}.json")
 
 
-def count_numbers(path: Path) -> int:
-    """How many numbers a safetensors file holds, by its header; raises InputError if it is damaged."""
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor in a safetensors file, by its header; raises InputError if the file is damaged."""
     try:
         header, body = _header(path)
-        entries = [entry for name, entry in header.items() if name != "__metadata__"]
-        size = max((entry["data_offsets"][1] for entry in entries), default=0)
-        numbers = sum(_numbers(entry) for entry in entries)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, struct.error):
+        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        size = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+        shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
+        if any(side < 0 for shape in shapes.values() for side in shape):
+            raise ValueError("a negative side")
+        wrong = [name for name, shape in shapes.items() if not _fits(shape, entries[name])]
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+        struct.error,
+    ):
         raise InputError(f"{path} is not a readable safetensors file", "fetch the model again") from None
     if size != body:
         raise InputError(
             f"{path} is cut short: {body} bytes of weights, {size} expected", "fetch the model again"
         )
-    return numbers
+    if wrong:
+        raise InputError(f"{path} has another size for {wrong[0]} than its bytes", "fetch the model again")
+    return shapes
+
+
+def _fits(shape: tuple[int, ...], entry: dict) -> bool:
+    begin, end = entry["data_offsets"]
+    each = BYTES.get(entry["dtype"])
+    return each is None or math.prod(shape) * each == end - begin
 
 
 def _header(path: Path) -> tuple[dict, int]:
@@ -73,11 +98,6 @@ def _header(path: Path) -> tuple[dict, int]:
         if length > total:
             raise ValueError("header longer than the file")
         return json.loads(file.read(length)), total - 8 - length
-
-
-def _numbers(entry: dict) -> int:
-    begin, end = entry["data_offsets"]
-    return (end - begin) // BYTES.get(entry["dtype"], 1)
 
 
 def _shards(index: Path) -> list[Path]:

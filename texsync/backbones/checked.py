@@ -1,0 +1,31 @@
+"""Values from a model's JSON files: of the right type and in range, or one line that names file, name and value."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..errors import InputError
+
+
+def number(where: str, name: str, value: Any, low: float, high: float) -> float:
+    """A finite number in low..high, both included."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"{where} has {name} {value!r:.60}", "expected a number")
+    if not math.isfinite(value) or not low <= value <= high:
+        raise InputError(f"{where} has {name} {value!r:.60}", f"expected {low:g} to {high:g}")
+    return value
+
+
+def whole(where: str, name: str, value: Any, low: int, high: int) -> int:
+    """A whole number in low..high, both included."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InputError(f"{where} has {name} {value!r:.60}", f"expected a whole number, {low} to {high}")
+    return value
+
+
+def several(where: str, name: str, value: Any, most: int) -> list[Any]:
+    """A list of one to `most` things."""
+    if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= most:
+        raise InputError(f"{where} has {name} {value!r:.60}", f"expected a list of 1 to {most}")
+    return list(value)

@@ -1,0 +1,117 @@
+"""A network as its config describes it, on torch's meta device: shapes without numbers, so nothing is allocated.
+
+A folder's config is compared with its weights before a byte of them is read; what was read is then run once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import InputError, TexsyncError, out_of_memory
+from .weights import Weights
+
+META = torch.device("meta")
+SPARE = 2**20  # numbers that a network may have beyond its file's, such as tables that it computes
+REMEDY = "fetch or save the model again"
+FAILS = "does not run"
+T = 500  # any timestep
+WORDS = 4  # tokens
+
+
+def attempt(path: Path, job: Callable[[], Any], what: str = "cannot be loaded", remedy: str = REMEDY) -> Any:
+    """What job() returns; whatever a library raises over wrong input becomes one InputError that names the path."""
+    try:
+        return job()
+    except (TexsyncError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # tokenizers' panics are no Exception
+        if out_of_memory(error) and what != FAILS:  # what fails at its smallest does not lack memory
+            raise
+        raise InputError(f"{path} {what} ({first_line(error)})", remedy) from error
+
+
+def first_line(error: BaseException, most: int = 200) -> str:
+    """The first line of an error that says something, or its class."""
+    lines = (" ".join(line.split()) for line in str(error).splitlines())
+    return next((line[:most] for line in lines if line), type(error).__name__)
+
+
+def skeleton(cls: Any, path: Path, config: Mapping[str, Any], weights: Weights) -> nn.Module:
+    """The network on the meta device; raises InputError if it is not the one whose weights these are."""
+    _check_counts(path, config, len(weights.shapes))
+    network = attempt(path, lambda: _build(cls, dict(config)))
+    _compare(path, network, weights)
+    return network
+
+
+def _build(cls: Any, config: dict[str, Any]) -> nn.Module:
+    with META:
+        if hasattr(cls, "from_config"):
+            return cls.from_config(config)
+        return cls(cls.config_class.from_dict(config))
+
+
+def _check_counts(path: Path, config: Mapping[str, Any], tensors: int) -> None:
+    """Raises InputError for more layers than there are tensors; merely to build them would take for ever."""
+    for name, value in config.items():
+        if "layers" in name and max(_numbers(value), default=0) > tensors:
+            raise InputError(f"{path} has {name} {value!r:.60}, its weights are {tensors} tensors", REMEDY)
+
+
+def _numbers(value: Any) -> list[float]:
+    if isinstance(value, (list, tuple)):
+        return [number for one in value for number in _numbers(one)]
+    return [value] if isinstance(value, (int, float)) else []
+
+
+def _compare(path: Path, network: nn.Module, weights: Weights) -> None:
+    for name, mine in network.state_dict().items():
+        there = weights.shapes.get(name)  # old files have other names for some
+        if there is not None and tuple(mine.shape) != there:
+            told = f"{name} would be {tuple(mine.shape)}, in the weights it is {there}"
+            raise InputError(f"the config of {path} does not fit its weights: {told}", REMEDY)
+    asked = sum(parameter.numel() for parameter in network.parameters())
+    if asked > 2 * weights.numbers + SPARE:
+        raise InputError(
+            f"the config of {path} asks for {asked:,} numbers, its weights are {weights.numbers:,}", REMEDY
+        )
+
+
+@torch.no_grad()
+def rehearse(networks: Mapping[str, Any], folder: Path, channels: int, scale: int) -> None:
+    """Run text encoder, autoencoder, ControlNet and UNet once at their smallest; raises InputError for one that fails.
+
+    channels: of the latents.  scale: pixels per latent cell along a side.
+    """
+    unet, vae, text, controlnet = (
+        networks.get(part) for part in ("unet", "vae", "text_encoder", "controlnet")
+    )
+    assert unet is not None and vae is not None and text is not None
+    cells = 2 ** (len(unet.config.block_out_channels) - 1)
+    x = torch.zeros(1, channels, cells, cells, dtype=unet.dtype, device=unet.device)
+    picture = x.new_zeros(1, 3, scale * cells, scale * cells)
+    t = torch.full((1,), T, device=unet.device)
+    ids = torch.zeros(1, WORDS, dtype=torch.long, device=unet.device)
+
+    def run(part: str, job: Callable[[], Any], shape: tuple[int, ...]) -> Any:
+        made = attempt(folder / part, job, FAILS)
+        if tuple(made.shape) != shape:
+            raise InputError(f"{folder / part} makes {tuple(made.shape)} where {shape} is expected", REMEDY)
+        return made
+
+    words = run(
+        "text_encoder", lambda: text(ids, attention_mask=None)[0], (1, WORDS, text.config.hidden_size)
+    )
+    run("vae", lambda: vae.encode(picture).latent_dist.mode(), tuple(x.shape))
+    run("vae", lambda: vae.decode(x).sample, tuple(picture.shape))
+    more: dict[str, Any] = {}
+    if controlnet is not None:
+        call = {"controlnet_cond": picture, "return_dict": False}
+        down, middle = attempt(folder / "controlnet", lambda: controlnet(x, t, words, **call), FAILS)
+        more = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+    run("unet", lambda: unet(x, t, words, return_dict=False, **more)[0], tuple(x.shape))
