@@ -221,15 +221,18 @@ def test_a_uv_seam_does_not_split_the_vertices_of_an_obj(tmp_path):
     assert len(loaded.vertices) == 4 and loaded.uv_faces.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
-def test_uvs_are_none_when_a_part_or_a_corner_has_none(tmp_path):
+def test_faces_and_parts_without_uvs_are_told_from_others(tmp_path):
     uvs = "vt 0 0\nvt 1 0\nvt 1 1\n"
     corner = load(obj(tmp_path, SQUARE + uvs + "f 1/1 2/2 3/3\nf 1/1 3/3 4\n"))
-    assert corner.uv is None and corner.uv_faces is None
+    assert corner.uv_faces.tolist() == [[0, 1, 2], [-1, -1, -1]]
+    concave = load(obj(tmp_path, SQUARE + uvs + "f 1/1 2/2 3/3 4\n"))  # all or none of a polygon
+    assert concave.uv is None and concave.uv_faces is None
     with_uv = trimesh.creation.box()
     with_uv.visual = trimesh.visual.TextureVisuals(uv=np.zeros((8, 2)))
     scene = trimesh.Scene([with_uv, trimesh.creation.icosphere()])
     loaded = load(scene)
-    assert [part.has_uv for part in loaded.parts].count(True) == 1 and loaded.uv is None
+    assert [part.has_uv for part in loaded.parts].count(True) == 1
+    assert ((loaded.uv_faces >= 0).all(axis=1) == (loaded.part == 0)).all() and len(loaded.names) == 2
 
 
 def test_v_points_up_whatever_the_format(tmp_path):

@@ -21,11 +21,34 @@ def keeps_uvs(loaded: Loaded, surface: Surface) -> bool:
     return bool(len(moved) == 0 or (np.ptp(moved, axis=0) < 1e-9).all() and np.allclose(moved, moved.round()))
 
 
+def keeps_own(loaded: Loaded, surface: Surface) -> bool:
+    """Whether all faces that have UVs in the file are painted on them; others may have new ones."""
+    if loaded.uv is None or loaded.uv_faces is None or len(surface.uv) < len(loaded.uv):
+        return False
+    own = (loaded.uv_faces >= 0).all(axis=1)
+    used = np.unique(loaded.uv_faces[own])
+    moved = surface.uv[used] - loaded.uv[used]
+    same = np.array_equal(surface.uv_faces[own], loaded.uv_faces[own])
+    return bool(same and (np.ptp(moved, axis=0) < 1e-9).all() and np.allclose(moved, moved.round()))
+
+
+def keeps_part(loaded: Loaded, surface: Surface, part: Part) -> bool:
+    """`keeps_own` for one part, all of which has UVs in the file."""
+    shape = loaded.shapes[part.shape]
+    if not part.has_uv or shape.uv is None or shape.uv_faces is None or not part.kept.any():
+        return False
+    now, old = surface.uv_faces[part.faces], shape.uv_faces[part.kept]
+    if not (now - old == now[0, 0] - old[0, 0]).all():
+        return False
+    moved = surface.uv[now] - shape.uv[old]
+    return bool((np.ptp(moved, axis=(0, 1)) < 1e-9).all() and np.allclose(moved, moved.round()))
+
+
 def corner_uvs(loaded: Loaded, surface: Surface, part: Part) -> np.ndarray:
     """(n, 3) into `surface.uv`: the UVs of all faces of a part's shape, also of those without an area."""
     shape = loaded.shapes[part.shape]
     faces = shape.faces
-    if keeps_uvs(loaded, surface) and shape.uv_faces is not None and part.kept.any():
+    if shape.uv_faces is not None and keeps_part(loaded, surface, part):
         start = surface.uv_faces[part.faces.start, 0] - shape.uv_faces[part.kept.argmax(), 0]
         return shape.uv_faces + start
     corners = np.zeros_like(faces)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .corners import corner_uvs, keeps_uvs
+from .corners import corner_uvs, keeps_part
 from .gltf import NUMBERS, TRIANGLES, Document, element_bytes, glb
 from .gltf_materials import Materials, reads_first_set, shown
 from .gltf_prune import prune
@@ -37,12 +37,12 @@ def patched(loaded: Loaded, source: GltfSource, surface: Surface, png: bytes, na
     A mesh that several nodes show is copied for each of them where their UVs are new.
     """
     draft = Draft(source.document)
-    kept = keeps_uvs(loaded, surface)
     painted = {source.primitives[part.shape] for part in loaded.parts}
     materials = Materials(draft.tree, draft.add_picture(png, name), loaded.stem, painted)
     shown_by: dict[int, int] = {}  # mesh -> the node that has the mesh itself, not a copy
     copy_of: dict[int, int] = {}  # node -> its mesh
     for part in loaded.parts:
+        kept = keeps_part(loaded, surface, part)
         node, (mesh, piece) = source.nodes[part.node], source.primitives[part.shape]
         if shown_by.setdefault(mesh, node) == node or kept:
             target = mesh

@@ -63,6 +63,7 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
         gltf=source.gltf,
         obj=source.obj,
         polygon=_polygons(parts, shapes),
+        names=tuple(part.node for part in parts for _ in shapes[part.shape].materials[0]),
     )
 
 
@@ -174,17 +175,19 @@ def _polygons(parts: tuple[Part, ...], shapes: dict[str, Shape]) -> np.ndarray |
 def _own_uvs(
     parts: tuple[Part, ...], shapes: dict[str, Shape]
 ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-    """The file's UVs as one table and faces into it; (None, None) unless every part has its own."""
-    if not all(part.has_uv for part in parts):
-        return None, None
+    """The file's UVs as one table and faces into it, -1 where a face has none; (None, None) if none has any."""
     tables: dict[int, np.ndarray] = {}
     starts: dict[int, int] = {}
     corners = []
     for part in parts:
-        uv, uv_faces = shapes[part.shape].uv, shapes[part.shape].uv_faces
-        assert uv is not None and uv_faces is not None
-        if id(uv) not in tables:  # instances, and the objects of one OBJ file, share a table
-            starts[id(uv)] = sum(map(len, tables.values()))
-            tables[id(uv)] = uv
-        corners.append(uv_faces[part.kept] + starts[id(uv)])
-    return np.concatenate(list(tables.values())), np.concatenate(corners)
+        shape = shapes[part.shape]
+        mapped = shape.mapped[part.kept]
+        if shape.uv is None or shape.uv_faces is None or not mapped.any():
+            corners.append(np.full((len(mapped), 3), -1))
+            continue
+        if id(shape.uv) not in tables:  # instances, and the objects of one OBJ file, share a table
+            starts[id(shape.uv)] = sum(map(len, tables.values()))
+            tables[id(shape.uv)] = shape.uv
+        own = shape.uv_faces[part.kept] + starts[id(shape.uv)]
+        corners.append(np.where(mapped[:, None], own, -1))
+    return (np.concatenate(list(tables.values())), np.concatenate(corners)) if tables else (None, None)

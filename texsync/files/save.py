@@ -18,6 +18,7 @@ import numpy as np
 
 from ..errors import InputError, TexsyncWarning
 from .corners import corner_uvs as corner_uvs
+from .corners import keeps_own, keeps_part
 from .corners import keeps_uvs as keeps_uvs
 from .folder import atomic_folder as atomic_folder
 from .glb import glb_bytes
@@ -133,14 +134,14 @@ def _copied_pictures(loaded: Loaded, surface: Surface, stem: str) -> dict[str, t
     lost: set[str] = set()
     for material in _used_mtl(loaded):
         for _, _, file in material.pictures():
-            data = material.read(file) if keeps_uvs(loaded, surface) else None
+            data = material.read(file) if keeps_own(loaded, surface) else None
             if data is None:
                 lost.add(file)
             elif file not in copied:
                 copied[file] = _free_name(file, stem, {name for name, _ in copied.values()}), data
     if lost:
         message = f"{loaded.stem}.mtl loses its other MTL pictures ({', '.join(sorted(lost))}): "
-        message += "not there" if keeps_uvs(loaded, surface) else "made for the old UVs"
+        message += "not there" if keeps_own(loaded, surface) else "made for the old UVs"
         warnings.warn(message, TexsyncWarning, stacklevel=4)
     return copied
 
@@ -168,7 +169,6 @@ def _scene(loaded: Loaded, surface: Surface, image: Any) -> trimesh.Scene:
     """The scene with new UVs; every mesh of the job has a material with base colour `image`."""
     import trimesh
 
-    kept = keeps_uvs(loaded, surface)
     old = loaded.scene
     scene = trimesh.Scene(
         graph=old.graph.copy(),
@@ -178,7 +178,7 @@ def _scene(loaded: Loaded, surface: Surface, image: Any) -> trimesh.Scene:
     shown = {old.graph[node][1] for node in old.graph.nodes_geometry} - {part.shape for part in loaded.parts}
     scene.geometry.update({name: old.geometry[name].copy() for name in old.geometry if name in shown})
     for part in loaded.parts:
-        name = part.shape
+        name, kept = part.shape, keeps_part(loaded, surface, part)
         if name in scene.geometry and not kept:  # an instance that got texels of its own
             name = trimesh.util.unique_name(name, scene.geometry)
             scene.graph.transforms.node_data[part.node]["geometry"] = name

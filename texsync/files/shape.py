@@ -45,10 +45,18 @@ class Shape:
     @property
     def has_uv(self) -> bool:
         """Whether every corner of every face has a UV that is a number."""
+        return bool(len(self.faces) and self.mapped.all())
+
+    @property
+    def mapped(self) -> np.ndarray:
+        """(F,) bool: faces of which every corner has a UV that is a number; all or none of a polygon."""
         if self.uv is None or self.uv_faces is None or not len(self.uv):
-            return False
-        inside = self.uv_faces.min() >= 0 and self.uv_faces.max() < len(self.uv)
-        return bool(inside and np.isfinite(self.uv[self.uv_faces]).all())
+            return np.zeros(len(self.faces), bool)
+        inside = (self.uv_faces >= 0) & (self.uv_faces < len(self.uv))
+        mapped = (inside & np.isfinite(self.uv[np.where(inside, self.uv_faces, 0)]).all(axis=2)).all(axis=1)
+        if self.polygon is None or mapped.all():
+            return mapped
+        return ~np.isin(self.polygon, self.polygon[~mapped])
 
     @property
     def materials(self) -> tuple[list[str | None], np.ndarray]:

@@ -19,7 +19,8 @@ class Mesh:
     vertices: (V, 3) float64, render frame: +y up, +z front, bounding box centred on the origin, farthest vertex at
     radius 1.  faces: (F, 3) int64, none without an area.  normals: (V, 3) unit, smooth over UV seams, outward.
     part: (F,) int64, which faces may have shared a texture: a number for each mesh, or for each material of one.
-    uv: (U, 2) float64, v up, and uv_faces: (F, 3) int64: its own UVs; both None if any part has none.
+    uv: (U, 2) float64, v up, and uv_faces: (F, 3) int64: its own UVs, -1 for all three corners of a face that has none;
+    both None if no face has any.  names: what to call each part in `part`.
     polygon: (F,) int64, which polygon a triangle is part of; None where there are triangles only.
     """
 
@@ -31,6 +32,7 @@ class Mesh:
     uv: np.ndarray | None
     uv_faces: np.ndarray | None
     polygon: np.ndarray | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

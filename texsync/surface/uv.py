@@ -1,6 +1,6 @@
 """Which UV map a job paints on: the user's where it can hold a picture, a new one by xatlas otherwise.
 
-A map is usable when all faces lie in one unit tile (which may be any tile), and
+A map is usable when all faces that have UVs lie in one unit tile (which may be any tile), and
 nearly all of the surface has room on it. Places that share texels are legal, mirrored halves for
 instance, and are kept with a warning; parts that share texels with *other parts* come from separate textures,
 and get a new map unless the user insists, as do maps of which most texels stand for three places or more.
@@ -13,7 +13,8 @@ import warnings
 import numpy as np
 
 from ..errors import InputError, TexsyncWarning, option
-from .charts import charts
+from .beside import placement
+from .charts import PADDING, charts
 from .frame import two_sided
 from .polygons import uncut
 from .types import Mesh, Surface
@@ -24,6 +25,9 @@ PIECE_FACES = 4_000
 OVERLAP = 0.01  # of the map; below that it is rasterising noise
 LEAST_COVERED = 0.03  # of the map; below that few texels carry the picture
 RAYS, MEETINGS = 2**20, 2**24  # with parts, and with faces, when counting what shares a place
+NAMED = 5  # parts in a line
+FILLED, SMALLEST_SIDE = 0.6, 64  # of a new map, usually; texels
+PLACES = 512  # a side, to look for free room
 MULTIPLE = 2.2  # places a texel may stand for on average; mirrored halves, 2, are somebody's intent
 
 
@@ -37,17 +41,87 @@ def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surfa
     if policy not in POLICIES:
         raise InputError(f"unknown uvs {policy!r}", f"use one of {', '.join(POLICIES)}")
     if policy != "unwrap":
-        trouble = why_unusable(mesh)
+        judged = mesh if mesh.uv_faces is None else _only(mesh, _mapped(mesh))
+        trouble = why_unusable(judged)
         if trouble and policy == "keep":
             raise InputError(
                 f"{mesh.stem} cannot keep its UVs: {trouble}",
                 f"use {option('uvs', 'unwrap')} or mend the map",
             )
-        if not trouble and (policy == "keep" or not _wastes_or_shares(mesh)):
-            return _surface(mesh, *_own(mesh))
+        if not trouble and (policy == "keep" or not _wastes_or_shares(judged)):
+            return _surface(mesh, *_completed(mesh, *_own(judged), policy, texture_size))
         if trouble and mesh.uv is not None:
             warnings.warn(f"{mesh.stem}: new UV map, because {trouble}", TexsyncWarning, stacklevel=2)
     return _surface(mesh, *_new(mesh, texture_size))
+
+
+def _mapped(mesh: Mesh) -> np.ndarray:
+    """(F,) bool: faces with UVs of their own."""
+    if mesh.uv_faces is None:
+        return np.zeros(len(mesh.faces), bool)
+    return np.asarray((mesh.uv_faces >= 0).all(axis=1))
+
+
+def _only(mesh: Mesh, chosen: np.ndarray) -> Mesh:
+    """Some faces of a mesh."""
+    if chosen.all():
+        return mesh
+    return Mesh(
+        stem=mesh.stem,
+        vertices=mesh.vertices,
+        faces=mesh.faces[chosen],
+        normals=mesh.normals,
+        part=mesh.part[chosen],
+        uv=mesh.uv,
+        uv_faces=None if mesh.uv_faces is None or not chosen.any() else mesh.uv_faces[chosen],
+        polygon=None if mesh.polygon is None else mesh.polygon[chosen],
+        names=mesh.names,
+    )
+
+
+def _completed(
+    mesh: Mesh, uv: np.ndarray, own_faces: np.ndarray, policy: str, texture_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The user's map with new charts, of the same density, for the faces that have none; warns of them.
+
+    The user's charts stay as they are, to the bit, where there is room beside them; else all of them get smaller, which
+    "keep" refuses (InputError).
+    """
+    mapped = _mapped(mesh)
+    if mapped.all():
+        return uv, own_faces
+    rest, own = _only(mesh, ~mapped), _areas(mesh.vertices[mesh.faces[mapped]]).sum()
+    density = np.sqrt(_areas_2d(uv[own_faces]).sum() / own)  # lengths on the map over lengths in space
+    area = _areas(mesh.vertices[rest.faces]).sum()
+    side = int(np.clip(texture_size * density * np.sqrt(area / FILLED), SMALLEST_SIDE, texture_size))
+    new, new_faces = _new(rest, side)
+    new = (new - new.min(axis=0)) * density / np.sqrt(_areas_2d(new[new_faces]).sum() / area)
+    taken = uv_texels(uv, own_faces, PLACES)[0] >= 0
+    place = placement(taken, new.max(axis=0), PADDING / texture_size)
+    who = _who(mesh, ~mapped)
+    if place.others < 1 and policy == "keep":
+        raise InputError(
+            f"{mesh.stem} cannot keep its UVs: {who} and there is no room for new ones beside the others",
+            f"use {option('uvs', 'auto')}, which makes the others smaller, or mend the map",
+        )
+    room = "" if place.others == 1 else f", which are now {100 * place.others:.0f} % as large to make room"
+    message = f"{mesh.stem}: {who}; new ones are beside the others{room}"
+    warnings.warn(message, TexsyncWarning, stacklevel=3)
+    uv_faces = np.zeros_like(mesh.faces)
+    uv_faces[mapped], uv_faces[~mapped] = own_faces, new_faces + len(uv)
+    return np.concatenate([uv * place.others, new * place.scale + place.at]), uv_faces
+
+
+def _who(mesh: Mesh, lacking: np.ndarray) -> str:
+    """'Bolt has no UVs', '3 of 12 faces of Box have no UVs'."""
+    names = list(dict.fromkeys(mesh.names[k] for k in np.unique(mesh.part[lacking])))
+    said = []
+    for name in names[:NAMED]:
+        mine = np.isin(mesh.part, [k for k in range(len(mesh.names)) if mesh.names[k] == name])
+        whole = lacking[mine].all()
+        said.append(name if whole else f"{(mine & lacking).sum()} of {mine.sum()} faces of {name}")
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(said)}{more} {'has' if said == names[:1] else 'have'} no UVs"
 
 
 def _new(mesh: Mesh, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -81,8 +155,9 @@ def why_unusable(mesh: Mesh) -> str:
 def _own(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     """The user's UVs, moved by whole tiles into the unit square."""
     assert mesh.uv is not None and mesh.uv_faces is not None
-    inside = mesh.uv.max() <= 1 + 1e-4 and mesh.uv.min() >= -1e-4
-    return mesh.uv if inside else mesh.uv - np.floor(np.median(mesh.uv, axis=0)), mesh.uv_faces
+    used = mesh.uv[mesh.uv_faces]
+    inside = used.max() <= 1 + 1e-4 and used.min() >= -1e-4
+    return mesh.uv if inside else mesh.uv - np.floor(np.median(used, axis=(0, 1))), mesh.uv_faces
 
 
 def _wastes_or_shares(mesh: Mesh) -> bool:
