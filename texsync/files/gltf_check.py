@@ -15,7 +15,7 @@ MOST_FACES = 5_000_000
 MOST_VERTICES = 60_000_000  # of all meshes, each counted where it is used: 24 bytes each, several times over
 MOST_SILENT = 20_000_000  # elements of accessors that have no bytes: a short file could ask for any number
 WHOLE = (5121, 5123, 5125)  # kinds of numbers that can be indices
-SHAPES = {"POSITION": "VEC3", "NORMAL": "VEC3", "TEXCOORD_0": "VEC2", "TEXCOORD_1": "VEC2"}
+SHAPES = {"POSITION": "VEC3", "NORMAL": "VEC3", "TEXCOORD": "VEC2"}  # by the first word
 
 
 def check_document(tree: Any) -> None:
@@ -85,7 +85,9 @@ def _check_primitives(tree: dict[str, Any]) -> None:
             vertices += count
             for table in (attributes, *primitive.get("targets", [])):
                 for name, number in table.items():
-                    _check_table(f"{where}: {name}", accessors[number], SHAPES.get(name, ""), count)
+                    _check_table(
+                        f"{where}: {name}", accessors[number], SHAPES.get(name.partition("_")[0], ""), count
+                    )
     if corners > 3 * MOST_FACES or vertices > MOST_VERTICES:
         raise Wrong("its size", max(corners, vertices), f"at most {MOST_FACES:,} faces in its meshes")
 

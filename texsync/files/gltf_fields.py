@@ -32,7 +32,8 @@ def thing(
     return Fields(needed or {}, {"name": TEXT, "extensions": known, **may})
 
 
-INFO = thing({"index": Ref("textures")}, {MOVE: thing(texCoord=COUNT)}, texCoord=COUNT)
+MOVED = thing(texCoord=COUNT, offset=numbers(2), scale=numbers(2), rotation=Number(-1e6, 1e6))
+INFO = thing({"index": Ref("textures")}, {MOVE: MOVED}, texCoord=COUNT)
 PICTURES: dict[str, Any] = {"*Texture": INFO}
 MATERIAL = thing(
     extensions={"*": Fields(may=PICTURES)},
@@ -94,7 +95,12 @@ VRM_0 = Fields(
     may={
         "meta": Fields(may={"texture": Ref("textures", none=-1)}),
         "materialProperties": Row(
-            Fields(may={"name": TEXT, "textureProperties": Fields(may={"*": Ref("textures", none=-1)})})
+            Fields(
+                may={
+                    "vectorProperties": Fields(),
+                    "textureProperties": Fields(may={"*": Ref("textures", none=-1)}),
+                }
+            )
         ),
     }
 )

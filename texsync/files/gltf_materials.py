@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from .gltf import PLAIN
-from .gltf_fields import MATERIAL, MOVE
+from .gltf_fields import MATERIAL, MOVE, VRM
 from .kinds import Ref, leaves
 
 SPECULAR = "KHR_materials_pbrSpecularGlossiness"
 COLOUR_TEXTURES = ("baseColorTexture", "diffuseTexture")
+SHADE = "shadeMultiplyTexture"  # of VRMC_materials_mtoon: the base colour where no light falls
+COLOUR_PROPERTIES = ("_MainTex", "_ShadeTexture")  # the same in VRM 0
+BLACK = 0.05  # a base colour below is no colour: the picture glows instead ("shadeless")
 
 
 class Materials:
@@ -44,8 +47,10 @@ class Materials:
         if key not in self.made:
             none = {"name": self.name, **PLAIN}
             material = deepcopy(none if number is None else self.original[number])
-            paint(material, self.texture, moved, place)
+            old = same_picture(self.tree, colours_of(material))
+            paint(material, self.texture, moved, place, old)
             self.made[key] = self._placed(number, material)
+            self._paint_properties(number, self.made[key], old)
         return self.made[key]
 
     def _placed(self, number: int | None, material: dict[str, Any]) -> int:
@@ -57,6 +62,22 @@ class Materials:
         self.tree["materials"][number] = material
         return number
 
+    def _paint_properties(self, number: int | None, made: int, old: set[int]) -> None:
+        """What a VRM 0 says of its materials a second time, in the same order."""
+        said = self.tree.get("extensions", {}).get(VRM, {}).get("materialProperties", [])
+        if said and made == len(said):
+            new = {"name": self.name, "shader": "VRM_USE_GLTFSHADER"}
+            said.append(new if number is None else deepcopy(said[min(number, made - 1)]))
+        if made >= len(said):
+            return
+        pictures = said[made].get("textureProperties", {})
+        for key, texture in pictures.items():
+            if texture in old or (key in COLOUR_PROPERTIES and texture >= 0):
+                pictures[key] = self.texture
+        vectors = said[made].get("vectorProperties", {})
+        white = {"_Color": [1, 1, 1, 1], "_MainTex": [0, 0, 1, 1]}  # the tint; offset and scale
+        vectors.update({key: value for key, value in white.items() if key in vectors})
+
 
 def shown(primitive: dict[str, Any]) -> list[int]:
     """The materials of a primitive and of its variants."""
@@ -65,27 +86,60 @@ def shown(primitive: dict[str, Any]) -> list[int]:
     return own + [variant["material"] for variant in variants]
 
 
-def paint(material: dict[str, Any], texture: int, moved: int | None, place: dict[str, Any]) -> None:
-    """Give a material the texture as its base colour: white, opaque, on the UVs of `place`."""
-    if moved is not None:
-        for name, info in texture_infos(material):
-            if name not in COLOUR_TEXTURES and uv_set(info) == 0:
-                _read_set(info, moved)
+def paint(
+    material: dict[str, Any], texture: int, moved: int | None, place: dict[str, Any], old: set[int]
+) -> None:
+    """Give a material the texture as its base colour: white, opaque, on the UVs of `place`.
+
+    old: textures that show its base colour as it was; what glows in that picture glows in the new one.
+    """
+    new, glows = {"index": texture, **place}, is_shadeless(material)
+    for name, info in texture_infos(material):
+        if name == SHADE or (name == "emissiveTexture" and (glows or info["index"] in old)):
+            info.clear()
+            info.update(deepcopy(new))
+        elif moved is not None and name not in COLOUR_TEXTURES and uv_set(info) == 0:
+            _read_set(info, moved)
     colour = material.setdefault("pbrMetallicRoughness", {})
     colour.pop("baseColorFactor", None)
-    colour["baseColorTexture"] = {"index": texture, **deepcopy(place)}
+    colour["baseColorTexture"] = deepcopy(new)
+    if glows:
+        colour["baseColorFactor"], material["emissiveFactor"] = [0, 0, 0, 1], [1, 1, 1]
     specular = material.get("extensions", {}).get(SPECULAR)
     if specular is not None:
         specular.pop("diffuseFactor", None)
-        specular["diffuseTexture"] = {"index": texture, **deepcopy(place)}
+        specular["diffuseTexture"] = deepcopy(new)
     for key in ("alphaMode", "alphaCutoff"):
         material.pop(key, None)
+
+
+def is_shadeless(material: dict[str, Any]) -> bool:
+    """Whether its colour is all in a picture that glows, on a black surface."""
+    base = material.get("pbrMetallicRoughness", {}).get("baseColorFactor", [1, 1, 1, 1])[:3]
+    return "emissiveTexture" in material and max(base) < BLACK < max(material.get("emissiveFactor", [0]))
+
+
+def colours_of(material: dict[str, Any]) -> set[int]:
+    """Textures that are its base colour."""
+    return {info["index"] for name, info in texture_infos(material) if name in COLOUR_TEXTURES}
+
+
+def same_picture(tree: dict[str, Any], textures: set[int]) -> set[int]:
+    """All textures of a document that show a picture which one of these shows."""
+    pictures = [_sources(texture) for texture in tree.get("textures", [])]
+    wanted = [pictures[texture] for texture in textures]
+    return {i for i, sources in enumerate(pictures) if sources and sources in wanted}
+
+
+def _sources(texture: dict[str, Any]) -> list[int]:
+    return [said["source"] for said in (texture, *texture.get("extensions", {}).values()) if "source" in said]
 
 
 def colour_place(material: dict[str, Any]) -> dict[str, Any]:
     """Which UVs a material's base colour is on: what its texture info says beside the texture's number."""
     infos = dict(reversed([x for x in texture_infos(material) if x[0] in COLOUR_TEXTURES]))
-    info: dict[str, Any] = infos.get("baseColorTexture") or infos.get("diffuseTexture") or {}
+    glow = material.get("emissiveTexture") if is_shadeless(material) else None
+    info: dict[str, Any] = glow or infos.get("baseColorTexture") or infos.get("diffuseTexture") or {}
     move = info.get("extensions", {}).get(MOVE)
     place = {"texCoord": info["texCoord"]} if info.get("texCoord") else {}
     return deepcopy(place if move is None else {**place, "extensions": {MOVE: move}})

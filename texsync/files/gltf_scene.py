@@ -6,6 +6,7 @@ and walks nodes from the last to the first.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, TexsyncWarning
 from ..pictures import opened
 from .gltf import PLAIN, Document
+from .gltf_fields import INSTANCES
 from .gltf_materials import colour_place, seen_by, uv_set
 from .shape import Shape
 
@@ -151,6 +153,7 @@ def _hang(
         name = name_of[number] = trimesh.util.unique_name(node.get("name") or str(number), taken, counts)
         taken.add(name)
         pieces = of_mesh[node["mesh"]] if "mesh" in node else []
+        _say_copies(document, node, name)
         whole = len(pieces) == 1 and not scene.geometry[pieces[0]].metadata["from_gltf_primitive"]
         scene.graph.update(
             frame_from=name_of[parent],
@@ -167,6 +170,17 @@ def _hang(
             taken.add(part)
             scene.graph.update(frame_from=name, frame_to=part, matrix=np.eye(4), geometry=piece)
             source.nodes[part] = number
+
+
+def _say_copies(document: Document, node: dict[str, Any], name: str) -> None:
+    """A node's copies on the graphics card have no UVs of their own, so they cannot differ."""
+    said = node.get("extensions", {}).get(INSTANCES, {}).get("attributes", {})
+    count = max((document.tree["accessors"][accessor]["count"] for accessor in said.values()), default=0)
+    if count:
+        message = (
+            f"{name} stands at {count} places ({INSTANCES}); it is painted once, alone, and all show that"
+        )
+        warnings.warn(message, TexsyncWarning, stacklevel=2)
 
 
 def _walk(tree: dict[str, Any]) -> Iterator[tuple[int | None, int]]:

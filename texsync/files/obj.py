@@ -176,7 +176,9 @@ def _lost(lines: Lines, v_at: np.ndarray, owner: np.ndarray, normal_faces: np.nd
     found = {
         "normals, which some corners lack": bool(np.isin(owner[some], owner[~all_of]).any()),
         "lines and points": bool(len(lines.at("l")) or len(lines.at("p"))),
-        "vertex colours; the texture has the colour now": bool(coloured),
+        "vertex colours; the texture has the colour now": bool(
+            coloured or len(lines.at("#MRGB"))
+        ),  # ZBrush's
         "free-form curves and surfaces": curves,
     }
     return tuple(what for what, is_there in found.items() if is_there)
