@@ -186,8 +186,8 @@ def test_materials_without_a_name_or_a_library(tmp_path):
     (tmp_path / "in.obj").write_text(SQUARE + UVS + "f 1/1 2/2 3/3\nusemtl my red one\nf 1/1 3/3 4/4\n")
     loaded = load(tmp_path / "in.obj")
     _, obj, mtl = saved(tmp_path, loaded, own_uvs(loaded))
-    assert words(obj, "usemtl") == ["usemtl thing_material", "usemtl my_red_one"]
-    assert set(mtl) == {"thing_material", "my_red_one"}
+    assert words(obj, "usemtl") == ["usemtl thing_material", "usemtl my red one"]
+    assert set(mtl) == {"thing_material", "my red one"}
 
 
 def test_what_cannot_come_along_is_missed_aloud(tmp_path):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from gltf_zoo import Maker
-from jobs import TEXTURE, new_uvs, own_uvs, picture, plain, saved
+from jobs import TEXTURE, lines, new_uvs, own_uvs, picture, plain, saved, tree_of, written
+from PIL import Image
 
 from texsync.errors import TexsyncWarning
+from texsync.files.gltf import read_gltf
 from texsync.files.load import load
+from texsync.files.save import save_model
 
 OLD = 0  # number of the texture that was the base colour
 MTOON = {
@@ -134,3 +137,74 @@ def test_copies_on_the_graphics_card_are_said(tmp_path):
         TexsyncWarning, match=r"post stands at 4 places \(EXT_mesh_gpu_instancing\); it is painted once"
     ):
         load(made.write(tmp_path / "posts.glb"))
+
+
+@pytest.mark.parametrize(
+    ("mtl", "said"),
+    [
+        (
+            "Kd 1 1 1\nmap_Kd old.png\nmap_Ke -s 1 1 1 old.png\nKe 1 1 1",
+            ["map_Ke thing_texture.png", "Ke 1 1 1"],
+        ),
+        ("Kd 0 0 0\nmap_Ke old.png", ["map_Ke thing_texture.png"]),
+        ("Kd 1 1 1\nmap_Kd old.png\nmap_Ke lamp.png", ["map_Ke thing_lamp.png"]),
+    ],
+    ids=["the same picture", "shadeless", "a lamp"],
+)
+def test_what_glows_in_an_obj(tmp_path, mtl, said):
+    for name in ("old.png", "lamp.png"):
+        Image.new("RGB", (2, 2)).save(tmp_path / name)
+    (tmp_path / "a.mtl").write_text(f"newmtl my red paint\n{mtl}\n")
+    square = "mtllib a.mtl\nv 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\nusemtl my red paint\n"
+    (tmp_path / "a.obj").write_text(square + "f 1/1 2/2 3/3 4/4\n")
+    loaded = load(tmp_path / "a.obj")
+    (tmp_path / "out").mkdir()
+    glb, obj, made, _ = save_model(loaded, own_uvs(loaded), TEXTURE, tmp_path / "out", "thing")
+    assert "usemtl my red paint\n" in obj.read_text() and "newmtl my red paint\n" in made.read_text()
+    text = made.read_text()
+    assert [line for line in text.splitlines() if "Ke" in line and not line.startswith("Ka")] == said[::-1]
+    glows = tree_of(glb)["materials"][0].get("emissiveTexture")
+    assert (glows is not None) == ("lamp" in said[0])
+
+
+LONG = "vn 0 0 2\nvn 0 0 0\nvn nan 0 1\n"
+
+
+@pytest.mark.parametrize("uvs", [own_uvs, new_uvs])
+def test_normals_are_of_unit_length(tmp_path, uvs):
+    """A corner without a normal has that of its faces; vertices keep their numbers."""
+    fold = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv 1 0 -1\nv 1 1 -1\nvt 0 0\nvt 0.4 0\nvt 0.4 1\nvt 0.9 0\nvt 0.9 1\n"
+    faces = "f 1/1/1 2/2/1 3/3/1\nf 1/1/1 3/3/1 4/1/3\nf 2/2/2 5/4/2 6/5/2 3/3/2\n"
+    (tmp_path / "fold.obj").write_text(fold + LONG + faces)
+    loaded = load(tmp_path / "fold.obj")
+    tree, glb, obj = written(tmp_path, loaded, uvs(loaded))
+    assert np.array_equal(
+        lines(obj, "v"), [[float(x) for x in row.split()[1:]] for row in fold.split("\n")[:6]]
+    )
+    normals = np.array(lines(obj, "vn"))
+    used = {tuple(normals[int(c.split("/")[2]) - 1]) for row in faces_of(obj) for c in row}
+    assert used == {(0, 0, 1), (1, 0, 0)}
+    attributes = tree["meshes"][0]["primitives"][0]["attributes"]
+    stored = read_gltf(glb).numbers(attributes["NORMAL"])
+    assert np.allclose(np.linalg.norm(stored, axis=1), 1)
+
+
+def faces_of(obj) -> list[list[str]]:
+    return [line.split()[1:] for line in obj.read_text().splitlines() if line.startswith("f ")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("brush.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\n#MRGB ffff0000ffff0000ffff0000\nf 1 2 3\n"),
+        ("seen.obj", "v 0 0 0 1 0 0\nv 1 0 0 1 0 0\nv 0 1 0 1 0 0\nf 1 2 3\n"),
+        ("scan.ply", "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+         "property uchar red\nproperty uchar green\nproperty uchar blue\nelement face 1\n"
+         "property list uchar int vertex_indices\nend_header\n0 0 0 9 9 9\n1 0 0 9 9 9\n0 1 0 9 9 9\n3 0 1 2\n"),
+    ],
+)  # fmt: skip
+def test_colours_that_are_lost_are_said(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    loaded = load(tmp_path / name)
+    with pytest.warns(TexsyncWarning, match="loses its vertex colours"):
+        save_model(loaded, new_uvs(loaded), TEXTURE, tmp_path, "out")

@@ -116,6 +116,7 @@ class Draft:
     def __init__(self, document: Document):
         self.document = document
         self.tree: dict[str, Any] = deepcopy(document.tree)
+        self.tree.setdefault("asset", {"version": "2.0"})
         self.body = bytearray()
         starts = [self._append(data) for data in document.buffers]
         views = self.tree.get("bufferViews", [])

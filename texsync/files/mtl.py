@@ -18,6 +18,8 @@ from .text import Reading, find_file, lines_of_text, read_text, shown_name
 PICTURES = ("map_", "bump", "disp", "decal", "norm", "refl")
 OURS = {"newmtl", "kd", "ka", "d", "tr", "tf", "illum", "map_kd", "map_ka", "map_d", "map_tr"}
 ARGUMENTS = {"-mm": 2, "-o": 3, "-s": 3, "-t": 3}  # options of pictures; all others have one argument
+GLOW = "map_ke"
+BLACK = 0.05  # a diffuse colour below is none
 OPAQUE = 3  # the highest way to light a surface that knows no transparency
 
 
@@ -45,8 +47,16 @@ class Mtl:
 
     def pictures(self) -> list[tuple[str, str, str]]:
         """(keyword, options, file) of every channel, other than colour and transparency, that is a picture."""
-        said = [line for line in self.lines if is_picture(line[0])]
-        return [(word, *_options(rest)) for word, rest in said if word.lower() not in OURS]
+        said = [(word, *_options(rest)) for word, rest in self.lines if is_picture(word)]
+        gone = OURS | ({GLOW} if self.glows else set())
+        return [line for line in said if line[0].lower() not in gone]
+
+    @property
+    def glows(self) -> bool:
+        """Whether what glows is its colour: the same picture, or one on a black surface ("shadeless")."""
+        files = {word.lower(): _options(rest)[1] for word, rest in self.lines if is_picture(word)}
+        black = max(self.numbers("Kd"), default=1.0) < BLACK
+        return GLOW in files and (black or files[GLOW] == files.get("map_kd"))
 
     def picture(self, keyword: str) -> Any:
         """The PIL image of a channel; None if there is none, or, with a warning, if it cannot be read."""
@@ -145,6 +155,8 @@ def channels(material: Mtl) -> dict[str, Any]:
         if material.numbers(word):
             found[key] = min(max(material.numbers(word)[0], 0.0), 1.0)
     glow = material.numbers("Ke")[:3] or [1.0, 1.0, 1.0]
+    if material.glows:  # the new colour is shown by light alone: here it has no picture yet that could glow
+        return {key: value for key, value in found.items() if value is not None}
     if len(glow) == 3 and (material.numbers("Ke") or found["emissiveTexture"] is not None):
         found["emissiveFactor"] = [min(max(x, 0.0), 1.0) for x in glow]
     return {key: value for key, value in found.items() if value is not None}
@@ -157,6 +169,8 @@ def lines_of(material: Mtl, picture: str, files: dict[str, str]) -> list[str]:
     lines += [
         f"{word} {rest}" for word, rest in material.lines if not is_picture(word) and word.lower() not in OURS
     ]
+    if material.glows:
+        lines.append(f"map_Ke {picture}")
     for word, options, file in material.pictures():
         if file in files:
             lines.append(" ".join(filter(None, (word, options, files[file]))))

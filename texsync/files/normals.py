@@ -30,7 +30,7 @@ def _mended(shape: Shape, scaled: dict[int, np.ndarray]) -> Shape:
     vertex, number = np.unique(shape.faces[wrong], return_inverse=True)
     corners = corners.copy()
     corners[wrong] = len(unit) + number.reshape(-1)
-    around = _around(shape.vertices, shape.faces[wrong.any(axis=1)], vertex)
+    around = _around(shape.vertices, shape.faces, wrong)[vertex]
     return replace(shape, normals=np.concatenate([unit, around]), normal_faces=corners)
 
 
@@ -44,12 +44,13 @@ def _scaled(table: np.ndarray) -> np.ndarray:
         return np.where(near, table, np.where((length > 1e-12) & np.isfinite(length), table / length, 0.0))
 
 
-def _around(vertices: np.ndarray, faces: np.ndarray, vertex: np.ndarray) -> np.ndarray:
-    """(n, 3) unit: the mean of the faces around each of these vertices, weighted by area."""
+def _around(vertices: np.ndarray, faces: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """(V, 3) unit: the mean of the faces with wrong corners, (F, 3) bool, at each vertex, weighted by area."""
     with np.errstate(all="ignore"):
         a, b, c = (vertices[faces[:, k]] for k in range(3))
         normal = np.nan_to_num(np.cross(b - a, c - a), posinf=0, neginf=0)
         sums = np.zeros_like(vertices)
-        np.add.at(sums, faces.ravel(), np.repeat(normal / max(np.abs(normal).max(), 1e-300), 3, axis=0))
+        normal = normal / max(np.abs(normal).max(), 1e-300)
+        np.add.at(sums, faces[wrong], np.repeat(normal[:, None], 3, axis=1)[wrong])
         length = np.linalg.norm(sums, axis=1, keepdims=True)
-        return np.where(length > 0, sums / np.where(length > 0, length, 1), [0.0, 0.0, 1.0])[vertex]
+        return np.where(length > 0, sums / np.where(length > 0, length, 1), [0.0, 0.0, 1.0])

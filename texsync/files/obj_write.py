@@ -33,9 +33,12 @@ class Library:
     files: dict[str, str] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
 
-    def name(self, wanted: str | None, lines: list[str]) -> str:
-        """The name to use for a material of these lines: the one wanted unless another has it."""
-        wanted = "_".join((wanted or self.default).split())
+    def name(self, wanted: str | None, lines: list[str], blank: str = "_") -> str:
+        """The name to use for a material of these lines: the one wanted unless another has it.
+
+        blank: instead of blanks, which not all readers of OBJ files take in a name.
+        """
+        wanted = blank.join((wanted or self.default).split())
         name, k = wanted, 1
         while self.lines.setdefault(name, lines) != lines:
             name, k = f"{wanted}_{k}", k + 1
@@ -93,7 +96,7 @@ def _runs(loaded: Loaded, part: Part, library: Library) -> tuple[list[Run], list
             if said is None
             else lines_of(said, library.picture, library.files)
         )
-        named.append(run._replace(material=library.name(run.material, lines)))
+        named.append(run._replace(material=library.name(run.material, lines, blank=" ")))
     return named, shape.run.tolist()
 
 
