@@ -6,15 +6,15 @@ from pathlib import Path
 
 import texsync
 from texsync.surface.cameras import Camera
-from texsync.surface.preview import contact_sheet, render
+from texsync.surface.preview import SHADE, contact_sheet, render
 from texsync.tasks.outputs import sheet
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 HERO = (
-    ("rabbit.obj", "weathered copper"),
+    ("rabbit.obj", "zebra"),
     ("teapot.obj", "blue ceramic with gold cracks"),
-    ("crate.glb", "mossy stone"),
+    ("crate.glb", "red and white bricks"),
     ("monkey.obj", "leopard print"),
     ("table_scene.glb", "wood"),
     ("knot.ply", "red and white stripes"),
@@ -28,7 +28,7 @@ def main() -> None:
     for mesh, prompt in HERO:
         result = texsync.texture_mesh(ROOT / "meshes" / mesh, prompt)
         for row, picture in zip(
-            rows.values(), render(result.surface, result.texture, SIDES, 320, 0.35), strict=True
+            rows.values(), render(result.surface, result.texture, SIDES, 320, SHADE), strict=True
         ):
             row.append(picture)
         if mesh == "rabbit.obj":

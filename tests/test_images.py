@@ -138,6 +138,8 @@ def test_what_a_model_says_counts_even_where_the_mesh_paper_says_the_same(name):
     assert run._said(model, name, "papers") == said
     assert run._said(SimpleNamespace(said={}), name, "papers") == "papers"
     assert Run("wide", ImageOptions(**{name: 64}))._said(model, name, "papers") == 64
+    model.said["pictures"] = {name: 16}
+    assert run._said(model, name, "papers") == 16
 
 
 def test_a_model_can_say_how_strong_a_task_should_be(few, tmp_path):

@@ -65,7 +65,9 @@ def test_the_advice_is_complete():
     said = json.loads((FOLDER / "texsync.json").read_text())
     recommended = read_model(FOLDER).recommended
     assert set(said) == set(vars(recommended))
-    assert recommended.view_size == models.PIXELS and recommended.prompt_prefix == ""
+    # scenes want the size they were trained at; a pattern on a mesh has twice as many periods at twice the size
+    assert recommended.view_size == 2 * models.PIXELS and recommended.prompt_prefix == ""
+    assert recommended.pictures == {"view_size": models.PIXELS, "steps": 30}
 
 
 def test_diffusers_own_pipeline_paints_the_same_picture(mini, rabbit):

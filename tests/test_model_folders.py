@@ -132,6 +132,14 @@ ODD = {  # file, changes, what is said
     "paints NaN": ("texsync.json", {"control_scale": [1e308, 1]}, "control_scale 1e.308; expected 0 to 2"),
     "guidance": ("texsync.json", {"guidance": -1}, "guidance -1; expected 0 to 100"),
     "no number": ("texsync.json", {"strength": {"wide": float("inf")}}, "strength inf"),
+    "2D": ("texsync.json", {"pictures": {"steps": 0}}, "under pictures has steps 0; expected 1 to 1000"),
+    "2D name": (
+        "texsync.json",
+        {"pictures": {"strength": {}}},
+        "under pictures says 'strength'; known: guidance",
+    ),
+    "2D kind": ("texsync.json", {"pictures": {"view_size": "256"}}, "view_size '256'; expected e.g. 768"),
+    "2D all": ("texsync.json", {"pictures": 256}, "pictures 256"),
     "a novel": ("texsync.json", {"prompt_prefix": "a" * 5000}, "1000 characters at most"),
 }
 

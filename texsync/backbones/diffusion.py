@@ -102,7 +102,8 @@ class DiffusionBackbone(Backbone):
         self.prediction = prediction_type(scheduler)
         self.latent_channels = parts.unet.config.in_channels
         self.scale = pixels_per_latent(folder.configs["vae"])
-        self.native_size = folder.recommended.view_size
+        trained = parts.unet.config.sample_size
+        self.native_size = trained * self.scale if isinstance(trained, int) else folder.recommended.view_size
         self.parts = parts
         self.text = TextEncoder(parts.tokenizer, parts.text_encoder, folder.near)
         attempt(folder.path / "tokenizer", self.text.check)

@@ -31,6 +31,7 @@ class Recommended:
     guidance: classifier-free, 1 = off.  control_scale: ControlNet at the noisiest and the cleanest level.
     control_until: share of the way to the clean picture during which ControlNet is heard, 0..1.
     view_size: pixels a side.  strength: SyncSDE's, by task ("ambiguous"), where its own 5 is not best.
+    pictures: what is otherwise in 2D tasks: any of PICTURES.
     Source: `texsync.json` in the model's folder, any subset of these names.
     """
 
@@ -44,8 +45,10 @@ class Recommended:
     control_until: float = 0.99
     view_size: int = 768
     strength: dict[str, float] = field(default_factory=dict)
+    pictures: dict[str, Any] = field(default_factory=dict)
 
 
+PICTURES = ("guidance", "steps", "negative_prompt", "view_size")
 LONGEST_TEXT = 1000
 LIMITS: dict[str, tuple[float, float]] = {  # of the numbers in texsync.json
     "guidance": (0, 100),
@@ -123,15 +126,20 @@ def read_said(path: Path) -> dict[str, Any]:
         return {}
     said = read_json(path / "texsync.json")
     known = vars(Recommended()) | {"strength": {"ambiguous": 2.0}}  # an example of each
+    _check_said(str(path / "texsync.json"), said, known)
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
+
+
+def _check_said(where: str, said: dict[str, Any], known: dict[str, Any]) -> None:
     for name, value in said.items():
         if name not in known:
-            raise InputError(f"{path / 'texsync.json'} says {name!r}", f"known: {', '.join(known)}")
+            raise InputError(f"{where} says {name!r}", f"known: {', '.join(known)}")
+        if name == "pictures" and isinstance(value, dict):
+            _check_said(f"{where} under {name}", value, {one: known[one] for one in PICTURES})
+            continue
         if not _same_kind(value, known[name]):
-            raise InputError(
-                f"{path / 'texsync.json'} has {name} {value!r}", f"expected e.g. {known[name]!r}"
-            )
-        _check_limits(f"{path / 'texsync.json'}", name, value)
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
+            raise InputError(f"{where} has {name} {value!r:.60}", f"expected e.g. {known[name]!r}")
+        _check_limits(where, name, value)
 
 
 def read_near(path: Path) -> Near:

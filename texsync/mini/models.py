@@ -195,11 +195,12 @@ def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dt
         "guidance": 4.0,
         "negative_prompt": "",
         "prompt_prefix": "",
-        "steps": 30,
-        "view_size": PIXELS,
+        "steps": 12,
+        "view_size": 2 * PIXELS,  # at the size of training a pattern has two or three periods on an object
         "control_scale": [1.0, 1.0],
         "control_until": 1.0,
         "strength": {"ambiguous": 2.0},
+        "pictures": {"view_size": PIXELS, "steps": 30},  # scenes fall apart at other sizes
     }
     (folder / "texsync.json").write_text(json.dumps(advice, indent=2) + "\n")
 

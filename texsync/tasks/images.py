@@ -179,14 +179,13 @@ class Run:
 
     def view_size(self, backbone: DiffusionBackbone) -> int:
         """Pixels a side of what the model sees at once: as asked for, else what it was trained at."""
-        trained = backbone.parts.unet.config.sample_size
-        native = trained * backbone.scale if isinstance(trained, int) else backbone.native_size
-        return self._said(backbone, "view_size", native)
+        return self._said(backbone, "view_size", backbone.native_size)
 
     def _said(self, backbone: DiffusionBackbone, name: str, papers: Any, asked: Any = None) -> Any:
         """What the user asks for, else what the model's folder says, else the paper's value for this task."""
         asked = getattr(self.options, name, None) if asked is None else asked
-        return asked if asked is not None else backbone.said.get(name, papers)
+        said = backbone.said | backbone.said.get("pictures", {})
+        return asked if asked is not None else said.get(name, papers)
 
     def couplings(self, backbone: DiffusionBackbone, views: Views, **task: Any) -> Callable[[int], Coupling]:
         """Seed to the coupling asked for, acting on every step.

@@ -214,7 +214,7 @@ class Job:
 
     def view_size(self, backbone: DiffusionBackbone) -> int:
         """Pixels a side of each view: as asked for, else the model's own."""
-        return self.options.view_size or backbone.native_size
+        return self.options.view_size or backbone.recommended.view_size
 
     def geometry(self, surface: Surface, backbone: DiffusionBackbone) -> tuple[Pixels, Tensor, Views]:
         """Everything that depends on the mesh alone, compiled once: (pixels, depth condition, views)."""
