@@ -24,7 +24,7 @@ WRONG = [
     ({"prompt": None}, "prompt None"),
     ({"seed": -1}, "seed -1"),
     ({"seed": 1.5}, "seed must be a whole number, got 1.5"),
-    ({"seed": True}, "seed True"),
+    ({"seed": True}, "seed must be a whole number, got True"),
     ({"steps": 0}, "steps 0 .*use 1 to 1000"),
     ({"steps": -3}, "steps -3"),
     ({"steps": 1001}, "steps 1001"),
@@ -65,7 +65,7 @@ def test_wrong_values_are_named(values, message):
     [
         {},
         {"seed": np.int64(3), "steps": 1, "strength": 0, "texture_size": 64},
-        {"strength": np.float32(2), "control_scale": [0, 1], "device": "cuda:1", "up": "-z", "front": "y"},
+        {"strength": np.float32(2), "control_scale": (0, 1), "device": "cuda:1", "up": "-z", "front": "y"},
         {"prompt": "锈迹斑斑的铜"},
     ],
     ids=str,

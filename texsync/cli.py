@@ -38,6 +38,7 @@ from .options import (
 from .progress import Display
 
 DEFAULTS = MeshOptions.defaults()
+LONGEST_LINE = 600  # characters of an error
 WIDTH = 100  # columns of --help
 PLACE_IS_AT_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 NO_MEMORY = "not enough memory; lower --texture-size or --view-size, or use a smaller mesh"
@@ -80,7 +81,10 @@ def _internal(error: Exception) -> int:
 def _fail(message: str, code: int) -> int:
     if os.environ.get(DEBUG) == "1":
         traceback.print_exc()
-    click.echo(f"texsync: {' '.join(message.split())}", err=True)
+    line = " ".join(message.split())
+    if len(line) > LONGEST_LINE:  # click repeats whatever was typed
+        line = f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
+    click.echo(f"texsync: {line}", err=True)
     return code
 
 

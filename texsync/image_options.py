@@ -8,22 +8,27 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import MISSING, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .errors import InputError, option
 from .options import (
     COUPLINGS,
-    DTYPES,
-    INTEGRATORS,
-    NOISES,
+    SHARED_KINDS,
+    Kind,
     MeshOptions,
-    check_control_scale,
-    check_device_name,
+    brief,
     check_prompt,
     choice,
+    convert,
+    maybe,
+    model,
     real,
+    text,
+    texts,
     whole,
+    yes,
 )
 
 ASSEMBLIES = ("paste", "blend")
@@ -46,6 +51,33 @@ MOST_PICTURES = 1000  # of one run
 LONGEST_SIDE = 65536  # pixels
 
 
+def prompt(_: str, value: Any) -> str:
+    """A prompt of a picture."""
+    return check_prompt(value, PICTURE_REMEDY)
+
+
+def listed(_: str, value: Any) -> tuple[Any, ...]:
+    """A list, or one thing alone, as a tuple."""
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def assembly(_: str, value: Any) -> str:
+    """How windows become one picture."""
+    return choice("assembly", value, ASSEMBLIES)
+
+
+SIDE = maybe(partial(whole, low=16, high=LONGEST_SIDE))
+IMAGE_KINDS: dict[str, Kind] = {
+    **SHARED_KINDS,
+    "count": partial(whole, low=1, high=MOST_PICTURES),
+    "strength": maybe(partial(real, low=0.0, high=math.inf)),
+    "coupling": partial(choice, known=COUPLINGS),
+    "coupling_options": partial(texts, remedy='e.g. "first=3"'),
+    "view_size": maybe(partial(whole, low=16, high=4096)),
+    "control": maybe(partial(choice, known=CONTROLS)),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageOptions:
     """What every 2D task takes; raises InputError for any value out of range.
@@ -60,6 +92,7 @@ class ImageOptions:
     `tasks.control`; control_scale: how firmly, (at the noisiest level, at the cleanest).
     """
 
+    KINDS: ClassVar[dict[str, Kind]] = IMAGE_KINDS
     seed: int = 0
     count: int = 1
     steps: int | None = None
@@ -81,36 +114,15 @@ class ImageOptions:
     chunk: int | None = None
 
     def __post_init__(self) -> None:
-        whole("seed", self.seed, 0, 2**63 - 1)
-        whole("count", self.count, 1, MOST_PICTURES)
-        self._check_optional()
-        choice("coupling", self.coupling, COUPLINGS)
-        check_list("coupling options", self.coupling_options, 0, 'e.g. "first=3"')
-        for text in self.coupling_options:
-            if not re.fullmatch(r"[a-z_]+=.+", text) or text.partition("=")[0] in OURS:
-                raise InputError(f"coupling option {text!r}", 'give name=value, e.g. "first=3"')
-        choice("integrator", self.integrator, INTEGRATORS)
-        choice("noise", self.noise, NOISES)
-        choice("dtype", self.dtype, DTYPES)
-        check_device_name(self.device)
+        convert(self, self.KINDS)
+        for pair in self.coupling_options:
+            if not re.fullmatch(r"[a-z_]+=.+", pair) or pair.partition("=")[0] in OURS:
+                raise InputError(f"coupling option {brief(pair)}", 'give name=value, e.g. "first=3"')
         self._check_control()
         self.check()
 
     def check(self) -> None:
-        """What a task asks of its own options; raises InputError."""
-
-    def _check_optional(self) -> None:
-        for name, high in (("steps", 1000), ("chunk", 1000)):
-            if getattr(self, name) is not None:
-                whole(name, getattr(self, name), 1, high)
-        if self.view_size is not None:
-            whole("view size", self.view_size, 16, 4096)
-        if self.strength is not None:
-            real("strength", self.strength, 0.0, math.inf)
-        if self.guidance is not None:
-            real("guidance", self.guidance, 0.0, 100.0)
-        if self.control_scale is not None:
-            check_control_scale(self.control_scale)
+        """What a task asks of its own options beside their types; raises InputError."""
 
     def _check_control(self) -> None:
         if (self.control is None) != (self.control_image is None):
@@ -118,8 +130,6 @@ class ImageOptions:
                 f"{option('control')} and {option('control_image')} belong together",
                 f"give both, e.g. {option('control', 'canny')} and {option('control_image', 'house.jpg')}",
             )
-        if self.control is not None:
-            choice("control", self.control, CONTROLS)
         if self.control is None and self.controlnet is not None:
             raise InputError(
                 f"{option('controlnet')} without {option('control')}",
@@ -129,16 +139,16 @@ class ImageOptions:
     @property
     def more(self) -> dict[str, Any]:
         """The coupling's options by name."""
-        pairs = (text.partition("=") for text in self.coupling_options)
+        pairs = (pair.partition("=") for pair in self.coupling_options)
         return {name: _number(value) for name, _, value in pairs}
 
     @property
     def seeds(self) -> range:
         """One per picture."""
-        return range(int(self.seed), int(self.seed) + int(self.count))
+        return range(self.seed, self.seed + self.count)
 
     def arguments(self) -> dict[str, Any]:
-        """Every option by name, values untouched: what `run.json` keeps and the task takes."""
+        """Every option by name, as converted: what `run.json` keeps and the task takes."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
@@ -157,21 +167,21 @@ class WideOptions(ImageOptions):
     paper does, "blend" fades between them.
     """
 
+    KINDS = {
+        **IMAGE_KINDS,
+        "prompt": prompt,
+        "width": SIDE,
+        "height": SIDE,
+        "overlap": maybe(partial(whole, low=1, high=LONGEST_SIDE)),
+        "loop": yes,
+        "assemble": assembly,
+    }
     prompt: str
     width: int | None = None
     height: int | None = None
     overlap: int | None = None
     loop: bool = False
     assemble: str = "paste"
-
-    def check(self) -> None:
-        check_prompt(self.prompt, PICTURE_REMEDY)
-        choice("assembly", self.assemble, ASSEMBLIES)
-        for name in ("width", "height"):
-            if getattr(self, name) is not None:
-                whole(name, getattr(self, name), 16, LONGEST_SIDE)
-        if self.overlap is not None:
-            whole("overlap", self.overlap, 1, LONGEST_SIDE)
 
 
 @dataclass(frozen=True)
@@ -184,22 +194,26 @@ class AmbiguousOptions(ImageOptions):
     upscaler: stage II of DeepFloyd IF, a folder or hub id, for a `model` that is its stage I.
     """
 
+    KINDS = {
+        **IMAGE_KINDS,
+        "prompts": partial(texts, least=2, remedy="give two or more, one per view"),
+        "views": partial(texts, least=1, remedy="name one or more, e.g. flip or rotate90"),
+        "assemble": assembly,
+        "upscaler": maybe(model),
+    }
     prompts: tuple[str, ...]
     views: tuple[str, ...] = ("flip",)
     assemble: str = "paste"
     upscaler: str | None = None
 
     def check(self) -> None:
-        check_list("prompts", self.prompts, 2, "give two or more, one per view")
         for prompt in self.prompts:
             check_prompt(prompt, PICTURE_REMEDY)
-        check_list("views", self.views, 1, "name one or more, e.g. flip or rotate90")
         if not 0 <= len(self.prompts) - len(self.views) <= 1:
             raise InputError(
                 f"{len(self.prompts)} prompts for {len(self.views)} views ({', '.join(self.views)})",
                 "give each view one prompt, or one prompt more for the picture as it is",
             )
-        choice("assembly", self.assemble, ASSEMBLIES)
 
     @property
     def all_views(self) -> tuple[str, ...]:
@@ -216,6 +230,14 @@ class MaskOptions(ImageOptions):
     soft: greys of the masks are shares; otherwise half white and more is foreground.
     """
 
+    KINDS = {
+        **IMAGE_KINDS,
+        "background": prompt,
+        "foregrounds": lambda name, value: texts(name, listed(name, value), 1, "say what is inside the mask"),
+        "masks": listed,
+        "whole": maybe(prompt),
+        "soft": yes,
+    }
     background: str
     foregrounds: tuple[str, ...]
     masks: tuple[Any, ...]
@@ -223,9 +245,8 @@ class MaskOptions(ImageOptions):
     soft: bool = False
 
     def check(self) -> None:
-        check_list("foregrounds", self.foregrounds, 1, "say what is inside the mask")
-        for prompt in (self.background, *self.foregrounds, self.everything):
-            check_prompt(prompt, PICTURE_REMEDY)
+        for words in (*self.foregrounds, self.everything):
+            check_prompt(words, PICTURE_REMEDY)
         if len(self.foregrounds) != len(self.masks):
             raise InputError(
                 f"{len(self.foregrounds)} foreground prompts for {len(self.masks)} masks",
@@ -250,6 +271,15 @@ class EditOptions(ImageOptions):
     faithful: the background follows the picture itself; off: the model's reconstruction of it, as in the paper's code.
     """
 
+    KINDS = {
+        **IMAGE_KINDS,
+        "source": text,
+        "target": prompt,
+        "word": maybe(text),
+        "find": lambda _, value: choice("way to find the change", value, FINDERS),
+        "mask_threshold": partial(real, low=0.01, high=0.99),
+        "faithful": yes,
+    }
     image: Any
     source: str
     target: str
@@ -265,10 +295,7 @@ class EditOptions(ImageOptions):
                 "no source prompt",
                 f"say what the picture shows, e.g. {option('source', 'a photo of a white cat')}",
             )
-        for prompt in (self.source, self.target):
-            check_prompt(prompt, PICTURE_REMEDY)
-        choice("way to find the change", self.find, FINDERS)
-        real("mask threshold", self.mask_threshold, 0.01, 0.99)
+        check_prompt(self.source, PICTURE_REMEDY)
         if self.mask is None and not self.changing:
             raise InputError(
                 f"every word of the source {self.source!r} is in the target {self.target!r}",
@@ -284,14 +311,6 @@ class EditOptions(ImageOptions):
         words = list(re.finditer(r"[\w'-]+", self.source))
         gone = [word for word in words if word.group().lower() not in target]
         return self.source[gone[0].start() : gone[-1].end()] if gone else ""
-
-
-def check_list(name: str, values: Any, least: int, remedy: str) -> None:
-    """Raises InputError unless `values` is a list or tuple of at least `least` texts."""
-    if not isinstance(values, (tuple, list)) or not all(isinstance(value, str) for value in values):
-        raise InputError(f"{name} must be a list of texts, got {values!r}", remedy)
-    if len(values) < least:
-        raise InputError(f"{len(values)} {name}", remedy)
 
 
 NOT_SWEPT = (

@@ -11,7 +11,9 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +38,13 @@ VIEW_ORDERS = ("alternate", "paper")
 FRAMINGS = ("tight", "paper")
 AXES = ("auto", "x", "y", "z", "-x", "-y", "-z")
 NOISES = ("shared", "independent")
-DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 FORMATS = ("glb", "obj", "png", "sheet", "turntable", "viewer")  # what a textured mesh can be saved as
 USUAL_FORMATS = FORMATS[:-1]
 MARK = "run.json"  # every folder of results has one, and only such a folder may be overwritten
+LONGEST_TEXT = 10_000  # characters; models read some 300
 LEAST_DISK = 64 * 2**20  # bytes; a 1024 texture with previews takes about a tenth of it
+Kind = Callable[[str, Any], Any]  # (name, value) -> the value with its type, or an InputError that names both
 
 
 @dataclass(frozen=True)
@@ -81,39 +85,11 @@ class MeshOptions:
     noise: str = "shared"
 
     def __post_init__(self) -> None:
-        check_prompt(self.prompt)
-        whole("seed", self.seed, 0, 2**63 - 1)
-        real("strength", self.strength, 0.0, math.inf)
-        whole("texture size", self.texture_size, 64, 8192)
-        self._check_optional()
-        self._check_choices()
-
-    def _check_optional(self) -> None:
-        if self.steps is not None:
-            whole("steps", self.steps, 1, 1000)
-        if self.view_size is not None:
-            whole("view size", self.view_size, 64, 4096)
-        if self.chunk is not None:
-            whole("chunk", self.chunk, 1, 1000)
-        if self.guidance is not None:
-            real("guidance", self.guidance, 0.0, 100.0)
-        if self.control_scale is not None:
-            check_control_scale(self.control_scale)
-
-    def _check_choices(self) -> None:
-        choice("coupling", self.coupling, MESH_COUPLINGS)
-        choice("integrator", self.integrator, INTEGRATORS)
-        choice("pick", self.pick, PICKS)
-        choice("uvs", self.uvs, UVS)
-        choice("dtype", self.dtype, DTYPES)
-        choice("view order", self.view_order, VIEW_ORDERS)
-        choice("framing", self.framing, FRAMINGS)
-        choice("noise", self.noise, NOISES)
+        convert(self, MESH_KINDS)
         check_axes(self.up, self.front)
-        check_device_name(self.device)
 
     def arguments(self) -> dict[str, Any]:
-        """Every option by name, values untouched: what `run.json` keeps and `texture_mesh` takes."""
+        """Every option by name, as converted: what `run.json` keeps and `texture_mesh` takes."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
@@ -122,64 +98,124 @@ class MeshOptions:
         return {field.name: field.default for field in fields(cls) if field.name != "prompt"}
 
 
+def convert(options: Any, kinds: Mapping[str, Kind]) -> None:
+    """Give the fields of a frozen dataclass their types, in place; raises InputError for the first that has none."""
+    for name, kind in kinds.items():
+        object.__setattr__(options, name, kind(name.replace("_", " "), getattr(options, name)))
+
+
+def maybe(kind: Kind) -> Kind:
+    """The same, for options that may be left out: None stays None."""
+    return lambda name, value: None if value is None else kind(name, value)
+
+
 def whole(name: str, value: Any, low: int, high: int) -> int:
     """`value` as an int in low..high, both included; raises InputError naming it otherwise."""
+    limits = f"use {low} to {high}"
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InputError(f"{name} must be a whole number, got {brief(value)}", limits)
     try:
         number = operator.index(value)
-    except TypeError:
-        raise InputError(f"{name} must be a whole number, got {value!r}", f"use {low} to {high}") from None
-    if isinstance(value, bool) or not low <= number <= high:
-        raise InputError(f"{name} {value} is out of range", f"use {low} to {high}")
+    except (TypeError, ValueError):  # arrays and tensors of several numbers
+        raise InputError(f"{name} must be a whole number, got {brief(value)}", limits) from None
+    if not low <= number <= high:
+        raise InputError(f"{name} {brief(value)} is out of range", limits)
     return number
 
 
 def real(name: str, value: Any, low: float, high: float) -> float:
-    """`value` as a finite float in low..high; raises InputError naming it otherwise."""
+    """`value`, a number and not the text of one, as a finite float in low..high; raises InputError otherwise."""
     limits = f"use a number of at least {low:g}" if math.isinf(high) else f"use {low:g} to {high:g}"
     try:
+        if isinstance(value, (str, bytes, bytearray, bool)):
+            raise TypeError
         number = float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} must be a number, got {value!r}", limits) from None
+    except OverflowError:
+        raise InputError(f"{name} {brief(value)} is out of range", limits) from None
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{name} must be a number, got {brief(value)}", limits) from None
     if not math.isfinite(number) or not low <= number <= high:
         raise InputError(f"{name} {number:g} is out of range", limits)
     return number
 
 
+def yes(name: str, value: Any) -> bool:
+    """`value` as a bool, which it must be; raises InputError otherwise."""
+    if not isinstance(value, bool) and type(value).__name__ not in ("bool", "bool_"):  # numpy's
+        raise InputError(f"{name} must be true or false, got {brief(value)}", "leave it out for its default")
+    return bool(value)
+
+
+def text(name: str, value: Any) -> str:
+    """`value`, a text that can be written down; raises InputError for anything else, or one of book length."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be a text, got {brief(value)}", "put it in quotes")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name} {brief(value)} is not Unicode text", "type it again") from None
+    if len(value) > LONGEST_TEXT or "\0" in value:
+        what = "has a NUL in it" if "\0" in value else f"has {len(value):,} characters"
+        raise InputError(f"{name} {brief(value)} {what}", f"use at most {LONGEST_TEXT:,}, without NUL")
+    return str(value)
+
+
+def texts(name: str, value: Any, least: int = 0, remedy: str = "") -> tuple[str, ...]:
+    """A list or tuple of at least `least` texts, as a tuple; raises InputError otherwise."""
+    if not isinstance(value, (tuple, list)) or not all(isinstance(one, str) for one in value):
+        raise InputError(f"{name} must be a list of texts, got {brief(value)}", remedy)
+    if len(value) < least:
+        raise InputError(f"{len(value)} {name}", remedy)
+    return tuple(text(name, one) for one in value)
+
+
 def path(name: str, value: Any) -> Path:
     """`value`, a text or a path, as a Path with "~" expanded; raises InputError for what cannot name a file."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise InputError(f"{name} must be a path, got {brief(value)}", "give the path of a file or folder")
     try:
         where = Path(value).expanduser()  # RuntimeError: there is no such user
-        if b"\0" in os.fsencode(where):
+        str(where).encode()  # not os.fsencode: the name is printed, and written into the result's files
+        if "\0" in str(where):
             raise ValueError("it has a NUL in it")
         where.exists()  # OSError: it is too long, or may not be looked at
+        where.resolve()  # RuntimeError: links that lead to themselves
+    except UnicodeEncodeError:
+        raise InputError(f"{name} {brief(str(value))} is not a path (not UTF-8)", "rename it") from None
     except (TypeError, ValueError, RuntimeError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        if isinstance(error, TypeError):
-            raise InputError(
-                f"{name} must be a path, got {brief(value)}", "give the path of a file"
-            ) from None
-        raise InputError(f"{name} {brief(value)} is not a path ({reason[:80]})", "check it") from None
+        reason = (getattr(error, "strerror", None) or str(error))[:80]
+        raise InputError(f"{name} {brief(str(value))} is not a path ({reason})", "check it") from None
     return where
+
+
+def model(name: str, value: Any) -> str:
+    """A model's name, hub id or folder, as a text; raises InputError for what can be none of them."""
+    said = text(name, os.fspath(value) if isinstance(value, os.PathLike) else value)
+    path(name, said)
+    return said
 
 
 def brief(value: Any, most: int = 60) -> str:
     """How a value is named in a message: its repr, cut if it is long."""
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}..."
+    try:
+        said = " ".join(repr(value).split())
+    except Exception:  # a number of more digits than Python likes to print, an object of somebody's own
+        said = f"a {type(value).__name__}"
+    return said if len(said) <= most else f"{said[:most]}..."
 
 
 def choice(name: str, value: Any, known: tuple[str, ...]) -> str:
     """`value` if it is one of `known`; raises InputError listing them otherwise."""
-    if value not in known:
-        raise InputError(f"unknown {name} {value!r}", f"known: {', '.join(known)}")
-    return value
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"unknown {name} {brief(value)}", f"known: {', '.join(known)}")
+    return str(value)
 
 
 def check_prompt(prompt: Any, remedy: str = 'describe the surface, e.g. "weathered copper"') -> str:
     """The prompt, if there is a letter or a digit in it; raises InputError otherwise."""
     if not isinstance(prompt, str) or not any(character.isalnum() for character in prompt):
-        raise InputError(f"the prompt {prompt!r} says nothing", remedy)
-    return prompt
+        raise InputError(f"the prompt {brief(prompt)} says nothing", remedy)
+    return text("the prompt", prompt)
 
 
 def check_formats(formats: Any) -> tuple[str, ...]:
@@ -188,15 +224,26 @@ def check_formats(formats: Any) -> tuple[str, ...]:
         return USUAL_FORMATS
     names = formats.split(",") if isinstance(formats, str) else formats
     if not isinstance(names, (tuple, list, set, frozenset)) or not names:
-        raise InputError(f"formats must be a list of names, got {formats!r}", f"known: {', '.join(FORMATS)}")
-    return tuple(dict.fromkeys(choice("format", str(name).strip(), FORMATS) for name in names))
+        raise InputError(
+            f"formats must be a list of names, got {brief(formats)}", f"known: {', '.join(FORMATS)}"
+        )
+    return tuple(dict.fromkeys(choice("format", text("format", name).strip(), FORMATS) for name in names))
 
 
 def check_control_scale(scale: Any) -> tuple[float, float]:
     """(start, end), each 0..2; raises InputError otherwise."""
     if not isinstance(scale, (tuple, list)) or len(scale) != 2:
-        raise InputError(f"control scale must be two numbers, start and end, got {scale!r}", "e.g. 0.7 0.9")
+        raise InputError(
+            f"control scale must be two numbers, start and end, got {brief(scale)}", "e.g. 0.7 0.9"
+        )
     return real("control scale start", scale[0], 0.0, 2.0), real("control scale end", scale[1], 0.0, 2.0)
+
+
+def listener(value: Any) -> Callable[..., None]:
+    """What a run tells its progress to; None is nobody.  Raises InputError for what cannot be called."""
+    if value is not None and not callable(value):
+        raise InputError(f"on_progress must be a function, got {brief(value)}", "leave it out for silence")
+    return value or (lambda *_: None)
 
 
 def check_axes(up: Any, front: Any) -> None:
@@ -207,10 +254,39 @@ def check_axes(up: Any, front: Any) -> None:
         raise InputError(f"up {up} and front {front} lie on one axis", "choose two different axes")
 
 
-def check_device_name(device: Any) -> None:
+def check_device_name(device: Any) -> str:
     """auto, cpu, cuda, cuda:N or mps; whether it is there is found out when the model loads."""
     if not isinstance(device, str) or not DEVICE.fullmatch(device):
-        raise InputError(f"unknown device {device!r}", "known: auto, cpu, cuda, cuda:N, mps")
+        raise InputError(f"unknown device {brief(device)}", "known: auto, cpu, cuda, cuda:N, mps")
+    return str(device)
+
+
+SHARED_KINDS: dict[str, Kind] = {  # what every task takes
+    "seed": partial(whole, low=0, high=2**63 - 1),
+    "steps": maybe(partial(whole, low=1, high=1000)),
+    "chunk": maybe(partial(whole, low=1, high=1000)),
+    "integrator": partial(choice, known=INTEGRATORS),
+    "noise": partial(choice, known=NOISES),
+    "model": model,
+    "controlnet": maybe(model),
+    "negative": maybe(text),
+    "guidance": maybe(partial(real, low=0.0, high=100.0)),
+    "control_scale": maybe(lambda _, value: check_control_scale(value)),
+    "device": lambda _, value: check_device_name(value),
+    "dtype": partial(choice, known=DTYPES),
+}
+MESH_KINDS: dict[str, Kind] = {
+    "prompt": lambda _, value: check_prompt(value),
+    **SHARED_KINDS,
+    "strength": partial(real, low=0.0, high=math.inf),
+    "coupling": partial(choice, known=MESH_COUPLINGS),
+    "pick": partial(choice, known=PICKS),
+    "texture_size": partial(whole, low=64, high=8192),
+    "view_size": maybe(partial(whole, low=64, high=4096)),
+    "uvs": partial(choice, known=UVS),
+    "view_order": partial(choice, known=VIEW_ORDERS),
+    "framing": partial(choice, known=FRAMINGS),
+}
 
 
 def check_output(folder: str | Path, overwrite: bool = False) -> Path:
@@ -218,7 +294,7 @@ def check_output(folder: str | Path, overwrite: bool = False) -> Path:
 
     Raises InputError if it is taken (see `check_free`), or its place is read-only or full.
     """
-    folder = Path(folder).expanduser()
+    folder = path("output folder", folder)
     check_free(folder, overwrite)
     place = folder.absolute()
     while not place.exists():
@@ -241,6 +317,7 @@ def check_output(folder: str | Path, overwrite: bool = False) -> Path:
 
 def check_free(folder: Path, overwrite: bool) -> None:
     """Raises InputError unless results may be put at, or with `overwrite` may replace, `folder`."""
+    overwrite = yes("overwrite", overwrite)
     if not folder.exists():
         return
     if not folder.is_dir():

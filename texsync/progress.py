@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any, TextIO, TypeVar
 
 from .errors import TexsyncWarning, line_of
+from .options import listener, yes
 
 STAGES = {
     "mesh": "reading the mesh",
@@ -100,14 +101,14 @@ def with_bar(task: Callable[..., Result]) -> Callable[..., Result]:
 
     @functools.wraps(task)
     def run(*arguments: Any, progress: bool = False, on_progress: Any = None, **options: Any) -> Result:
-        if not progress:
+        if not yes("progress", progress):
             return task(*arguments, on_progress=on_progress, **options)
+        heard = listener(on_progress)
         with Display(notes=False) as display:
 
             def both(*told: Any) -> None:
                 display(*told)
-                if on_progress:
-                    on_progress(*told)
+                heard(*told)
 
             return task(*arguments, on_progress=both, **options)
 

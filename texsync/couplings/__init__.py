@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from numbers import Integral, Real
+from typing import Any
 
 from ..errors import InputError
+from ..options import brief
 from .base import Coupling as Coupling
 from .csg import CSG as CSG
 from .independent import Independent as Independent
@@ -43,4 +46,26 @@ def make(name: str, **options) -> Coupling:
             raise InputError(
                 f"coupling {name!r} has no {option}", f"it takes {', '.join(known) or 'no options'}"
             )
+    for field in fields(COUPLINGS[name]):  # type: ignore[arg-type]
+        if field.name in options:
+            check_type(field.name, options[field.name], str(field.type))
     return COUPLINGS[name](**options)
+
+
+def check_type(name: str, value: Any, annotation: str) -> None:
+    """Raises InputError unless a coupling's option is the number, text or bool that its annotation says."""
+    kind, optional, _ = annotation.partition(" | None")
+    if kind not in TYPES or (optional and value is None):
+        return
+    type_, words = TYPES[kind]
+    wrong = not isinstance(value, type_) or (isinstance(value, bool) and kind != "bool")
+    if wrong or (isinstance(value, int) and abs(value) >= 2**63):
+        raise InputError(f"{name} is {brief(value)}", f"give {words}")
+
+
+TYPES: dict[str, tuple[type, str]] = {
+    "float": (Real, "a number"),
+    "int": (Integral, "a whole number"),
+    "bool": (bool, "yes or no"),
+    "str": (str, "a text"),
+}

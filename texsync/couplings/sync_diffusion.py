@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..options import brief
 from ..schedule import Span
 from .base import Coupling, check_until, free, rests
 from .perceptual import DISTANCES, Distance, distance
@@ -44,8 +45,9 @@ class SyncDiffusion(Coupling):
 
     def __post_init__(self) -> None:
         check_until(self.until)
-        if isinstance(self.distance, str) and self.distance not in DISTANCES:
-            raise InputError(f"unknown distance {self.distance!r}", f"use one of {', '.join(DISTANCES)}")
+        named = isinstance(self.distance, str) and self.distance in DISTANCES
+        if not named and not callable(self.distance):
+            raise InputError(f"unknown distance {brief(self.distance)}", f"use one of {', '.join(DISTANCES)}")
         for name, value, least in (
             ("weight", self.weight, 0),
             ("first", self.first, 0),

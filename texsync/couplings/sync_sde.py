@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..options import brief
 from ..schedule import Span
 from ..views import PICKS, Views
 from .base import Coupling, check_until, rests
@@ -51,16 +52,16 @@ class SyncSDE(Coupling):
             raise InputError(f"strength is {self.strength}", "give a number >= 0; 0 switches coupling off")
         if self.integrator not in INTEGRATORS:
             raise InputError(
-                f"unknown integrator {self.integrator!r}", f"use one of {', '.join(INTEGRATORS)}"
+                f"unknown integrator {brief(self.integrator)}", f"use one of {', '.join(INTEGRATORS)}"
             )
         if self.fade not in FADES:
-            raise InputError(f"unknown fade {self.fade!r}", f"use one of {', '.join(FADES)}")
+            raise InputError(f"unknown fade {brief(self.fade)}", f"use one of {', '.join(FADES)}")
         if self.memory is not None and self.memory < 1:
             raise InputError(
                 f"memory is {self.memory}", "give how many earlier views are heard, 1 or more, or None"
             )
         if self.pick not in PICKS:
-            raise InputError(f"unknown pick {self.pick!r}", f"use one of {', '.join(PICKS)}")
+            raise InputError(f"unknown pick {brief(self.pick)}", f"use one of {', '.join(PICKS)}")
         check_until(self.until)
 
     def pull(self, span: Span) -> float:

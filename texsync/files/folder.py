@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..options import check_free
+from ..options import path as as_path
 
 NOT_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO}
 
@@ -23,7 +24,7 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     overwrite: replace the folder of an earlier run; it goes only after the new one is complete.
     Raises InputError if the place is taken, is not a folder of results, cannot be written to or is full.
     """
-    path = Path(path).expanduser().resolve()
+    path = as_path("output folder", path).resolve()
     check_free(path, overwrite)
     made = [parent for parent in path.parents if not parent.exists()]
     try:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..options import path as as_path
 from ..surface.partial import Repaint
 from .corners import corner_uvs, keeps_uvs
 from .kinds import Fields, Is, Number, Row, check, read_json
@@ -73,7 +74,7 @@ class Handed:
 
 def read_handed(path: str | Path) -> Handed:
     """Read a .texmesh file; raises InputError if it is not one, is cut short, or was written by a newer add-on."""
-    path = checked_path(Path(path))
+    path = checked_path(as_path("mesh", path))
     try:
         content = path.read_bytes()
     except OSError as error:

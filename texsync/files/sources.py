@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..options import path as as_path
 from .gltf import read_gltf
 from .gltf_scene import GltfSource, gltf_scene
 from .handoff import read_handed_scene
@@ -61,7 +62,7 @@ def read_scene(mesh: Any) -> Source:
         raise InputError(
             f"a {type(mesh).__name__} is not a mesh", "pass a path, a trimesh.Trimesh or a trimesh.Scene"
         )
-    path = checked_path(Path(mesh).expanduser())
+    path = checked_path(as_path("mesh", mesh))
     format = path.suffix[1:].lower()
     try:
         return _read(path, format)

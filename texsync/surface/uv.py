@@ -13,13 +13,13 @@ import warnings
 import numpy as np
 
 from ..errors import InputError, TexsyncWarning, option
+from ..options import UVS, choice
 from .beside import placement
 from .charts import PADDING, charts
 from .frame import two_sided
 from .polygons import uncut
 from .types import Mesh, Surface
 
-POLICIES = ("auto", "keep", "unwrap")
 WHOLE_FACES = 20_000  # xatlas grows charts at a cost far above linear, so larger meshes go in pieces
 PIECE_FACES = 4_000
 OVERLAP = 0.01  # of the map; below that it is rasterising noise
@@ -38,8 +38,7 @@ def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surfa
     Warns (TexsyncWarning) where a map is replaced or shares texels.
     Raises InputError on another policy, and for "keep" where the UVs cannot hold a texture.
     """
-    if policy not in POLICIES:
-        raise InputError(f"unknown uvs {policy!r}", f"use one of {', '.join(POLICIES)}")
+    choice("uvs", policy, UVS)
     if policy != "unwrap":
         judged = mesh if mesh.uv_faces is None else _only(mesh, _mapped(mesh))
         trouble = why_unusable(judged)

@@ -36,7 +36,7 @@ def ambiguous_image(
 
     from ..views.shuffle import ambiguous
 
-    asked = AmbiguousOptions(tuple(prompts), **options)
+    asked = AmbiguousOptions(prompts, **options)  # type: ignore[arg-type]  # it makes a tuple
     check_different(asked.all_views, asked.seed)
     run = Run("ambiguous", asked, on_progress)
     backbone = run.backbone()

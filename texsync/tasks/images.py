@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..image_options import ImageOptions
+from ..options import listener
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -113,7 +114,7 @@ class Run:
         papers_guidance: float = GUIDANCE,
     ):
         self.task, self.options, self.papers_guidance = task, options, papers_guidance
-        self.on_progress: Progress = on_progress or (lambda *_: None)
+        self.on_progress: Progress = listener(on_progress)
         self.seconds: dict[str, float] = {}
         self.calls = 0  # of the model
         self._follow: Image | None = None

@@ -41,9 +41,8 @@ def masked_image(
     from ..views.masks import masks as mask_views
     from .reading import check_shape, mask_cells, read_mask
 
-    things = (foregrounds,) if isinstance(foregrounds, str) else tuple(foregrounds)
-    files = tuple(masks) if isinstance(masks, (list, tuple)) else (masks,)
-    asked = MaskOptions(background, things, files, **options)
+    asked = MaskOptions(background, foregrounds, masks, **options)  # type: ignore[arg-type]  # it makes tuples
+    things, files = asked.foregrounds, asked.masks
     run = Run("mask", asked, on_progress)
     with run.stage("picture"):
         read = [read_mask(file, asked.soft) for file in files]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import option
-from ..options import MeshOptions, check_formats
+from ..options import MeshOptions, check_formats, listener
 from ..progress import with_bar
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def texture_mesh(
     Raises InputError on anything that the caller can put right, before any weights load where possible.
     Source: SyncSDE (CVPR 2025), section 3.3.4 and Eq. 18-19.
     """
-    return Job(MeshOptions(prompt, **options), on_progress or (lambda *_: None)).run(mesh)
+    return Job(MeshOptions(prompt, **options), listener(on_progress)).run(mesh)
 
 
 class Job:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..options import check_output
+from ..options import MARK, MESH_KINDS, MeshOptions, check_output, path, yes
 
 if TYPE_CHECKING:
     from ..files.handoff import Handed
@@ -19,6 +19,7 @@ Progress = Callable[..., None]
 Task = Callable[[dict[str, Any], Progress], dict[str, str]]
 
 HELP = "texsync --help has the names"
+UNWRAP = {"mesh": "", "up": "auto", "front": "auto", "uvs": "auto", "texture_size": 1024}
 FUNCTIONS = {
     "wide": "wide_image",
     "mask": "masked_image",
@@ -64,7 +65,7 @@ def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     from ..tasks.mesh import texture_mesh
 
     out, overwrite, rest = _place(arguments)
-    source = Path(str(rest.get("mesh", "")))
+    source = path("mesh", rest.get("mesh"))
     handed = read_handed(source) if source.suffix == f".{HANDED}" else None
     if handed and handed.repaint:
         _check_repaint(handed, rest)
@@ -104,14 +105,16 @@ def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     from ..files.folder import atomic_folder
     from ..files.handoff import new_uvs, read_handed
     from ..files.load import load
-    from ..options import MARK
     from ..surface.uv import prepare
 
     out, overwrite, rest = _place(arguments)
     on_progress("mesh", 0, 1, None)
-    handed = read_handed(str(rest.get("mesh", "")))
-    loaded = load(str(rest.pop("mesh")), rest.pop("up", "auto"), rest.pop("front", "auto"))
-    surface = prepare(loaded, rest.pop("uvs", "auto"), rest.pop("texture_size", 1024))
+    mesh, up, front, uvs, size = (rest.pop(name, default) for name, default in UNWRAP.items())
+    if rest:
+        raise InputError(f"the job's arguments are wrong (unwrap has no {min(rest)!r})", HELP)
+    handed, size = read_handed(mesh), MESH_KINDS["texture_size"]("texture size", size)
+    loaded = load(mesh, up, front)
+    surface = prepare(loaded, uvs, size)
     uvs = new_uvs(handed, loaded, surface)
     with atomic_folder(out, overwrite=overwrite) as place:
         if uvs is not None:
@@ -133,26 +136,23 @@ def _check_repaint(handed: Handed, arguments: dict[str, Any]) -> None:
         raise InputError(
             "only selected faces are to be painted, but not on the mesh's own UVs", "keep your UVs"
         )
-    from ..options import MeshOptions
-
-    handed.repaint.check(arguments.get("texture_size", MeshOptions.defaults()["texture_size"]))
+    size = arguments.get("texture_size", MeshOptions.defaults()["texture_size"])
+    handed.repaint.check(MESH_KINDS["texture_size"]("texture size", size))
 
 
 def _place(arguments: dict[str, Any]) -> tuple[Path, bool, dict[str, Any]]:
     """(out, overwrite, all other arguments); raises InputError if there is no place to write to."""
     rest = dict(arguments)
-    out, overwrite = rest.pop("out", None), rest.pop("overwrite", False)
+    out, overwrite = rest.pop("out", None), yes("overwrite", rest.pop("overwrite", False))
     if not isinstance(out, str) or not out:
         raise InputError("the job has no out folder", 'add "out": "path of a folder"')
-    if not isinstance(overwrite, bool):
-        raise InputError(f"overwrite must be true or false, got {overwrite!r}", "leave it out for false")
-    return check_output(Path(out).absolute(), overwrite), overwrite, rest
+    return check_output(path("output folder", out).absolute(), overwrite), overwrite, rest
 
 
 def _called(function: Callable, arguments: dict[str, Any], on_progress: Progress) -> Any:
     """The function's result; an argument that it does not take is the sender's mistake."""
     try:
-        signature(function).bind(**arguments)
+        signature(function).bind(**arguments, on_progress=on_progress)
     except TypeError as error:
         raise InputError(f"the job's arguments are wrong ({error})", HELP) from error
     try:
