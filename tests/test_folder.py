@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +111,61 @@ def test_other_errors_are_not_blamed_on_the_disk(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_folder(tmp_path / "out"):
         (tmp_path / "nowhere").read_text()
     assert entries(tmp_path) == []
+
+
+KILLED = """
+import os, signal, sys
+from texsync.files.folder import atomic_folder
+with atomic_folder(sys.argv[1], overwrite=True) as place:
+    (place / "half").write_text("x")
+    print(place, flush=True)
+    if sys.argv[2] == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.read()
+"""
+
+
+def other_run(goal, way) -> tuple[subprocess.Popen, Path]:
+    """A run in a process of its own that is killed in the middle, or waits there; and its temporary folder."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    run = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(goal), way],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert run.stdout is not None
+    return run, Path(run.stdout.readline().strip())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks on folders")
+def test_what_a_killed_run_left_goes_with_the_next_and_nothing_else(tmp_path):
+    """Not the folder of a run that lives, of another place, or one that only looks like it."""
+    others = [".out-texsync-notes", ".out-abcdefgh", ".other-texsync-abcdefgh", ".outer-texsync-abcdefgh"]
+    for name in others:
+        (tmp_path / name).mkdir()
+    (tmp_path / ".out-texsync-linklink").symlink_to(tmp_path / others[0])
+    killed, left = other_run(tmp_path / "out", "kill")
+    killed.communicate()
+    living, held = other_run(tmp_path / "out", "wait")
+    assert not left.exists() and (held / "half").exists()  # the second run has tidied up after the first
+    with atomic_folder(tmp_path / "out") as place:
+        (place / "run.json").write_text("x")
+    assert (held / "half").exists()
+    assert entries(tmp_path) == sorted([*others, ".out-texsync-linklink", held.name, "out"])
+    living.communicate("")
+    assert living.returncode == 0 and entries(tmp_path / "out") == ["half"]
+
+
+def test_an_old_result_set_aside_goes_only_once_there_is_a_new_one(tmp_path):
+    """A run was killed between the two moves: what is aside is all there is."""
+    aside = tmp_path / ".out-texsync-old-abcdefgh"
+    aside.mkdir()
+    result(aside / "out", "old")
+    with pytest.raises(ValueError), atomic_folder(tmp_path / "out", overwrite=True):
+        raise ValueError
+    assert (aside / "out" / "run.json").read_text() == "old"
+    with atomic_folder(tmp_path / "out", overwrite=True) as place:
+        (place / "run.json").write_text("new")
+    assert entries(tmp_path) == ["out"]

@@ -54,17 +54,24 @@ def test_torch_out_of_memory_is_no_bug_of_ours(place, tiny_model, monkeypatch, c
     refused(small(tiny_model, "--quiet"), capsys, "not enough memory", "lower --texture-size")
 
 
+ENDS = {
+    signal.SIGINT: (130, "texsync: interrupted; nothing was written"),
+    signal.SIGTERM: (143, "texsync: terminated; nothing was written"),
+}
+
+
 @pytest.mark.parametrize("out", [[], ["--out", "done", "--overwrite"]], ids=["new", "over"])
-def test_ctrl_c_while_files_are_written(out, place, tiny_model, monkeypatch, capsys):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_files_are_written(number, out, place, tiny_model, monkeypatch, capsys):
     before = tree(place)
 
     def press(*_):
         assert len(tree(place)) > len(before)  # something is half written
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
 
     monkeypatch.setattr(preview, "turntable", press)
-    assert cli.main(small(tiny_model, "--quiet", *out)) == 130
-    assert capsys.readouterr().err.splitlines() == ["", "texsync: interrupted; nothing was written"]
+    assert cli.main(small(tiny_model, "--quiet", *out)) == ENDS[number][0]
+    assert capsys.readouterr().err.splitlines()[-1] == ENDS[number][1]
     assert tree(place) == before
 
 
@@ -158,8 +165,9 @@ def test_a_real_shell_sees_the_same(flags, said, place):
     check_line(told, said)
 
 
-def test_a_real_ctrl_c_leaves_nothing(place, tiny_model):
-    """While it paints: the exit code of an interrupt, one last line, no traceback and no file."""
+@pytest.mark.parametrize("number", ENDS)
+def test_a_real_signal_leaves_nothing(number, place, tiny_model):
+    """While it paints: the exit code of that signal, one last line, no traceback and no file."""
     before = tree(place)
     door = process("-m", "texsync", *small(tiny_model, "--steps", "900"))
     assert door.stderr is not None
@@ -168,9 +176,9 @@ def test_a_real_ctrl_c_leaves_nothing(place, tiny_model):
         seen.append(line)
         if line == "painting\n":
             time.sleep(0.2)
-            door.send_signal(signal.SIGINT)
+            door.send_signal(number)
             break
     out, rest = door.communicate(timeout=120)
-    assert (door.returncode, out) == (130, ""), seen
-    assert rest.splitlines()[-1] == "texsync: interrupted; nothing was written" and "Traceback" not in rest
+    assert (door.returncode, out) == (ENDS[number][0], ""), seen
+    assert rest.splitlines()[-1] == ENDS[number][1] and "Traceback" not in rest
     assert tree(place) == before

@@ -1,6 +1,6 @@
 """The shell door: `texsync MESH "PROMPT"`, `texsync doctor`, `texsync worker`.
 
-Exit codes: 0 done, 2 the input is wrong, 1 our fault, 130 interrupted; errors are one line on stderr.
+Exit codes: 0 done, 2 the input is wrong, 1 our fault, 130 interrupted, 143 terminated; errors are one line on stderr.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from .options import (
     check_output,
 )
 from .progress import Display
+from .signals import TERMINATED, Terminated, ending_on_sigterm
 
 DEFAULTS = MeshOptions.defaults()
 LONGEST_LINE = 600  # characters of an error
@@ -48,8 +49,11 @@ DEBUG = "TEXSYNC_DEBUG"  # in the environment: show where an error comes from
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
-        code = texsync.main(arguments, prog_name="texsync", standalone_mode=False)
+        with ending_on_sigterm():
+            code = texsync.main(arguments, prog_name="texsync", standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except Terminated:
+        return _fail("terminated; nothing was written", TERMINATED)
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted; nothing was written", 130)
     except NoArgsIsHelpError as error:

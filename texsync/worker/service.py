@@ -18,6 +18,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import Cancelled, InputError, TexsyncError, TexsyncWarning, line_of, out_of_memory
+from ..signals import TERMINATED, Terminated, ending_on_sigterm
 from .channel import Channel, parse
 from .pictures import Previews
 from .tasks import Task, tasks
@@ -139,6 +140,8 @@ class Worker:
                     fields = {"files": self.known[job.task](job.arguments, progress)}
             except (Cancelled, KeyboardInterrupt):
                 answer = "cancelled"
+            except Terminated:
+                raise
             except BaseException as error:
                 answer, fields = "error", explained(error)
         self.job = None
@@ -263,8 +266,10 @@ def main() -> int:
     """The process behind `texsync worker`; returns the exit code."""
     channel = Channel.claim()
     try:
-        worker = Worker(channel)
-        return worker.serve()
+        with ending_on_sigterm():
+            return Worker(channel).serve()
+    except Terminated:
+        return TERMINATED
     except Exception as error:  # a broken installation: the parent is told before the process ends
         channel.send("error", id=None, **explained(error))
         return 1
