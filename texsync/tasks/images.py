@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..image_options import ImageOptions
 from ..options import listener
+from ..pictures import opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -344,8 +345,6 @@ def save_png(picture: Image, path: Path, parameters: dict[str, Any]) -> None:
 
 
 def read_parameters(path: str | Path) -> dict[str, Any]:
-    """What `write_png` put into a picture; an empty dict for other pictures."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        return json.loads(getattr(picture, "text", {}).get("parameters", "{}"))
+    """What `write_png` put into a picture; an empty dict for other pictures.  Raises InputError for no picture."""
+    picture = opened(path)
+    return json.loads(getattr(picture, "text", {}).get("parameters", "{}"))
