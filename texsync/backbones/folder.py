@@ -32,6 +32,7 @@ class Recommended:
     control_until: share of the way to the clean picture during which ControlNet is heard, 0..1.
     view_size: pixels a side.  strength: SyncSDE's, by task ("ambiguous"), where its own 5 is not best.
     pictures: what is otherwise in 2D tasks: any of PICTURES.
+    materials: metallic and roughness, 0..1, of what a prompt may name ("gold"), for the mesh's new material.
     Source: `texsync.json` in the model's folder, any subset of these names.
     """
 
@@ -46,6 +47,7 @@ class Recommended:
     view_size: int = 768
     strength: dict[str, float] = field(default_factory=dict)
     pictures: dict[str, Any] = field(default_factory=dict)
+    materials: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 PICTURES = ("guidance", "steps", "negative_prompt", "view_size")
@@ -57,6 +59,7 @@ LIMITS: dict[str, tuple[float, float]] = {  # of the numbers in texsync.json
     "control_until": (0, 1),
     "view_size": (16, 4096),
     "strength": (0, 1000),
+    "materials": (0, 1),
 }
 
 
@@ -125,7 +128,10 @@ def read_said(path: Path) -> dict[str, Any]:
     if not (path / "texsync.json").exists():
         return {}
     said = read_json(path / "texsync.json")
-    known = vars(Recommended()) | {"strength": {"ambiguous": 2.0}}  # an example of each
+    known = vars(Recommended()) | {
+        "strength": {"ambiguous": 2.0},
+        "materials": {"gold": (1.0, 0.3)},
+    }  # examples
     _check_said(str(path / "texsync.json"), said, known)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
 
@@ -169,16 +175,22 @@ def _check_limits(where: str, name: str, value: Any) -> None:
                 f"{where} has {name} {value!r:.60}", f"expected {LONGEST_TEXT} characters at most"
             )
     elif name in LIMITS:
-        numbers = value if isinstance(value, list) else value.values() if isinstance(value, dict) else [value]
-        for one in numbers:
+        for one in _flat(value):
             number(where, name, one, *LIMITS[name])
+
+
+def _flat(value: Any) -> list[Any]:
+    """The numbers in lists and objects."""
+    inside = value if isinstance(value, list) else value.values() if isinstance(value, dict) else None
+    return [value] if inside is None else [number for one in inside for number in _flat(one)]
 
 
 def _same_kind(value: Any, example: Any) -> bool:
     if isinstance(example, tuple):
         return isinstance(value, list) and len(value) == 2 and all(_same_kind(v, 0.0) for v in value)
     if isinstance(example, dict):
-        return isinstance(value, dict) and all(_same_kind(v, 0.0) for v in value.values())
+        one = next(iter(example.values()), 0.0)
+        return isinstance(value, dict) and all(_same_kind(v, one) for v in value.values())
     if isinstance(example, float):
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return type(value) is type(example)

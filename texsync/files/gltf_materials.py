@@ -11,6 +11,7 @@ import numpy as np
 from .gltf import PLAIN
 from .gltf_fields import MATERIAL, MOVE, VRM
 from .kinds import Ref, leaves
+from .materials import Finish
 
 SPECULAR = "KHR_materials_pbrSpecularGlossiness"
 COLOUR_TEXTURES = ("baseColorTexture", "diffuseTexture")
@@ -23,11 +24,19 @@ class Materials:
     """The materials of a tree that is being changed.
 
     texture: number of the new picture.  name: for the material of what has none.  painted: (mesh, primitive) of all
-    that is going to show it; a material that something else shows too is copied.
+    that is going to show it; a material that something else shows too is copied.  finish: instead of its own metal and
+    roughness, unless those are a picture.
     """
 
-    def __init__(self, tree: dict[str, Any], texture: int, name: str, painted: set[tuple[int, int]]):
-        self.tree, self.texture, self.name = tree, texture, name
+    def __init__(
+        self,
+        tree: dict[str, Any],
+        texture: int,
+        name: str,
+        painted: set[tuple[int, int]],
+        finish: Finish | None = None,
+    ):
+        self.tree, self.texture, self.name, self.finish = tree, texture, name, finish
         self.original = deepcopy(tree.get("materials", []))
         self.made: dict[tuple[int | None, int | None, str], int] = {}
         self.taken = {
@@ -46,9 +55,12 @@ class Materials:
         key = number, moved, repr(place)
         if key not in self.made:
             none = {"name": self.name, **PLAIN}
-            material = deepcopy(none if number is None else self.original[number])
+            material: dict[str, Any] = deepcopy(none if number is None else self.original[number])
             old = same_picture(self.tree, colours_of(material))
             paint(material, self.texture, moved, place, old)
+            colour: dict[str, Any] = material["pbrMetallicRoughness"]
+            if self.finish and "metallicRoughnessTexture" not in colour:
+                colour.update(self.finish.factors())
             self.made[key] = self._placed(number, material)
             self._paint_properties(number, self.made[key], old)
         return self.made[key]

@@ -38,7 +38,7 @@ def patched(loaded: Loaded, source: GltfSource, surface: Surface, png: bytes, na
     """
     draft = Draft(source.document)
     painted = {source.primitives[part.shape] for part in loaded.parts}
-    materials = Materials(draft.tree, draft.add_picture(png, name), loaded.stem, painted)
+    materials = Materials(draft.tree, draft.add_picture(png, name), loaded.stem, painted, loaded.finish)
     shown_by: dict[int, int] = {}  # mesh -> the node that has the mesh itself, not a copy
     copy_of: dict[int, int] = {}  # node -> its mesh
     for part in loaded.parts:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..surface.types import Mesh
+from .materials import Finish
 from .mtl import Mtl
 from .shape import Shape
 
@@ -50,6 +51,7 @@ class Loaded(Mesh):
     scene: as read, never modified.  format: "obj", "glb", ... or "trimesh".  shapes: the meshes as in the file.
     to_world: (4, 4), from the render frame to the file's.
     gltf: where the shapes are in a GLB or glTF file.  obj: what else stands in an OBJ file.
+    finish: how the new material takes light, where that is known.
     """
 
     scene: trimesh.Scene
@@ -59,3 +61,4 @@ class Loaded(Mesh):
     to_world: np.ndarray
     gltf: GltfSource | None = None
     obj: ObjSource | None = None
+    finish: Finish | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError, TexsyncWarning
 from ..pictures import decoded
@@ -16,23 +18,58 @@ PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 METALLIC, ROUGHNESS = 0.0, 0.9  # where the file says nothing: a dull, non-metallic surface
 
 
-def painted(material: Any, image: Image | None, name: str, more: dict[str, Any] | None = None) -> Any:
+class Finish(NamedTuple):
+    """How the painted surface takes light, 0..1 each."""
+
+    metallic: float
+    roughness: float
+
+    def factors(self) -> dict[str, float]:
+        """As glTF says it."""
+        return {"metallicFactor": self.metallic, "roughnessFactor": self.roughness}
+
+
+def finish_of(prompt: str, materials: Mapping[str, Sequence[float]]) -> Finish | None:
+    """The finish of the first material that a prompt names, the longest name where several begin; None if none.
+
+    materials: (metallic, roughness) by name, a word or several.
+    """
+    words = re.findall(r"\w+", prompt.lower())
+    names = {tuple(re.findall(r"\w+", name.lower())): finish for name, finish in materials.items()}
+    for start in range(len(words)):
+        for length in sorted(set(map(len, names)) - {0}, reverse=True):
+            found = names.get(tuple(words[start : start + length]))
+            if found is not None:
+                return Finish(*map(float, found))
+    return None
+
+
+def painted(
+    material: Any,
+    image: Image | None,
+    name: str,
+    more: dict[str, Any] | None = None,
+    finish: Finish | None = None,
+) -> Any:
     """A PBRMaterial with `image` as base colour and everything else of `material`.
 
     name: for a material that has none.  Base colour factor is white and the surface opaque, since the texture has no
     alpha.  What had no PBR material gets metallic 0, roughness 0.9 and both sides, since OBJ and STL know no culling;
-    `more` overrules that.
+    `more` overrules that, and `finish` all but a picture of metal and roughness.
     """
     from trimesh.visual.material import PBRMaterial
 
     if not isinstance(material, PBRMaterial):
         dull = dict(metallicFactor=METALLIC, roughnessFactor=ROUGHNESS, doubleSided=True)
-        return PBRMaterial(name=name_of(material) or name, baseColorTexture=image, **{**dull, **(more or {})})
+        dull |= {**(more or {}), **(finish.factors() if finish else {})}
+        return PBRMaterial(name=name_of(material) or name, baseColorTexture=image, **dull)
     kept = {key: getattr(material, key) for key in ("emissiveFactor", "doubleSided")}
     kept |= {key: readable(getattr(material, key), f"{key} of {name}") for key in maps(material)}
     kept["name"] = name_of(material) or name
     factors = {key: getattr(material, key) for key in ("metallicFactor", "roughnessFactor")}
     factors = {key: None if value is None else float(value) for key, value in factors.items()}
+    if finish and "metallicRoughnessTexture" not in maps(material):
+        factors |= finish.factors()
     return PBRMaterial(**kept, **factors, baseColorTexture=image)
 
 
@@ -56,12 +93,14 @@ def see_through(material: Any) -> bool:
     return getattr(material, "alphaMode", None) in ("MASK", "BLEND")
 
 
-def mtl_lines(material: Any, picture: str) -> list[str]:
-    """The lines of an MTL file for a trimesh material: metal and roughness as they were, colour from `picture`."""
+def mtl_lines(material: Any, picture: str, finish: Finish | None = None) -> list[str]:
+    """The lines of an MTL file for a trimesh material: metal and roughness of `finish`, else as they were, colour from
+    `picture`."""
     lines = ["Ka 1 1 1", "Kd 1 1 1", "Ks 0 0 0"]
     for key, word in (("metallicFactor", "Pm"), ("roughnessFactor", "Pr")):
-        if getattr(material, key, None) is not None:
-            lines.append(f"{word} {float(getattr(material, key)):g}")
+        value = finish.factors()[key] if finish else getattr(material, key, None)
+        if value is not None:
+            lines.append(f"{word} {float(value):g}")
     glow = getattr(material, "emissiveFactor", None)
     if glow is not None and any(glow):
         lines.append("Ke " + " ".join(f"{float(x):g}" for x in glow))

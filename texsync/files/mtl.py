@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TexsyncWarning
-from .materials import readable
+from .materials import Finish, readable
 from .text import Reading, find_file, lines_of_text, read_text, shown_name
 
 PICTURES = ("map_", "bump", "disp", "decal", "norm", "refl")
 OURS = {"newmtl", "kd", "ka", "d", "tr", "tf", "illum", "map_kd", "map_ka", "map_d", "map_tr"}
 ARGUMENTS = {"-mm": 2, "-o": 3, "-s": 3, "-t": 3}  # options of pictures; all others have one argument
-GLOW = "map_ke"
+GLOW, PBR_PICTURES = "map_ke", {"map_pm", "map_pr"}
 BLACK = 0.05  # a diffuse colour below is none
 OPAQUE = 3  # the highest way to light a surface that knows no transparency
 
@@ -162,13 +162,20 @@ def channels(material: Mtl) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def lines_of(material: Mtl, picture: str, files: dict[str, str]) -> list[str]:
-    """Its lines with the new colour.  files: new names of pictures that come along; channels with others go."""
+def lines_of(material: Mtl, picture: str, files: dict[str, str], finish: Finish | None = None) -> list[str]:
+    """Its lines with the new colour.  files: new names of pictures that come along; channels with others go.
+
+    finish: instead of its own metal and roughness, unless those are pictures.
+    """
     way = int((material.numbers("illum") or [2])[0])
     lines = ["Ka 1 1 1", "Kd 1 1 1"]
+    if finish and {word.lower() for word, _, file in material.pictures() if file in files} & PBR_PICTURES:
+        finish = None
+    ours = OURS | ({"pm", "pr"} if finish else set())
     lines += [
-        f"{word} {rest}" for word, rest in material.lines if not is_picture(word) and word.lower() not in OURS
+        f"{word} {rest}" for word, rest in material.lines if not is_picture(word) and word.lower() not in ours
     ]
+    lines += [f"Pm {finish.metallic:g}", f"Pr {finish.roughness:g}"] if finish else []
     if material.glows:
         lines.append(f"map_Ke {picture}")
     for word, options, file in material.pictures():

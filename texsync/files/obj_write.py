@@ -85,16 +85,16 @@ def _runs(loaded: Loaded, part: Part, library: Library) -> tuple[list[Run], list
     shape = loaded.shapes[part.shape]
     if shape.run is None or loaded.obj is None:
         material = getattr(loaded.scene.geometry[part.shape].visual, "material", None)
-        lines = mtl_lines(material, library.picture)
+        lines = mtl_lines(material, library.picture, loaded.finish)
         name = library.name(name_of(material), lines)
         return [Run(" ".join(_display_name(loaded, part).split()), material=name)], [0] * len(shape.faces)
     named = []
     for run in shape.runs:
         said = loaded.obj.materials.get(run.material or "")
         lines = (
-            mtl_lines(None, library.picture)
+            mtl_lines(None, library.picture, loaded.finish)
             if said is None
-            else lines_of(said, library.picture, library.files)
+            else lines_of(said, library.picture, library.files, loaded.finish)
         )
         named.append(run._replace(material=library.name(run.material, lines, blank=" ")))
     return named, shape.run.tolist()

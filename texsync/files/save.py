@@ -226,11 +226,10 @@ def _meshes(loaded: Loaded, surface: Surface, part: Part, kept: bool, image: Any
 def _painted(loaded: Loaded, part: Part, name: str | None, image: Any) -> Any:
     """The material of that name in an OBJ file, or the one that trimesh has read, with the new colour."""
     if loaded.obj is None:
-        return painted(
-            getattr(loaded.scene.geometry[part.shape].visual, "material", None), image, loaded.stem
-        )
+        material = getattr(loaded.scene.geometry[part.shape].visual, "material", None)
+        return painted(material, image, loaded.stem, finish=loaded.finish)
     more = channels(loaded.obj.materials[name]) if name in loaded.obj.materials else {}
-    return painted(None, image, name or loaded.stem, more)
+    return painted(None, image, name or loaded.stem, more, loaded.finish)
 
 
 def _warn_of_losses(loaded: Loaded) -> None:

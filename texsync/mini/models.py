@@ -12,7 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 from ..backbones.near_words import near_file
 from .near import TABLE, fill, near_words
-from .words import vocabulary
+from .words import finishes, vocabulary
 
 WIDTH = 96  # of the text vectors
 LATENT = 32  # cells along one side of a view
@@ -201,6 +201,7 @@ def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dt
         "control_until": 1.0,
         "strength": {"ambiguous": 2.0},
         "pictures": {"view_size": PIXELS, "steps": 30},  # scenes fall apart at other sizes
+        "materials": finishes(),
     }
     (folder / "texsync.json").write_text(json.dumps(advice, indent=2) + "\n")
 

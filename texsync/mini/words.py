@@ -121,6 +121,26 @@ MATERIALS: dict[str, tuple[RGB, RGB, RGB]] = {
     "coral reef": ((238, 112, 92), (252, 196, 164), (186, 62, 84)),
 }
 
+# roughness, 0..1, of what is not dull
+METALS = {
+    "iron": 0.6,
+    "steel": 0.35,
+    "silver": 0.25,
+    "copper": 0.3,
+    "bronze": 0.4,
+    "gold": 0.25,
+    "gold leaf": 0.35,
+}
+SHINY = {
+    "ceramic": 0.2,
+    "ice": 0.15,
+    "water": 0.1,
+    "marble stone": 0.35,
+    "leather": 0.6,
+    "obsidian": 0.1,
+    "jade": 0.3,
+}
+
 # what a word before the material does to it; MODIFIERS are those that keep its kind
 MODIFIERS = (
     "weathered", "painted", "dark", "pale", "bright", "faded", "glossy", "polished", "matte", "fine", "large", "dusty",
@@ -193,3 +213,11 @@ def vocabulary() -> list[str]:
     names = [*COLOURS, *PATTERNS, *MATERIALS, *MODIFIERS, *OVERLAYS, *THINGS, *SCENES, *NOUNS, *FILLERS]
     names += [name for group in SYNONYMS.values() for name in group]
     return list(dict.fromkeys([word for name in names for word in name.split()] + [",", "."]))
+
+
+def finishes() -> dict[str, tuple[float, float]]:
+    """(metallic, roughness) of every material, by all words for it: what `texsync.json` recommends."""
+    made = {name: (0.0, SHINY.get(name, 0.9)) for name in MATERIALS}
+    made |= {name: (1.0, roughness) for name, roughness in METALS.items()}
+    made |= {"marble": made["marble stone"], "rusty": made["rust"]}
+    return made | {word: made[name] for name in MATERIALS for word in SYNONYMS.get(name, ())}

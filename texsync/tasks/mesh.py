@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,7 @@ class Job:
     def run(self, mesh: Any) -> TexturedMesh:
         from ..errors import check_finite
         from ..files.load import load
+        from ..files.materials import finish_of
         from ..files.save import rehearse
         from ..sample import OVERFLOW
         from ..surface.texture import bake_tables, chunks
@@ -137,6 +138,8 @@ class Job:
         self.fetch()
         with self.stage("model"):
             backbone = self.backbone()
+        finish = finish_of(options.prompt, backbone.recommended.materials)
+        loaded = replace(loaded, finish=finish)
         size, parts = options.texture_size, chunks(options.texture_size)
         with self.stage("geometry", parts):
             pixels, condition, views = self.geometry(surface, backbone)
