@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, cg, splu
 from scipy.spatial import cKDTree
 
-from ..errors import InputError
+from ..errors import InputError, option
 from .islands import seams
 from .pixels import outward_normals
 from .types import Surface
@@ -89,7 +89,7 @@ def fill(surface: Surface, places: Places, seen: np.ndarray) -> Fill:
     if not seen.any():
         raise InputError(
             "no view sees enough of the surface to paint it: it is too thin, or out of sight",
-            "raise --view-size, or check --up and --front",
+            f"raise {option('view_size')}, or check {option('up')} and {option('front')}",
         )
     a, b, weight = _links(surface, places, seen)
     reached = _reached(a, b, seen)
