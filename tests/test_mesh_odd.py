@@ -13,6 +13,7 @@ from trimesh import Trimesh
 
 from texsync import InputError
 from texsync.couplings import COUPLINGS
+from texsync.errors import TexsyncWarning
 from texsync.files.save import save_model
 
 pytestmark = [
@@ -145,3 +146,9 @@ def test_what_no_view_can_see_is_told_before_the_work(paint):
     with pytest.raises(InputError, match="no view sees enough .*view_size"):
         paint(wire, on_progress=watch)
     assert watch.calls[-1][0] == "geometry"
+
+
+def test_a_stray_face_that_makes_all_else_small_is_named_before_the_work(paint):
+    far = plain([*ball().vertices, *(np.eye(3) + 20)], [*ball().faces, len(ball().vertices) + np.arange(3)])
+    with pytest.warns(TexsyncWarning, match="pixels wide in its views because of 1 face far away"):
+        paint(far)

@@ -122,7 +122,7 @@ def read_gltf(path: Path) -> Document:
     tree = read_json(text)
     _check_version(tree)
     check_document(tree)
-    refused = [name for name in tree.get("extensionsRequired", []) if name in COMPRESSED]
+    refused = _only_compressed(tree, bool(body))
     if refused:
         raise InputError(f"{path.name} needs {', '.join(refused)}", "export it without mesh compression")
     fetch = FilePathResolver(str(path)).get  # refuses what lies outside the folder
@@ -131,6 +131,24 @@ def read_gltf(path: Path) -> Document:
     )
     check_bytes(tree, buffers)
     return Document(tree, buffers, _pictures(tree, fetch))
+
+
+def _only_compressed(tree: dict[str, Any], body: bool) -> list[str]:
+    """The compressions that hide geometry: those required, and those without a plain copy, whatever the file says."""
+    found = [name for name in tree.get("extensionsRequired", []) if name in COMPRESSED]
+    accessors = tree.get("accessors", [])
+    for primitive in (p for mesh in tree.get("meshes", []) for p in mesh["primitives"]):
+        said = [accessors[k] for k in (*primitive["attributes"].values(), *_indices(primitive))]
+        if any("bufferView" not in accessor and "sparse" not in accessor for accessor in said):
+            found += [name for name in primitive.get("extensions", {}) if name in COMPRESSED]
+    for view in tree.get("bufferViews", []):
+        plain = "uri" in tree["buffers"][view["buffer"]] or body and view["buffer"] == 0
+        found += [name for name in view.get("extensions", {}) if name in COMPRESSED and not plain]
+    return list(dict.fromkeys(found))
+
+
+def _indices(primitive: dict[str, Any]) -> list[int]:
+    return [primitive["indices"]] if "indices" in primitive else []
 
 
 def _check_version(tree: Any) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from .path import EXPORT_AGAIN, HANDED, checked_path, reason
 from .ply import read_ply
 from .polygons import read_off
 from .shape import Shape, as_trimesh
+from .stl import whole_stl
 
 if TYPE_CHECKING:
     import trimesh
@@ -90,7 +92,7 @@ def _read(path: Path, format: str) -> Source:
         if format in ("ply", "off"):
             shape, colours = read_ply(path) if format == "ply" else (read_off(path), {})
             return Source(path.name, format, *_alone(path.stem, shape, colours))
-        return Source(path.name, format, *read_with_trimesh(path))
+        return Source(path.name, format, *read_stl(path))
 
 
 def _alone(name: str, shape: Shape, colours: dict[str, np.ndarray]) -> tuple[trimesh.Scene, dict[str, Shape]]:
@@ -107,15 +109,13 @@ def _alone(name: str, shape: Shape, colours: dict[str, np.ndarray]) -> tuple[tri
     return scene, {name: shape}
 
 
-def read_with_trimesh(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
+def read_stl(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
     """STL; vertices in the file's order."""
     import trimesh
 
-    resolver = trimesh.resolvers.FilePathResolver(str(path))  # refuses what lies outside the folder
-    with path.open("rb") as file, _quiet():
-        scene = trimesh.load_scene(
-            file, file_type=path.suffix[1:].lower(), resolver=resolver, process=False, maintain_order=True
-        )
+    data = BytesIO(whole_stl(path))
+    with _quiet():
+        scene = trimesh.load_scene(data, file_type="stl", process=False, maintain_order=True)
     if list(scene.geometry) == ["geometry_0"]:  # the file has no names
         only = scene.geometry["geometry_0"]
         scene = trimesh.Scene()

@@ -126,6 +126,7 @@ class Job:
         from ..files.materials import finish_of
         from ..files.save import rehearse
         from ..sample import OVERFLOW
+        from ..surface.spread import warn_of_spread
         from ..surface.texture import bake_tables, chunks
         from ..surface.uv import prepare
 
@@ -140,6 +141,7 @@ class Job:
             backbone = self.backbone()
         finish = finish_of(options.prompt, backbone.recommended.materials)
         loaded = replace(loaded, finish=finish)
+        warn_of_spread(loaded, self.view_size(backbone))
         size, parts = options.texture_size, chunks(options.texture_size)
         with self.stage("geometry", parts):
             pixels, condition, views = self.geometry(surface, backbone)
