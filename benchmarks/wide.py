@@ -109,7 +109,7 @@ if __name__ == "__main__":
     made.set_defaults(methods=[m for m in METHODS if m != "CSG"])
     made.add_argument("--width", type=int, default=768)
     made.add_argument("--overlap", type=int, default=128)
-    made.add_argument("--assemble", choices=("paste", "blend"), default="paste")
+    made.add_argument("--assemble", choices=("paste", "blend"), default="blend")
     made.add_argument("--cost", action="store_true")
     given = made.parse_args()
     (cost if given.cost else run)(given)

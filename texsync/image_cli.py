@@ -156,7 +156,7 @@ def _run(task: str, options: ImageOptions, varied: Any, display: Display) -> Any
     flag(
         WideOptions,
         "assemble",
-        "Later windows on top, as in the paper, or faded.",
+        "Windows fade into each other, or later ones lie on top as in the paper.",
         type=click.Choice(ASSEMBLIES),
     ),
 )

@@ -163,8 +163,8 @@ class WideOptions(ImageOptions):
 
     width, height: pixels, each at least `view_size`; None is 4 views wide and 1 high.
     overlap: pixels that neighbouring windows share, 1..view_size - 1; None is three quarters of a window.
-    loop: the picture closes on itself along its longer side.  assemble: "paste" lays later windows on top as the
-    paper does, "blend" fades between them.
+    loop: the picture closes on itself along its longer side.  assemble: "blend" fades between windows, "paste" lays
+    later ones on top as the paper does.
     """
 
     KINDS = {
@@ -181,7 +181,7 @@ class WideOptions(ImageOptions):
     height: int | None = None
     overlap: int | None = None
     loop: bool = False
-    assemble: str = "paste"
+    assemble: str = "blend"
 
 
 @dataclass(frozen=True)
