@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
+import handed
 import pytest
+from doors import FACE, TRIANGLE
 from gltf_zoo import worm
+from jobs import new_uvs, plain, written
 
+from texsync import texture_mesh
 from texsync.errors import InputError
 from texsync.files.load import load
+from texsync.files.save import rehearse
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import fuzz_files
@@ -83,3 +89,93 @@ def test_damaged_files_of_all_kinds_are_saved_or_refused(tmp_path, capfd):
     for kind, number, fate, seconds in fuzz_files.cases(440, 1, tmp_path):
         assert fate in ("saved", "refused", "rehearsal") and seconds < 20, (kind, number, fate)
     assert capfd.readouterr() == ("", "")
+
+
+def chain(made, length: int) -> None:
+    made.tree["nodes"] = [{"children": [i + 1]} for i in range(length - 1)] + [{"mesh": 0}]
+
+
+def copies(made, count: int) -> None:
+    made.tree["nodes"] = [{"mesh": 0} for _ in range(count)]
+    made.tree["scenes"] = [{"nodes": list(range(count))}]
+
+
+def silent(made, count: int) -> None:
+    made.tree["accessors"].append({"componentType": 5126, "type": "VEC3", "count": count})
+
+
+def corners(made, count: int) -> None:
+    made.tree["accessors"].append({"componentType": 5125, "type": "SCALAR", "count": count})
+    made.tree["meshes"][0]["primitives"][0]["indices"] = len(made.tree["accessors"]) - 1
+
+
+LIMITS = [
+    (chain, 20_000, "1001, not at most 1000 nodes deep"),
+    (copies, 20_001, "20001 meshes"),
+    (silent, 10**9, "not below 20,000,000 without bytes"),
+    (corners, 16_000_000, "at most 5,000,000 faces"),
+]
+
+
+@pytest.mark.parametrize(("grow", "count", "said"), LIMITS, ids=[case[0].__name__ for case in LIMITS])
+def test_small_files_that_ask_for_much_are_refused_at_once(tmp_path, grow, count, said):
+    made = plain()
+    grow(made, count)
+    path = made.write(tmp_path / "post.glb")
+    start = time.perf_counter()
+    with pytest.raises(InputError) as told:
+        load(path)
+    assert said in str(told.value) and time.perf_counter() - start < 20
+
+
+TEXMESH = [
+    (set_to("parts.0.name", 3), "parts[0].name is 3, not a text"),
+    (set_to("parts.0.transform", [1] * 15), "not a list of 16 values"),
+    (set_to("parts.0.transform.3", "x"), "parts[0].transform[3] is \"x\", not a number"),
+    (set_to("parts.0.polygon", 7), "parts[0].polygon is 7, not an object"),
+    (set_to("parts.0.vertices.at", 1.5), "parts[0].vertices.at is 1.5, not a whole number"),
+    (set_to("parts.0.uv", []), "parts[0].uv is [], not an object"),
+    (set_to("parts.0.uv.count", 10**15), "1000000000000000 numbers at byte"),
+    (set_to("parts", {}), "parts is {}, not a list"),
+    (set_to("repaint", {"uv": {"at": 0, "count": 7}}), "is damaged"),
+    (set_to("repaint", {"uv": {"at": 0, "count": 6}, "pixels": {"at": 0, "count": 4}, "width": "1"}), "repaint.width"),
+    (set_to("name", None), "not an object with 'name'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "said"), TEXMESH, ids=[said[:40] for _, said in TEXMESH])
+def test_hand_off(tmp_path, damage, said):
+    path = handed.write(tmp_path / "box.texmesh", handed.cube(uv=handed.grid_uvs()))
+    line, _, body = path.read_bytes().partition(b"\n")
+    tree = json.loads(line)
+    damage(tree)
+    path.write_bytes(json.dumps(tree).encode() + b"\n" + body)
+    with pytest.raises(InputError) as told:
+        load(path)
+    assert said in str(told.value) and "hand the mesh over again" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "line", ["Pm nan", "Pr inf", "Ke inf 0 0", "illum 1e999", "illum nan", "Ns -inf", "d nan", "Tr"]
+)
+def test_material_lines_that_are_no_numbers_are_left_out(tmp_path, line):
+    (tmp_path / "a.mtl").write_text(f"newmtl m\nPm 0.5\n{line}\nNi 1.5\n")
+    (tmp_path / "a.obj").write_text("mtllib a.mtl\n" + TRIANGLE + "usemtl m\n" + FACE)
+    loaded = load(tmp_path / "a.obj")
+    tree, _, obj = written(tmp_path, loaded, new_uvs(loaded))
+    assert tree["materials"][0]["pbrMetallicRoughness"]["metallicFactor"] == 0.5
+    text = obj.with_suffix(".mtl").read_text()
+    assert "Ni 1.5" in text and "nan" not in text and "inf" not in text
+
+
+def test_the_rehearsal_tells_what_would_fail_at_the_end(tmp_path, monkeypatch):
+    """Whatever it is, in one line; and it is asked before the model is."""
+    loaded = load(plain().write(tmp_path / "post.glb"))
+    monkeypatch.setattr("texsync.files.save.patched", lambda *_: {}["nothing"])
+    with pytest.raises(
+        InputError, match=r"post could not be saved again \(KeyError 'nothing'\); export it again"
+    ):
+        rehearse(loaded, new_uvs(loaded))
+    monkeypatch.setattr("texsync.tasks.mesh.Job.backbone", lambda *_: pytest.fail("work began"))
+    with pytest.raises(InputError, match="could not be saved again"):
+        texture_mesh(tmp_path / "post.glb", "moss")
