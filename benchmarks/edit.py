@@ -4,9 +4,10 @@
 
 Prompts are taken two by two; the pictures are the model's own, one per seed, uncoupled. Target %: share of edits that,
 where the change goes, the model itself would rather denoise with the target than with the source or another prompt.
-Outside, inside: mean difference from the original, as the autoencoder gives it back, outside and inside that
-region, 0..1. SDEdit: noise to half of the
-way and back with the target (Meng et al. 2021, arXiv:2108.01073). Reconstruction: the original from its own noise.
+Outside, inside: mean difference from the original outside and inside that region, 0..1; "model's" is what the model
+paints, all of which has gone through the autoencoder, "result's" what a user gets, which is laid into the original.
+SDEdit: noise to half of the way and back with the target (Meng et al. 2021, arXiv:2108.01073). Autoencoder: the
+original encoded and decoded, which no model's picture can come nearer. Reconstruction: the original from its own noise.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from texsync.surface.preview import to_image
 
 PROMPTS = ("red ball", "blue ball", "desert", "meadow")
 OTHERS = ("forest", "beach", "mossy stone")
-MEASURES = ("kernel x1000", "Frechet", "target %", "outside", "inside")
+MEASURES = ("kernel x1000", "Frechet", "target %", "model's outside", "result's outside", "result's inside")
 HALF = 0.6  # of the noise levels, for SDEdit
 
 
@@ -44,7 +45,7 @@ def run(asked: argparse.Namespace) -> None:
     shelf = Shelf(asked.work, {name: getattr(asked, name) for name in ("model", "steps")})
     judge = Judge(asked.model, asked.device, [*asked.prompts, *OTHERS])
     backbone = judge.backbone
-    names = ["reconstruction", "SDEdit", *asked.methods]
+    names = ["autoencoder", "reconstruction", "SDEdit", *asked.methods]
     rows: dict = {name: {measure: [] for measure in MEASURES} for name in names}
     asked.references = max(asked.references, asked.seeds)  # the originals are among them
     for source, target in zip(asked.prompts[::2], asked.prompts[1::2], strict=True):
@@ -62,26 +63,27 @@ def run(asked: argparse.Namespace) -> None:
                         edit_image(to_image(p), s, t, **o)
                     ),
                 )
-                made[method].append((one["edit"], one["mask"]))
+                made[method].append((one["edit"], one["trajectory2"], one["mask"]))
                 again, mask = one["reconstruction"], one["mask"]
-            made["reconstruction"].append((again, mask))
+            made["reconstruction"].append((again, again, mask))
+            copy = backbone.decode(backbone.encode(original[None]))[0]
+            made["autoencoder"].append((copy, copy, mask))
             plain = shelf.get(
                 f"SDEdit/{where}",
                 lambda p=original, t=target, s=seed: {"edit": sdedit(backbone, p, t, asked.steps, s)},
             )
-            made["SDEdit"].append((plain["edit"], mask))
+            made["SDEdit"].append((plain["edit"], plain["edit"], mask))
         for name in names:
-            pictures, row = [picture for picture, _ in made[name]], rows[name]
+            pictures, row = [picture for picture, _, _ in made[name]], rows[name]
             for figure, value in fidelity(pictures, known).items():
                 row[figure].append(value)
-            for original, (picture, mask) in zip(originals, made[name], strict=True):
-                # the autoencoder's own loss would hide the edit's, which is smaller
-                plain = backbone.decode(backbone.encode(original[None]))[0]
-                apart, inside = (picture - plain).abs().mean(0), mask[0] > 0.5
+            for original, (picture, painted, mask) in zip(originals, made[name], strict=True):
+                apart, inside = (picture - original).abs().mean(0), mask[0] > 0.5
                 cells = inside[backbone.scale // 2 :: backbone.scale, backbone.scale // 2 :: backbone.scale]
                 row["target %"].append(100.0 * judge.prefers(picture, target, cells))
-                row["outside"].append(float(apart[~inside].mean()))
-                row["inside"].append(float(apart[inside].mean()))
+                row["model's outside"].append(float((painted - original).abs().mean(0)[~inside].mean()))
+                row["result's outside"].append(float(apart[~inside].mean()))
+                row["result's inside"].append(float(apart[inside].mean()))
     show(f"edit, {asked.seeds} pictures x {len(asked.prompts) // 2} changes", rows, digits=3)
 
 

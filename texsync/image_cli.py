@@ -14,6 +14,7 @@ from .grouped import Grouped
 from .image_options import (
     ASSEMBLIES,
     FINDERS,
+    OUTSIDES,
     AmbiguousOptions,
     EditOptions,
     ImageOptions,
@@ -238,6 +239,12 @@ def mask(background: str, foregrounds: tuple[str, ...], masks: tuple[Path, ...],
         type=click.Choice(FINDERS),
     ),
     flag(EditOptions, "mask_threshold", "What of that counts, on a scale from 0 to 1.", type=float),
+    flag(
+        EditOptions,
+        "outside",
+        "Outside of the change your picture to the bit, in its own size; or all as the model paints it.",
+        type=click.Choice(OUTSIDES),
+    ),
     click.option(
         "--resampled",
         "faithful",

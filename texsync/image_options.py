@@ -44,6 +44,7 @@ CONTROLS = (
     "shuffle",
     "softedge",
 )
+OUTSIDES = ("original", "model")
 FINDERS = ("auto", "attention", "difference")
 PICTURE_REMEDY = 'describe the picture, e.g. "mossy stone"'
 OURS = ("decode", "colours", "seed", "strength", "integrator")  # of a coupling's options, set by other means
@@ -268,6 +269,8 @@ class EditOptions(ImageOptions):
     find: without a mask the change goes where the model pays "attention" to the word, as in the paper, or where the
     two prompts make a "difference" to it; "auto" takes attention where the model has any at its latents' full size.
     mask_threshold: what is above it on a scale from 0, the least in the picture, to 1 is foreground; in (0, 1).
+    outside: outside of where the change goes the result is the "original", to the bit and in its own size, with a soft
+    border inside; or, as in the paper, what the "model" makes of it, all in the model's size.
     faithful: the background follows the picture itself; off: the model's reconstruction of it, as in the paper's code.
     """
 
@@ -278,6 +281,7 @@ class EditOptions(ImageOptions):
         "word": maybe(text),
         "find": lambda _, value: choice("way to find the change", value, FINDERS),
         "mask_threshold": partial(real, low=0.01, high=0.99),
+        "outside": partial(choice, known=OUTSIDES),
         "faithful": yes,
     }
     image: Any
@@ -288,6 +292,7 @@ class EditOptions(ImageOptions):
     find: str = "auto"
     mask_threshold: float = 0.3
     faithful: bool = True
+    outside: str = "original"
 
     def check(self) -> None:
         if not self.source:

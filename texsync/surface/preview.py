@@ -104,9 +104,9 @@ def _shortened(text: str, font: Any, room: int) -> str:
 
 
 def to_image(picture: Tensor) -> Image.Image:
-    """(3, H, W) in [0, 1] to an 8-bit RGB picture, rounded."""
-    array = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    return Image.fromarray(np.ascontiguousarray(array))
+    """(3, H, W) in [0, 1] to an 8-bit RGB picture, rounded; (4, H, W) to RGBA."""
+    planes = [(plane.clamp(0, 1) * 255).round().byte().cpu().numpy() for plane in picture]
+    return Image.fromarray(np.stack(planes, axis=-1))
 
 
 def view_titles(cameras: Sequence[Camera]) -> list[str]:

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from ..backbones.base import Predictor
     from ..backbones.diffusion import DiffusionBackbone
     from ..schedule import Span
+    from .paste import Paste
 
 GUIDANCE = 5.0  # the paper's for editing
+PIXEL_BYTES = 60  # peak memory of laying an edit into a photograph, per pixel, as seen at 24 megapixels
+PICTURE_BYTES = 16  # of each edit that is kept
 
 
 @with_bar
@@ -29,25 +32,27 @@ def edit_image(
 
     image: a file, PIL image or array.  source: what it shows.  target: what it shall show.  options: word, mask,
     mask_threshold, faithful, and what every 2D task takes; see `image_options.EditOptions`.
-    The pictures are the edit, the reconstruction and the mask, about as large as the model likes, in the shape of
-    the original.  Raises InputError on anything that the caller can put right, such as a word that the source
-    prompt does not have.
+    The pictures are the edit and the mask, in the original's size, and the reconstruction, in the model's; see
+    `EditOptions.outside`.  Clear parts stay as clear as they are.
     progress: True shows a bar on stderr, with per cent and time left.
+    Raises InputError on anything that the caller can put right, such as a word that the source prompt does not have.
     Source: SyncSDE (CVPR 2025), Eq. 12 and 24-25; its inversion is mended, see `backbones.inversion`.
     """
     from ..views.masks import masks
     from .mask import name_of
+    from .paste import Paste, outlined
     from .reading import check_shape, fitted, read_mask, read_picture, to_tensor
 
     asked = EditOptions(image, source, target, **options)
     run = Run("edit", asked, on_progress, papers_guidance=GUIDANCE)
     with run.stage("picture"):
-        original = read_picture(image)
+        original = read_picture(image, backdrop=None)
         own = None if asked.mask is None else read_mask(asked.mask)
+        check_memory(original.width * original.height, asked)
         if own is not None:
             check_shape(own, *original.size, name_of(asked.mask))
     backbone = run.backbone()
-    picture = to_tensor(fitted(original, run.view_size(backbone), backbone.multiple))[None]
+    picture = to_tensor(fitted(read_picture(original), run.view_size(backbone), backbone.multiple))[None]
     finder = Finder(run, backbone, asked, own, tuple(side // backbone.scale for side in picture.shape[-2:]))
     spans = backbone.schedule.spans(run.steps(backbone))
     inverted, resampled = both_paths(run, backbone, finder, spans, backbone.encode(picture))
@@ -69,11 +74,28 @@ def edit_image(
     finals = run.denoise_all(backbone, predict, views, couplings, start)
     with run.stage("decode", asked.count):
         again = backbone.decode(resampled[-1])[0].cpu()
+        if asked.outside == "original":
+            inside = outlined(foreground.numpy(), original.size, own)
+            paste = Paste.of(original, inside, backbone.scale * original.width / picture.shape[-1])
+        else:
+            paste = None
         made = [
-            shown(seed, backbone.decode(x).cpu(), again, foreground, backbone.scale)
+            shown(seed, backbone.decode(x).cpu(), again, foreground, backbone.scale, paste)
             for seed, x in zip(asked.seeds, finals, strict=True)
         ]
     return run.result(backbone, made, ["source", asked.target, "edit"], word=finder.word, find=finder.how)
+
+
+def check_memory(pixels: int, options: EditOptions) -> None:
+    """Raises InputError for a photograph that edits cannot be laid into here."""
+    import torch
+
+    from ..backbones.memory import require
+
+    if options.outside == "original":
+        need = pixels * (PIXEL_BYTES + PICTURE_BYTES * options.count)
+        what = f"{options.count} edit{'s' * (options.count > 1)} of {pixels / 1e6:.0f} megapixels"
+        require(need, torch.device("cpu"), what, "shrink the picture, or use --outside model")
 
 
 def both_paths(
@@ -145,10 +167,12 @@ class Finder:
         """1 where the change goes, else 0, (h, w); raises InputError if that is nowhere or everywhere."""
         import torch
 
+        from .paste import without_specks
+
         if self.cells is not None:
             return torch.as_tensor(self.cells)
         heat = self.heat(span, latent)
-        found = (heat > self.options.mask_threshold).double()
+        found = torch.as_tensor(without_specks((heat > self.options.mask_threshold).numpy())).double()
         if found.min() == found.max():
             raise InputError(
                 f"nothing in the picture stands out as {self.word!r}",
@@ -168,7 +192,14 @@ class Finder:
         return disagreement(predict, span, latent, options.seed)
 
 
-def shown(seed: int, views: Tensor, again: Tensor, foreground: Tensor, scale: int) -> Made:
-    """The pictures of one seed: the edit, the reconstruction and the mask in the picture's size."""
-    mask = foreground.float().repeat_interleave(scale, 0).repeat_interleave(scale, 1).expand(3, -1, -1)
-    return Made(seed, {"edit": views[-1], "reconstruction": again, "mask": mask}, views)
+def shown(
+    seed: int, views: Tensor, again: Tensor, foreground: Tensor, scale: int, paste: Paste | None
+) -> Made:
+    """The pictures of one seed: the edit, laid into the original unless `paste` is None, reconstruction and mask."""
+    from .reading import colour_profile
+
+    if paste is None:
+        mask = foreground.float().repeat_interleave(scale, 0).repeat_interleave(scale, 1).expand(3, -1, -1)
+        return Made(seed, {"edit": views[-1], "reconstruction": again, "mask": mask}, views)
+    images = {"edit": paste(views[-1]), "reconstruction": again, "mask": paste.mask()}
+    return Made(seed, images, views, colour_profile(paste.photograph))

@@ -29,6 +29,7 @@ Progress = Callable[[str, int, int, "Callable[[], Tensor] | None"], None]
 """(stage, step, total, preview) -> None, as in `tasks.mesh`; raise errors.Cancelled from it to stop the run."""
 
 GUIDANCE, STEPS = 7.5, 50  # the paper's, for a model that recommends nothing (SyncSDE, supplement A.1)
+MOST_PACKED = 4_000_000  # pixels; larger PNGs take minutes to pack as small as can be
 AT_ONCE = 16  # views per model call at most, so that memory does not grow with the picture
 
 
@@ -36,13 +37,14 @@ AT_ONCE = 16  # views per model call at most, so that memory does not grow with 
 class Made:
     """The pictures of one seed.
 
-    images: name to (3, H, W) in [0, 1], the task's main picture first.  views: (N, 3, s, s) in [0, 1], some of what
-    the single trajectories show.
+    images: name to (3, H, W) in [0, 1], or (4, H, W) with alpha, the task's main picture first.  views: (N, 3, s, s)
+    in [0, 1], some of what the single trajectories show.  profile: ICC, of the pictures' values; None: sRGB.
     """
 
     seed: int
     images: dict[str, Tensor]
     views: Tensor
+    profile: bytes | None = None
 
 
 @dataclass(repr=False)
@@ -92,7 +94,8 @@ class Pictures:
             for made in self.made:
                 end = f"_seed{made.seed}" if len(self.made) > 1 else ""
                 for name, picture in made.images.items():
-                    write_png(picture, place / f"{name}{end}.png", {**record, "seed": made.seed, "count": 1})
+                    parameters = {**record, "seed": made.seed, "count": 1}
+                    write_png(picture, place / f"{name}{end}.png", parameters, made.profile)
             self.sheet().save(place / "views.png", optimize=True)
             (place / "run.json").write_text(dump(record, indent=2) + "\n")
         return Path(folder)
@@ -326,22 +329,24 @@ def in_a_row(images: Sequence[Image], gap: int = 4) -> Image:
     return whole
 
 
-def write_png(picture: Tensor, path: Path, parameters: dict[str, Any]) -> None:
-    """A picture (3, H, W) in [0, 1] as `save_png` does."""
+def write_png(picture: Tensor, path: Path, parameters: dict[str, Any], profile: bytes | None = None) -> None:
+    """A picture (3 or 4, H, W) in [0, 1] as `save_png` does."""
     from ..surface.preview import to_image
 
-    save_png(to_image(picture), path, parameters)
+    save_png(to_image(picture), path, parameters, profile)
 
 
-def save_png(picture: Image, path: Path, parameters: dict[str, Any]) -> None:
-    """An 8-bit PNG whose text chunk "parameters" holds `parameters` as JSON."""
+def save_png(picture: Image, path: Path, parameters: dict[str, Any], profile: bytes | None = None) -> None:
+    """An 8-bit PNG whose text chunk "parameters" holds `parameters` as JSON.  profile: ICC."""
     from PIL.PngImagePlugin import PngInfo
 
     from .outputs import dump
 
     info = PngInfo()
     info.add_text("parameters", dump(parameters))
-    picture.save(path, pnginfo=info, optimize=True)
+    small = picture.width * picture.height < MOST_PACKED
+    effort: dict[str, Any] = {"optimize": True} if small else {"compress_level": 3}
+    picture.save(path, pnginfo=info, icc_profile=profile, **effort)
 
 
 def read_parameters(path: str | Path) -> dict[str, Any]:

@@ -129,7 +129,10 @@ def peak_memory_mb() -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no word for: numpy's numbers as numbers, paths as text."""
+    """What JSON has no word for: numpy's numbers as numbers, paths as text, pictures and arrays by kind and size."""
+    shape = getattr(value, "shape", ())
+    if shape or hasattr(value, "getpixel"):
+        return f"<{type(value).__name__} {' x '.join(map(str, shape or value.size))}>"
     return value.item() if hasattr(value, "item") else str(value)
 
 

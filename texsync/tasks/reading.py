@@ -20,8 +20,10 @@ MOST_ASPECT = 4.0  # long side over short side of a picture to edit
 SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
-def read_picture(source: Any, backdrop: str = "white") -> Image.Image:
+def read_picture(source: Any, backdrop: str | None = "white") -> Image.Image:
     """A picture file, PIL image or array as RGB, upright as its EXIF says; clear parts show the backdrop.
+
+    backdrop: a colour; None: a picture that has clear parts stays as it is, RGBA.
 
     16-bit and grey pictures are taken to 8-bit RGB.  Raises InputError for what is no picture, or an animation, or
     smaller than 16 pixels a side; see `pictures`.
@@ -53,7 +55,7 @@ def _from_array(values: np.ndarray) -> Image.Image:
         ) from None
 
 
-def _rgb(picture: Image.Image, backdrop: str, name: str) -> Image.Image:
+def _rgb(picture: Image.Image, backdrop: str | None, name: str) -> Image.Image:
     if picture.mode in SIXTEEN_BIT:
         values = np.asarray(picture).astype(np.int64)
         grey = values / 257 if values.max(initial=0) > 255 or picture.mode != "I" else values
@@ -62,8 +64,16 @@ def _rgb(picture: Image.Image, backdrop: str, name: str) -> Image.Image:
         raise InputError(f"{name} holds floating point numbers", "save it as 8-bit PNG")
     if picture.has_transparency_data:
         clear = picture.convert("RGBA")
+        if backdrop is None:
+            return clear
         return Image.alpha_composite(Image.new("RGBA", clear.size, backdrop), clear).convert("RGB")
     return picture.convert("RGB")
+
+
+def colour_profile(picture: Image.Image) -> bytes | None:
+    """The ICC profile of a picture as read, if it is one of RGB values."""
+    profile = picture.info.get("icc_profile") or b""
+    return profile if profile[16:20] == b"RGB " and picture.mode in ("RGB", "RGBA") else None
 
 
 def read_mask(source: Any, soft: bool = False) -> np.ndarray:
