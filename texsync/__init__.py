@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .tasks.images import Pictures
     from .tasks.mask import masked_image
     from .tasks.mesh import TexturedMesh, texture_mesh
+    from .tasks.repeat import repeat
     from .tasks.wide import wide_image
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ __all__ = [
     "ambiguous_image",
     "edit_image",
     "masked_image",
+    "repeat",
     "texture_mesh",
     "warm_model",
     "wide_image",
@@ -42,6 +44,7 @@ _HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
 }
 _HOME |= {f"{task}_image": f".tasks.{task}" for task in ("wide", "ambiguous", "edit")}
 _HOME["masked_image"] = ".tasks.mask"
+_HOME["repeat"] = ".tasks.repeat"
 _HOME["Pictures"] = ".tasks.images"
 _HOME["warm_model"] = ".backbones.warm"
 

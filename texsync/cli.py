@@ -27,6 +27,7 @@ from .options import (
     FORMATS,
     FRAMINGS,
     INTEGRATORS,
+    MARK,
     MESH_COUPLINGS,
     NOISES,
     PICKS,
@@ -221,6 +222,30 @@ def mesh(
 
 for command in COMMANDS:
     texsync.add_command(command)
+
+
+@texsync.command(cls=Grouped)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: <folder>_again]")
+@click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+@click.option("--device", help="auto, cpu, cuda, cuda:N or mps.  [default: the run's]")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@click.option("--verbose", is_flag=True, help="Print times and other libraries' warnings.")
+def repeat(
+    run: Path, out: Path | None, overwrite: bool, device: str | None, quiet: bool, verbose: bool
+) -> None:
+    """Do a run of any task again, from RUN, its run.json or folder."""
+    home = (run.parent if run.name == MARK else run).absolute()
+    folder = check_output(out or Path(f"{home.name}_again"), overwrite)
+    with Display(quiet=quiet, verbose=verbose) as display:
+        from .tasks.repeat import repeat as again
+
+        result = again(run, on_progress=display, **({} if device is None else {"device": device}))
+        display("save", 0, 1)
+        written = result.save(folder, overwrite=overwrite)
+        display("save", 1, 1)
+    if not quiet:
+        click.echo(f"{written}: {', '.join(sorted(file.name for file in written.iterdir()))}")
 
 
 @texsync.command()

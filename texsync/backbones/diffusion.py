@@ -16,8 +16,8 @@ from ..errors import InputError, option
 from ..schedule import Span
 from .autoencoder import Autoencoder
 from .base import Backbone
-from .folder import ModelFolder, Recommended, pixels_per_latent, read_model
-from .hub import OnBytes
+from .folder import ControlFolder, ModelFolder, Recommended, pixels_per_latent, read_model
+from .hub import OnBytes, commit_of
 from .loading import Parts, load_parts
 from .locate import find_control, find_model, on_hub
 from .memory import Chunks, choose_device, choose_dtype, denoise_bytes, fitting, home_of, workspace_bytes
@@ -49,7 +49,9 @@ def load_diffusion(
         half = number != torch.float32
         folder = read_model(find_model(model, half=half))
         control = find_control(folder, model, controlnet, half=half)
-        return DiffusionBackbone(folder, load_parts(folder, control, place, number))
+        return DiffusionBackbone(
+            folder, load_parts(folder, control, place, number), _commits(folder, control)
+        )
 
     return remembered((str(model), controlnet and str(controlnet), place, number), load)
 
@@ -86,15 +88,23 @@ def check_source(
             find_control(folder, model, controlnet, half=False)
 
 
+def _commits(folder: ModelFolder, control: ControlFolder | None) -> dict[str, str]:
+    places = {"model": folder.path} | ({} if control is None else {"controlnet": control.path})
+    return {part: commit for part, path in places.items() if (commit := commit_of(path))}
+
+
 class DiffusionBackbone(Backbone):
-    """A loaded model.  recommended: how it likes to be sampled; said: what of that its folder says.
+    """A loaded model.  commits: of what comes from a hub, by "model" and "controlnet".
+
+    recommended: how it likes to be sampled; said: what of that its folder says.
     device, dtype: where and how it computes.
 
     Pictures and latents go in and come out as float32 on the CPU or wherever they were given; x comes back on
     the device that it came from.
     """
 
-    def __init__(self, folder: ModelFolder, parts: Parts):
+    def __init__(self, folder: ModelFolder, parts: Parts, commits: dict[str, str] | None = None):
+        self.commits = commits or {}
         scheduler = folder.configs["scheduler"]
         self.recommended: Recommended = folder.recommended
         self.said = folder.said

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..image_options import ImageOptions
+from ..image_options import FINDERS, ImageOptions
 from ..options import listener
 from ..pictures import opened
+from .inputs import input_files, seen_from
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +31,7 @@ Progress = Callable[[str, int, int, "Callable[[], Tensor] | None"], None]
 
 GUIDANCE, STEPS = 7.5, 50  # the paper's, for a model that recommends nothing (SyncSDE, supplement A.1)
 MOST_PACKED = 4_000_000  # pixels; larger PNGs take minutes to pack as small as can be
+INPUTS = ("image", "mask", "masks", "control_image")  # options that are files, or pictures from memory
 AT_ONCE = 16  # views per model call at most, so that memory does not grow with the picture
 
 
@@ -90,6 +92,7 @@ class Pictures:
         from .outputs import dump, peak_memory_mb, versions
 
         record = {**self.report, "peak_memory_mb": peak_memory_mb(), "versions": versions()}
+        record["files"] = seen_from(self.report.get("files", []), Path(folder))
         with atomic_folder(folder, overwrite=overwrite) as place:
             for made in self.made:
                 end = f"_seed{made.seed}" if len(self.made) > 1 else ""
@@ -121,6 +124,8 @@ class Run:
         self.on_progress: Progress = listener(on_progress)
         self.seconds: dict[str, float] = {}
         self.calls = 0  # of the model
+        self.sent: dict[str, list[str]] = {}  # prompts and negatives, one each per view
+        self.files = input_files(**{name: getattr(options, name, None) for name in INPUTS})
         self._follow: Image | None = None
 
     @contextmanager
@@ -227,10 +232,12 @@ class Run:
         """What tells noise from picture in len(prompts) views, each with its own words."""
         options, size = self.options, self.view_size(backbone)
         guidance = self.guidance(backbone) if guidance is None else guidance
+        negatives = [self.negative(backbone)] * len(prompts) if negatives is None else negatives
+        self.sent = {"prompts": list(prompts), "negatives": list(negatives)}
         most = min(len(prompts), AT_ONCE)
         return backbone.predictor(
             prompts,
-            [self.negative(backbone)] * len(prompts) if negatives is None else negatives,
+            negatives,
             control,
             guidance=guidance,
             control_scale=options.control_scale,
@@ -295,9 +302,10 @@ class Run:
         """Everything together; used: options that the task filled in."""
         from ..backbones.memory import DTYPES
 
+        asked = self.options.arguments()
         report = {
             "task": self.task,
-            **self.options.arguments(),
+            **asked,
             "steps": self.steps(backbone),
             "guidance": self.guidance(backbone),
             "strength": self.strength(backbone),
@@ -306,10 +314,29 @@ class Run:
             "device": str(backbone.device).removesuffix(":0"),
             "dtype": next(name for name, dtype in DTYPES.items() if dtype == backbone.dtype),
             **used,
+        }
+        report |= {
+            "options": self.repeatable({name: report[name] for name in asked}),
+            "sent": self.sent,
+            "files": self.files,
+            "commits": getattr(backbone, "commits", {}),
             "backbone_calls": self.calls,
             "seconds": self.seconds,
         }
         return Pictures(self.task, made, titles, report)
+
+    def repeatable(self, used: dict[str, Any]) -> dict[str, Any]:
+        """Options that the task takes again: what is no file and no plain value is left out."""
+        asked = self.options.arguments()
+        files = {file["option"] for file in self.files}
+        plain = {
+            name: value
+            for name, value in used.items()
+            if name in files or name not in INPUTS or value is None
+        }
+        if plain.get("find") not in FINDERS:  # "mask" stands for a mask of one's own
+            plain |= {"find": asked["find"]} if "find" in asked else {}
+        return plain
 
 
 def _preview(backbone: DiffusionBackbone, clean: Tensor) -> Tensor:

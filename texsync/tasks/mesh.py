@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import option
 from ..options import MeshOptions, check_formats, listener
 from ..progress import with_bar
+from .inputs import input_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,6 +120,8 @@ class Job:
         self.options = options
         self.on_progress = on_progress
         self.seconds: dict[str, float] = {}
+        self.files: list[dict[str, str]] = []
+        self.sent: dict[str, list[str]] = {}  # prompts and negatives, one each per view
 
     def run(self, mesh: Any) -> TexturedMesh:
         from ..errors import check_finite
@@ -133,6 +136,7 @@ class Job:
         options = self.options
         with self.stage("mesh"):
             self.check_early()
+            self.files = input_files(mesh=mesh)
             loaded = load(mesh, up=options.up, front=options.front)
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
             rehearse(loaded, surface)
@@ -277,6 +281,7 @@ class Job:
             negative=said.negative_prompt if options.negative is None else options.negative,
             shorten=backbone.text.shorten,
         )
+        self.sent = {"prompts": prompts, "negatives": negatives}
         return backbone.predictor(
             prompts,
             negatives,
@@ -305,13 +310,21 @@ class Job:
             "control_scale": said.control_scale,
             "negative": said.negative_prompt,
         }
-        return {
+        used = {
             **asked,
             **{name: value for name, value in recommended.items() if asked[name] is None},
             "steps": self.steps(backbone),
             "view_size": self.view_size(backbone),
             "device": str(backbone.device).removesuffix(":0"),
             "dtype": next(name for name, dtype in DTYPES.items() if dtype == backbone.dtype),
+        }
+        return {
+            "task": "mesh",
+            **used,
+            "options": used,
+            "sent": self.sent,
+            "files": self.files,
+            "commits": backbone.commits,
             "backbone_calls": self.steps(backbone),
             "seconds": self.seconds,
         }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..options import USUAL_FORMATS
+from .inputs import seen_from
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,7 +44,9 @@ def save_result(
             turntable(result.surface, result.texture, place / "turntable.gif")
         if "viewer" in formats:
             viewer(result.mesh, place / "viewer.html")
-        (place / "run.json").write_text(dump(record(result), indent=2) + "\n")
+        whole = record(result)
+        whole["files"] = seen_from(whole["files"], folder)
+        (place / "run.json").write_text(dump(whole, indent=2) + "\n")
     return folder
 
 

@@ -1,0 +1,109 @@
+"""A run again, from the `run.json` that it left."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, TexsyncWarning
+from ..options import MARK
+from .inputs import sha256
+
+if TYPE_CHECKING:
+    from .images import Pictures
+    from .mesh import TexturedMesh
+
+TASKS = {
+    "mesh": "texture_mesh",
+    "wide": "wide_image",
+    "ambiguous": "ambiguous_image",
+    "mask": "masked_image",
+    "edit": "edit_image",
+}
+
+
+def repeat(run: str | Path, *, on_progress: Any = None, **changes: Any) -> TexturedMesh | Pictures:
+    """Do a run of any task again.
+
+    run: a `run.json`, or the folder that holds it.  changes: options that shall differ, by name.
+    Files are looked for beside the folder as they lay, then where they were; one that has changed since is said
+    (TexsyncWarning), so is a hub model of another commit.  Raises InputError for what is no such file, for files that
+    are gone, and as the task does.
+    """
+    path = Path(run).expanduser()
+    path = path / MARK if path.is_dir() else path
+    record = read_run(path)
+    function = getattr(import_module(f".{record['task']}", __package__), TASKS[record["task"]])
+    options = {**record["options"], **_files(record, path.parent), **changes}
+    lacking = [
+        name
+        for name, one in signature(function).parameters.items()
+        if one.kind is one.POSITIONAL_OR_KEYWORD and name not in options
+    ]
+    if lacking:
+        raise InputError(
+            f"{path} does not say which {lacking[0]} it was made from, since that was no file",
+            f"call {TASKS[record['task']]}({lacking[0]}, **options) with its options",
+        )
+    result = function(on_progress=on_progress, **options)
+    _compare_commits(record.get("commits"), result.report.get("commits", {}))
+    return result
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """What a `run.json` holds; raises InputError if it is none that can be repeated."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist", f"name a {MARK}, or a folder of results") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read ({error})", f"name a {MARK} of texsync's") from None
+    if isinstance(record, dict) and "sweep" in record:
+        raise InputError(
+            f"{path} is a sweep's, which is several runs", "call the task with the options of one of them"
+        )
+    right = isinstance(record, dict) and isinstance(record.get("options"), dict)
+    if not right or not isinstance(record.get("task"), str) or record["task"] not in TASKS:
+        raise InputError(f"{path} holds no task and options", f"name the {MARK} of a run that has ended")
+    return record
+
+
+def _files(record: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The options that name files, each where it is now."""
+    found: dict[str, Any] = {}
+    for file in record.get("files", ()):
+        try:
+            option, place = str(file["option"]), _found(file, folder)
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                f"{folder / MARK} has an odd list of files", f"name a {MARK} of texsync's"
+            ) from None
+        if isinstance(record["options"].get(option), list):
+            found.setdefault(option, []).append(place)
+        else:
+            found[option] = place
+    return found
+
+
+def _found(file: dict[str, str], folder: Path) -> str:
+    """Where a file is; says if it is not what it was."""
+    places = [folder / file["relative"]] if file.get("relative") else []
+    there = [place for place in (*places, Path(file["path"])) if place.is_file()]
+    if not there:
+        raise InputError(f"{file['path']} is not there any more", "put it back, or call the task in Python")
+    same = next((place for place in there if sha256(place) == file["sha256"]), None)
+    if same is None:
+        message = f"{there[0]} has changed since that run, so the result will differ"
+        warnings.warn(message, TexsyncWarning, stacklevel=4)
+    return str((same or there[0]).resolve())
+
+
+def _compare_commits(before: Any, now: dict[str, str]) -> None:
+    for part, commit in before.items() if isinstance(before, dict) else ():
+        if now.get(part) not in (None, commit):
+            message = f"the {part} was at commit {commit} of its hub repository, now it is at {now[part]}"
+            warnings.warn(message, TexsyncWarning, stacklevel=3)
