@@ -3,7 +3,7 @@
 python benchmarks/fuzz_models.py FOLDER [--count 1200] [--seed 0] [--first 0]
 
 FOLDER: a small model in the diffusers layout with a ControlNet and a texsync.json.  A fault is any other exception, a
-message of several lines, NaN, more than 10 seconds of computing, or more than 300 MB of memory beyond what a whole folder takes.
+message of several lines, NaN, more than 10 seconds of computing, or more than 300 MB beyond what a whole folder takes.
 """
 
 from __future__ import annotations
