@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import handed
+import numpy as np
 import pytest
 from doors import FACE, TRIANGLE
 from gltf_zoo import worm
@@ -126,6 +127,17 @@ def test_small_files_that_ask_for_much_are_refused_at_once(tmp_path, grow, count
     with pytest.raises(InputError) as told:
         load(path)
     assert said in str(told.value) and time.perf_counter() - start < 20
+
+
+@pytest.mark.parametrize("normals", ["accessor", "none"])
+def test_an_index_behind_the_last_vertex(tmp_path, normals):
+    made = plain()
+    primitive = made.tree["meshes"][0]["primitives"][0]
+    primitive["indices"] = made.accessor([0, 1, 20617], "H")
+    if normals == "accessor":
+        primitive["attributes"]["NORMAL"] = made.accessor(np.ones((15, 3)))
+    with pytest.raises(InputError, match="refers to vertex 20617 of 15"):
+        load(made.write(tmp_path / "post.glb"))
 
 
 TEXMESH = [

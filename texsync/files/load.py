@@ -35,9 +35,10 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
     Raises InputError, in one line, for whatever cannot be read or holds nothing that could be painted.
     """
     source = read_scene(mesh)
-    name, scene, shapes = source.name, source.scene, with_unit_normals(source.shapes)
+    name, scene, shapes = source.name, source.scene, source.shapes
     turn = frame.rotation(*frame.axes(up, front, source.format))
-    placed = _placed(name, scene, shapes)
+    placed = _placed(name, scene, shapes)  # from here on every index is one of a vertex
+    shapes = shapes | with_unit_normals({shape: shapes[shape] for _, shape, _ in placed})
     vertices = np.concatenate([_moved(shapes[shape].vertices, where) for _, shape, where in placed])
     starts = np.cumsum([0] + [len(shapes[shape].vertices) for _, shape, _ in placed])
     faces = [shapes[shape].faces + start for (_, shape, _), start in zip(placed, starts, strict=False)]
