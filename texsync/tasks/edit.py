@@ -95,7 +95,7 @@ def check_memory(pixels: int, options: EditOptions) -> None:
     if options.outside == "original":
         need = pixels * (PIXEL_BYTES + PICTURE_BYTES * options.count)
         what = f"{options.count} edit{'s' * (options.count > 1)} of {pixels / 1e6:.0f} megapixels"
-        require(need, torch.device("cpu"), what, "shrink the picture, or use --outside model")
+        require(need, torch.device("cpu"), what, f"shrink the picture, or use {option('outside', 'model')}")
 
 
 def both_paths(
