@@ -140,6 +140,12 @@ def test_an_index_behind_the_last_vertex(tmp_path, normals):
         load(made.write(tmp_path / "post.glb"))
 
 
+@pytest.mark.parametrize("u", ["nan", "inf", "1e300", "-1e9"])
+def test_uvs_that_no_result_can_hold_are_none(tmp_path, u):
+    (tmp_path / "a.obj").write_text(TRIANGLE + f"vt 0 0\nvt {u} 0\nvt 0 1\nf 1/1 2/2 3/3\n")
+    assert not load(tmp_path / "a.obj").parts[0].has_uv
+
+
 TEXMESH = [
     (set_to("parts.0.name", 3), "parts[0].name is 3, not a text"),
     (set_to("parts.0.transform", [1] * 15), "not a list of 16 values"),

@@ -53,7 +53,8 @@ class Shape:
         if self.uv is None or self.uv_faces is None or not len(self.uv):
             return np.zeros(len(self.faces), bool)
         inside = (self.uv_faces >= 0) & (self.uv_faces < len(self.uv))
-        mapped = (inside & np.isfinite(self.uv[np.where(inside, self.uv_faces, 0)]).all(axis=2)).all(axis=1)
+        near = (np.abs(self.uv) < FARTHEST).all(axis=1)[np.where(inside, self.uv_faces, 0)]  # False for NaN
+        mapped = (inside & near).all(axis=1)
         if self.polygon is None or mapped.all():
             return mapped
         return ~np.isin(self.polygon, self.polygon[~mapped])
@@ -69,6 +70,7 @@ class Shape:
         return names, np.array(number, np.int64)[self.run]
 
 
+FARTHEST = 1e6  # tiles from the first one: GLB's 32-bit floats hold no texels there
 OLD_UV = "_TEXCOORD_1"  # trimesh writes attributes of one's own with an underscore only
 
 
