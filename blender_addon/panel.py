@@ -140,6 +140,7 @@ class TEXSYNC_PT_advanced(bpy.types.Panel):
             "view_size",
             "view_order",
             "framing",
+            "extra_views",
             "front",
             "noise",
             "device",

@@ -132,6 +132,18 @@ class TexSyncSettings(bpy.types.PropertyGroup):
             ("paper", "As Published", "The sphere around the mesh fills the views"),
         ),
     )
+    extra_views: EnumProperty(
+        name="Extra Views",
+        default="auto",
+        items=choices(
+            (
+                "auto",
+                "Auto",
+                "Also from the top and from below, where the views around the mesh see too little",
+            ),
+            ("none", "None", "Only the views around the mesh"),
+        ),
+    )
     noise: EnumProperty(
         name="Noise",
         default="shared",
@@ -172,6 +184,7 @@ class TexSyncSettings(bpy.types.PropertyGroup):
             "pick",
             "view_order",
             "framing",
+            "extra_views",
             "noise",
         )
         asked = {name: getattr(self, name) for name in (*plain, "front", "device", "dtype")}

@@ -35,6 +35,7 @@ WAYS = {
     "weak": {"strength": 0.5},
     "paper's order": {"view_order": "paper"},
     "whole frame": {"framing": "paper"},
+    "ring alone": {"extra_views": "none"},
     "own noise": {"noise": "independent"},
 }
 

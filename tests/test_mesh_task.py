@@ -40,13 +40,25 @@ def names(folder: Path) -> set[str]:
 def test_the_result_has_what_it_promises(crate):
     assert isinstance(crate, TexturedMesh)
     assert crate.texture.shape == (128, 128, 3) and crate.texture.dtype == np.uint8
-    assert crate.views.shape == crate.condition.shape == (10, 3, 64, 64)
+    assert crate.views.shape == crate.condition.shape == (12, 3, 64, 64)
     for pictures in (crate.views, crate.condition):
         assert pictures.dtype == torch.float32 and pictures.min() >= 0 and pictures.max() <= 1
     assert isinstance(crate.mesh, trimesh.Scene)
     painted = next(iter(crate.mesh.geometry.values())).visual.material
     assert np.array_equal(np.array(painted.baseColorTexture), crate.texture)
     assert set(crate.report["seconds"]) == set(STAGES) <= set(ALL_STAGES)
+
+
+def test_tops_and_undersides_are_painted_from_there_and_it_is_said(paint):
+    with pytest.warns(
+        TexsyncWarning, match="added a top view and a bottom view: .* % of the surface was seen"
+    ):
+        made = paint(CRATE)
+    assert [camera.elevation_deg for camera in made.pixels.cameras[10:]] == [90, -90]
+    said = made.report["views_added"]
+    assert said["names"] == ["top", "bottom"] and said["well_seen"] > said["well_seen_before"] + 0.1
+    plain = paint(CRATE, extra_views="none")
+    assert len(plain.views) == 10 and "views_added" not in plain.report
 
 
 @pytest.mark.parametrize(
@@ -64,7 +76,7 @@ def test_every_texel_has_a_colour_of_the_views_or_of_the_fill(paint, monkeypatch
 
     def condition(pixels):
         seen["mask"] = pixels.mask
-        return torch.zeros(10, 3, 64, 64)
+        return torch.zeros(len(pixels.mask), 3, 64, 64)
 
     def decode(self, latents):
         green, magenta = (torch.tensor(c).view(1, 3, 1, 1) for c in ((0.0, 1.0, 0.0), (1.0, 0.0, 1.0)))
@@ -89,7 +101,20 @@ def test_the_views_carry_the_prompt_the_depth_and_the_camera(paint, monkeypatch)
 
     monkeypatch.setattr(DiffusionBackbone, "predictor", listen)
     first = paint(ball(), "copper", view_order="paper")
-    sides = ["back", "back", "side", "side", "front", "side", "side", "back", "front", "back"]
+    sides = [
+        "back",
+        "back",
+        "side",
+        "side",
+        "front",
+        "side",
+        "side",
+        "back",
+        "front",
+        "back",
+        "top",
+        "bottom",
+    ]
     assert [prompt.rpartition(", ")[2] for prompt in told["prompts"]] == [f"{s} view." for s in sides]
     assert torch.equal(told["control"], first.condition) and first.condition[:, :, 32, 32].min() > 0.9
     for change in ({"negative": "copper"}, {"control_scale": (0.0, 0.0)}, {"guidance": 1.0}):
@@ -148,6 +173,7 @@ def test_run_json_holds_every_option_and_paints_the_same_again(paint, still, tmp
         "control_scale": [0.25, 1],
         "view_order": "paper",
         "framing": "paper",
+        "extra_views": "none",
         "up": "y",
         "front": "x",
         "noise": "independent",

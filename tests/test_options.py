@@ -46,6 +46,7 @@ WRONG = [
     ({"device": "tpu"}, "device 'tpu'"),
     ({"device": "cudafoo"}, "device 'cudafoo'"),
     ({"view_order": "random"}, "view order 'random'"),
+    ({"extra_views": "many"}, "unknown extra views 'many'; known: auto, none"),
     ({"framing": "wild"}, "unknown framing 'wild'"),
     ({"noise": "pink"}, "noise 'pink'"),
     ({"up": "w"}, "up axis 'w'"),

@@ -24,6 +24,7 @@ from .image_cli import COMMANDS
 from .image_options import swept
 from .options import (
     DTYPES,
+    EXTRA_VIEWS,
     FORMATS,
     FRAMINGS,
     INTEGRATORS,
@@ -164,6 +165,11 @@ MESH_OPTIONS = (
     ),
     _option(
         "framing", "Views that the mesh fills, or its bounding sphere does.", type=click.Choice(FRAMINGS)
+    ),
+    _option(
+        "extra_views",
+        "Top and bottom views where the ten around the mesh see too little, or none.",
+        type=click.Choice(EXTRA_VIEWS),
     ),
     _option("up", "Up axis of the file: x, y, z, -x, -y, -z; auto goes by format."),
     _option("front", "Axis that the front looks along, likewise."),

@@ -36,6 +36,7 @@ UVS = ("auto", "keep", "unwrap")
 DTYPES = ("auto", "fp32", "fp16", "bf16")
 VIEW_ORDERS = ("alternate", "paper")
 FRAMINGS = ("tight", "paper")
+EXTRA_VIEWS = ("auto", "none")
 AXES = ("auto", "x", "y", "z", "-x", "-y", "-z")
 NOISES = ("shared", "independent")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
@@ -57,6 +58,7 @@ class MeshOptions:
     chunk: views per model call; the texture does not depend on it.  guidance: classifier-free, 1 = off.
     control_scale: how firmly depth is followed, (at the noisiest level, at the cleanest), linear between.
     framing: "tight" enlarges each view until the mesh fills it; "paper" shows the mesh's bounding sphere.
+    extra_views: "auto" adds views from the top and from below where the ten around the mesh leave much of it unseen.
     up, front: axes of the mesh file; "auto" goes by the file's format.
     """
 
@@ -80,6 +82,7 @@ class MeshOptions:
     control_scale: tuple[float, float] | None = None
     view_order: str = "alternate"
     framing: str = "tight"
+    extra_views: str = "auto"
     up: str = "auto"
     front: str = "auto"
     noise: str = "shared"
@@ -286,6 +289,7 @@ MESH_KINDS: dict[str, Kind] = {
     "uvs": partial(choice, known=UVS),
     "view_order": partial(choice, known=VIEW_ORDERS),
     "framing": partial(choice, known=FRAMINGS),
+    "extra_views": partial(choice, known=EXTRA_VIEWS),
 }
 
 

@@ -54,6 +54,14 @@ class Camera:
         )
 
     @property
+    def up(self) -> np.ndarray:
+        """Unit vector (3,) that points up in the picture; from straight above the front is below."""
+        azimuth, elevation = np.radians([self.azimuth_deg, self.elevation_deg])
+        return np.array(
+            [-np.sin(elevation) * np.sin(azimuth), np.cos(elevation), -np.sin(elevation) * np.cos(azimuth)]
+        )
+
+    @property
     def position(self) -> np.ndarray:
         """Camera centre (3,), render frame."""
         return self.distance * self.direction
@@ -118,12 +126,14 @@ def _box(camera: Camera, points: np.ndarray) -> np.ndarray:
 
 def to_pytorch3d(cameras: Sequence[Camera], device: str = "cpu") -> PerspectiveCameras:
     """The same cameras as one PyTorch3D batch (N)."""
+    import torch
     from pytorch3d.renderer import PerspectiveCameras, look_at_view_transform
 
     rotation, translation = look_at_view_transform(
         dist=[c.distance for c in cameras],
         elev=[c.elevation_deg for c in cameras],
         azim=[c.azimuth_deg for c in cameras],
+        up=torch.as_tensor(np.stack([c.up for c in cameras]), dtype=torch.float32),
     )
     # PyTorch3D's x goes to the left
     return PerspectiveCameras(

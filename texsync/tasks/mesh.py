@@ -1,15 +1,16 @@
-"""Texture a mesh from a prompt: ten depth-conditioned views of one surface, denoised in step."""
+"""Texture a mesh from a prompt: depth-conditioned views of one surface, denoised in step."""
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import option
+from ..errors import TexsyncWarning, option
 from ..options import MeshOptions, check_formats, listener
 from ..progress import with_bar
 from .inputs import input_files
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..files.loaded import Loaded
     from ..schedule import Span
     from ..surface.cameras import Camera
+    from ..surface.extra import Extra
     from ..surface.pixels import Pixels
     from ..surface.texture import Texture
     from ..surface.types import Surface
@@ -105,8 +107,8 @@ def texture_mesh(
     prompt: what the surface should look like.  on_progress: see `Progress`.
     progress: True shows a bar on stderr, with per cent and time left.
     options: seed, steps, strength, coupling, integrator, pick, model, controlnet, texture_size, view_size, uvs, device,
-    dtype, chunk, negative, guidance, control_scale, view_order, framing, up, front, noise; see `options.MeshOptions`,
-    which has their defaults, units and ranges.
+    dtype, chunk, negative, guidance, control_scale, view_order, framing, extra_views, up, front, noise; see
+    `options.MeshOptions`, which has their defaults, units and ranges.
     Raises InputError on anything that the caller can put right, before any weights load where possible.
     Source: SyncSDE (CVPR 2025), section 3.3.4 and Eq. 18-19.
     """
@@ -122,6 +124,7 @@ class Job:
         self.seconds: dict[str, float] = {}
         self.files: list[dict[str, str]] = []
         self.sent: dict[str, list[str]] = {}  # prompts and negatives, one each per view
+        self.extra: Extra | None = None
 
     def run(self, mesh: Any) -> TexturedMesh:
         from ..errors import check_finite
@@ -211,7 +214,7 @@ class Job:
         from ..surface.cameras import ring
 
         backbone.schedule.spans(self.steps(backbone))
-        size, count = self.view_size(backbone), len(ring())
+        size, count = self.view_size(backbone), len(ring()) + 2 * (self.options.extra_views == "auto")
         backbone.latent_shape(size)
         what = f"looking at {count} views of {size} pixels"
         require(count * PIXEL_BYTES * size**2, backbone.home, what, f"lower {option('view_size')}")
@@ -229,20 +232,33 @@ class Job:
         """Everything that depends on the mesh alone, compiled once: (pixels, depth condition, views)."""
         import numpy as np
 
-        from ..surface.cameras import framed, ring
+        from ..surface.cameras import framed
         from ..surface.pixels import depth_condition, look
         from ..views import surface_views
 
         device = str(backbone.home)
         size = self.view_size(backbone)
         _, cells, _ = backbone.latent_shape(size)
-        cameras = ring(self.options.view_order)
+        cameras = self.cameras(surface, device)
         if self.options.framing == "tight":
             cameras = framed(cameras, surface.vertices[np.unique(surface.faces)])
         fine = look(surface, cameras, size, device)
         coarse = look(surface, cameras, cells, device)
         views = surface_views(coarse, fine, cells * LATENT_TEXELS)
         return fine, depth_condition(fine), views
+
+    def cameras(self, surface: Surface, device: str) -> tuple[Camera, ...]:
+        """The ring, and where it sees too little a view from the top or from below; says so (TexsyncWarning)."""
+        from ..surface.cameras import ring
+        from ..surface.extra import extra_views
+
+        around = ring(self.options.view_order)
+        if self.options.extra_views == "none":
+            return around
+        self.extra = extra_views(surface, around, device)
+        if self.extra.cameras:
+            warnings.warn(str(self.extra), TexsyncWarning, stacklevel=2)
+        return (*around, *self.extra.cameras)
 
     def coupling(self, backbone: DiffusionBackbone) -> Coupling:
         from ..couplings import make, takes
@@ -327,6 +343,7 @@ class Job:
             "commits": backbone.commits,
             "backbone_calls": self.steps(backbone),
             "seconds": self.seconds,
+            **({} if self.extra is None else {"views_added": self.extra.report()}),
         }
 
 
