@@ -19,7 +19,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
 from .errors import InputError, TexsyncError, out_of_memory
-from .grouped import Grouped, MeshByDefault, help_command
+from .grouped import Grouped, MeshByDefault, help_command, typed
 from .image_cli import COMMANDS
 from .image_options import swept
 from .options import (
@@ -174,6 +174,11 @@ MESH_OPTIONS = (
     _option("up", "Up axis of the file: x, y, z, -x, -y, -z; auto goes by format."),
     _option("front", "Axis that the front looks along, likewise."),
     _option("noise", "Views start from noise on the surface, or each its own.", type=click.Choice(NOISES)),
+    click.option(
+        "--like-paper",
+        is_flag=True,
+        help="Whatever is not said otherwise as in SyncSDE's paper: 30 steps, its update, views and noise.",
+    ),
     _option("device", "auto, cpu, cuda, cuda:N or mps."),
     _option("dtype", "Number format; auto is fp32 on a CPU, fp16 on a GPU.", type=click.Choice(DTYPES)),
     _option("chunk", "Views per model call; changes memory, not the result.  [default: what fits]", type=int),
@@ -204,7 +209,7 @@ def mesh(
     if keep_uvs and unwrap:
         raise InputError("--keep-uvs and --unwrap exclude each other", "give one of them, or neither")
     uvs = "keep" if keep_uvs else "unwrap" if unwrap else DEFAULTS["uvs"]
-    options = MeshOptions(prompt, uvs=uvs, **values)
+    options = MeshOptions(prompt, uvs=uvs, **typed(values))
     varied = swept(options, sweep) if sweep else None
     wanted = check_formats(formats)
     folder = check_output(out or Path(f"{mesh.stem}_textured"), overwrite)

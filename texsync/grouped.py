@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
+from click.core import ParameterSource
 
 LINE = 120  # characters of what a command does, wrapped where it must be
 MAIN = "Main"  # where an option goes that no other heading names
@@ -26,12 +29,22 @@ HEADINGS = {
         "coupling",
         "coupling_options",
         "integrator",
+        "fade",
+        "like_paper",
         "pick",
         "view_order",
         "noise",
+        "mask_cells",
+        "mask_scale",
     ),
     "Help": ("version", "help"),
 }
+
+
+def typed(values: dict[str, Any]) -> dict[str, Any]:
+    """Only those of a command's options that were typed: the others have their defaults, or a preset's, elsewhere."""
+    source = click.get_current_context().get_parameter_source
+    return {name: value for name, value in values.items() if source(name) is not ParameterSource.DEFAULT}
 
 
 def heading_of(option: click.Option) -> str:

@@ -10,10 +10,12 @@ from typing import Any
 import click
 
 from .errors import InputError, out_of_memory
-from .grouped import Grouped
+from .grouped import Grouped, typed
 from .image_options import (
     ASSEMBLIES,
     FINDERS,
+    MASK_CELLS,
+    MASK_SCALES,
     OUTSIDES,
     AmbiguousOptions,
     EditOptions,
@@ -23,7 +25,7 @@ from .image_options import (
     slug,
     swept,
 )
-from .options import COUPLINGS, DTYPES, INTEGRATORS, NOISES, check_output
+from .options import COUPLINGS, DTYPES, FADES, INTEGRATORS, NOISES, check_output
 from .progress import Display
 
 Option = Callable[[Callable], Callable]
@@ -63,6 +65,13 @@ COMMON: tuple[Option, ...] = (
         help="More for the coupling, e.g. first=3 or weight=20 for syncdiffusion; may be repeated.",
     ),
     common("integrator", "SyncSDE's update; exact is stable with few steps.", type=click.Choice(INTEGRATORS)),
+    common(
+        "fade",
+        "1/lambda weakens with the noise level, as that from the first step on, or not.  [default: level; "
+        "edits, with the exact integrator: none]",
+        type=click.Choice(FADES),
+    ),
+    common("like_paper", "Whatever is not said otherwise as in SyncSDE's paper and its authors' code."),
     common("noise", "Views start from the same noise, or each its own.", type=click.Choice(NOISES)),
     common("model", "mini, the path of a diffusers folder, or a hub id.", metavar="NAME|PATH|HUB_ID"),
     common("negative", "What the picture should not show.  [default: the model's]"),
@@ -91,6 +100,9 @@ COMMON: tuple[Option, ...] = (
 )
 
 
+CELLS = "A latent cell takes the mean of the mask's pixels, or the nearest one."
+
+
 def with_options(*own: Option) -> Option:
     """The task's own options, then what every task takes, in the order of --help."""
 
@@ -114,7 +126,7 @@ SHELL = ("out", "overwrite", "sweep", "quiet", "verbose")  # what only the shell
 def split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the task's options, the shell's own)."""
     return (
-        {name: value for name, value in values.items() if name not in SHELL},
+        typed({name: value for name, value in values.items() if name not in SHELL}),
         {name: values[name] for name in SHELL},
     )
 
@@ -213,6 +225,7 @@ def ambiguous(prompts: tuple[str, ...], **values: Any) -> None:
 @with_options(
     flag(MaskOptions, "whole", "The whole picture in words.  [default: BACKGROUND with the foregrounds]"),
     flag(MaskOptions, "soft", "Greys of the masks are shares; without it they are rounded."),
+    flag(MaskOptions, "mask_cells", CELLS, type=click.Choice(MASK_CELLS)),
 )
 def mask(background: str, foregrounds: tuple[str, ...], masks: tuple[Path, ...], **values: Any) -> None:
     """Paint BACKGROUND and, inside each mask, a thing of its own."""
@@ -239,6 +252,13 @@ def mask(background: str, foregrounds: tuple[str, ...], masks: tuple[Path, ...],
         type=click.Choice(FINDERS),
     ),
     flag(EditOptions, "mask_threshold", "What of that counts, on a scale from 0 to 1.", type=float),
+    flag(
+        EditOptions,
+        "mask_scale",
+        "Attention stretched to 0..1 over the picture first, or as it is.",
+        type=click.Choice(MASK_SCALES),
+    ),
+    flag(EditOptions, "mask_cells", CELLS, type=click.Choice(MASK_CELLS)),
     flag(
         EditOptions,
         "outside",

@@ -15,9 +15,11 @@ from typing import Any, ClassVar
 from .errors import InputError, option
 from .options import (
     COUPLINGS,
+    FADES,
     SHARED_KINDS,
     Kind,
     MeshOptions,
+    Presets,
     brief,
     check_prompt,
     choice,
@@ -45,9 +47,19 @@ CONTROLS = (
     "softedge",
 )
 OUTSIDES = ("original", "model")
+MASK_CELLS = ("mean", "nearest")
+MASK_SCALES = ("stretched", "raw")
 FINDERS = ("auto", "attention", "difference")
 PICTURE_REMEDY = 'describe the picture, e.g. "mossy stone"'
-OURS = ("decode", "colours", "seed", "strength", "integrator")  # of a coupling's options, set by other means
+OURS = (
+    "decode",
+    "colours",
+    "seed",
+    "strength",
+    "integrator",
+    "fade",
+)  # of a coupling's options, set by other means
+STEPS = 50  # the paper's (SyncSDE, supplement A)
 MOST_PICTURES = 1000  # of one run
 LONGEST_SIDE = 65536  # pixels
 
@@ -76,24 +88,34 @@ IMAGE_KINDS: dict[str, Kind] = {
     "coupling_options": partial(texts, remedy='e.g. "first=3"'),
     "view_size": maybe(partial(whole, low=16, high=4096)),
     "control": maybe(partial(choice, known=CONTROLS)),
+    "fade": maybe(partial(choice, known=FADES)),
+    "like_paper": yes,
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageOptions:
+class ImageOptions(metaclass=Presets):
     """What every 2D task takes; raises InputError for any value out of range.
 
     None means: what the model's folder recommends, else the paper's value; for `strength`, the coupling's own (5 for
     SyncSDE, 10 for CSG); for `chunk`, what fits.
     seed, count: pictures of `count` seeds, `seed` the first.  steps: denoising steps, 1..1000.
     coupling_options: more of the coupling's own, each "name=value", e.g. "first=3" for SyncDiffusion.
-    strength: 1/lambda at the noisiest step, >= 0, unitless.  view_size: pixels a side of what the model
+    strength: SyncSDE's 1/lambda, >= 0, unitless; fade: how it weakens, see `couplings.SyncSDE`, None is "level" and for
+    edits with the exact integrator "none".  like_paper: what is not given is as in SyncSDE's paper and its authors'
+    code, see `PAPER` and docs/differences.md.  view_size: pixels a side of what the model
     sees at once, 64..4096.  guidance: classifier-free, 1 = off.  chunk: views per model call; the picture does not
     depend on it.  control: what is taken from `control_image`, a file, for the ControlNet to follow: see
     `tasks.control`; control_scale: how firmly, (at the noisiest level, at the cleanest).
     """
 
     KINDS: ClassVar[dict[str, Kind]] = IMAGE_KINDS
+    PAPER: ClassVar[dict[str, Any]] = {
+        "steps": STEPS,
+        "integrator": "paper",
+        "fade": "first",
+        "noise": "independent",
+    }
     seed: int = 0
     count: int = 1
     steps: int | None = None
@@ -113,6 +135,8 @@ class ImageOptions:
     device: str = "auto"
     dtype: str = "auto"
     chunk: int | None = None
+    fade: str | None = None
+    like_paper: bool = False
 
     def __post_init__(self) -> None:
         convert(self, self.KINDS)
@@ -177,6 +201,7 @@ class WideOptions(ImageOptions):
         "loop": yes,
         "assemble": assembly,
     }
+    PAPER = {**ImageOptions.PAPER, "assemble": "paste"}
     prompt: str
     width: int | None = None
     height: int | None = None
@@ -202,6 +227,7 @@ class AmbiguousOptions(ImageOptions):
         "assemble": assembly,
         "upscaler": maybe(model),
     }
+    PAPER = {**ImageOptions.PAPER, "assemble": "paste"}
     prompts: tuple[str, ...]
     views: tuple[str, ...] = ("flip",)
     assemble: str = "paste"
@@ -229,6 +255,7 @@ class MaskOptions(ImageOptions):
     background: a prompt.  foregrounds: one prompt per mask.  masks: pictures, white where the thing is.
     whole: the prompt for everything together; None is "<background> with <foreground>".
     soft: greys of the masks are shares; otherwise half white and more is foreground.
+    mask_cells: a latent cell takes the "mean" of its pixels, or the "nearest" one, as the authors' code has it.
     """
 
     KINDS = {
@@ -238,12 +265,15 @@ class MaskOptions(ImageOptions):
         "masks": listed,
         "whole": maybe(prompt),
         "soft": yes,
+        "mask_cells": partial(choice, known=MASK_CELLS),
     }
+    PAPER = {**ImageOptions.PAPER, "mask_cells": "nearest"}
     background: str
     foregrounds: tuple[str, ...]
     masks: tuple[Any, ...]
     whole: str | None = None
     soft: bool = False
+    mask_cells: str = "mean"
 
     def check(self) -> None:
         for words in (*self.foregrounds, self.everything):
@@ -268,7 +298,9 @@ class EditOptions(ImageOptions):
     None: the words that the target does not have.  mask: a picture of one's own, white where the change goes.
     find: without a mask the change goes where the model pays "attention" to the word, as in the paper, or where the
     two prompts make a "difference" to it; "auto" takes attention where the model has any at its latents' full size.
-    mask_threshold: what is above it on a scale from 0, the least in the picture, to 1 is foreground; in (0, 1).
+    mask_threshold: what is above it is foreground, in (0, 1); mask_scale: the least in the picture is 0 and the most 1
+    ("stretched"), or attention is taken as it is ("raw"), as the authors' code has it.  mask_cells: how `mask` comes to
+    latent cells, see `MaskOptions`.
     outside: outside of where the change goes the result is the "original", to the bit and in its own size, with a soft
     border inside; or, as in the paper, what the "model" makes of it, all in the model's size.
     faithful: the background follows the picture itself; off: the model's reconstruction of it, as in the paper's code.
@@ -283,6 +315,15 @@ class EditOptions(ImageOptions):
         "mask_threshold": partial(real, low=0.01, high=0.99),
         "outside": partial(choice, known=OUTSIDES),
         "faithful": yes,
+        "mask_cells": partial(choice, known=MASK_CELLS),
+        "mask_scale": partial(choice, known=MASK_SCALES),
+    }
+    PAPER = {
+        **ImageOptions.PAPER,
+        "mask_cells": "nearest",
+        "mask_scale": "raw",
+        "outside": "model",
+        "faithful": False,
     }
     image: Any
     source: str
@@ -293,6 +334,8 @@ class EditOptions(ImageOptions):
     mask_threshold: float = 0.3
     faithful: bool = True
     outside: str = "original"
+    mask_cells: str = "mean"
+    mask_scale: str = "stretched"
 
     def check(self) -> None:
         if not self.source:
@@ -329,6 +372,7 @@ NOT_SWEPT = (
     "foregrounds",
     "image",
     "views",
+    "like_paper",  # the rest is given by then, and what is given wins
 )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .errors import InputError, option
 
@@ -39,6 +39,7 @@ FRAMINGS = ("tight", "paper")
 EXTRA_VIEWS = ("auto", "none")
 AXES = ("auto", "x", "y", "z", "-x", "-y", "-z")
 NOISES = ("shared", "independent")
+FADES = ("level", "first", "none")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 FORMATS = ("glb", "obj", "png", "sheet", "turntable", "viewer")  # what a textured mesh can be saved as
 USUAL_FORMATS = FORMATS[:-1]
@@ -48,8 +49,24 @@ LEAST_DISK = 64 * 2**20  # bytes; a 1024 texture with previews takes about a ten
 Kind = Callable[[str, Any], Any]  # (name, value) -> the value with its type, or an InputError that names both
 
 
+class Presets(type):
+    """The type of options that `like_paper` fills: what is not given, or None, comes from the class's `PAPER`.
+
+    What is given wins, so options can be handed on whole, as `arguments` gives them, without changing again.
+    """
+
+    PAPER: dict[str, Any] = {}
+
+    def __call__(cls, *args: Any, **given: Any) -> Any:
+        if type(given.get("like_paper")).__name__ in ("bool", "bool_") and given["like_paper"]:
+            placed = [field.name for field in fields(cls) if not field.kw_only][: len(args)]  # type: ignore[arg-type]
+            filled = {name: value for name, value in cls.PAPER.items() if name not in placed}
+            given = {**given, **{n: v for n, v in filled.items() if given.get(n) is None}}
+        return super().__call__(*args, **given)
+
+
 @dataclass(frozen=True)
-class MeshOptions:
+class MeshOptions(metaclass=Presets):
     """How a mesh gets its texture; raises InputError for any value out of range.
 
     None means: what the model's folder recommends, or for `controlnet` and `chunk`, what fits.
@@ -60,8 +77,19 @@ class MeshOptions:
     framing: "tight" enlarges each view until the mesh fills it; "paper" shows the mesh's bounding sphere.
     extra_views: "auto" adds views from the top and from below where the ten around the mesh leave much of it unseen.
     up, front: axes of the mesh file; "auto" goes by the file's format.
+    like_paper: what is not given is as in SyncSDE's paper and its authors' code, see `PAPER` and docs/differences.md.
     """
 
+    PAPER: ClassVar[dict[str, Any]] = {
+        "steps": 30,
+        "strength": 5.0,
+        "integrator": "paper",
+        "pick": "mean",
+        "view_order": "paper",
+        "framing": "paper",
+        "extra_views": "none",
+        "noise": "independent",
+    }
     prompt: str
     seed: int = 0
     steps: int | None = None
@@ -86,6 +114,7 @@ class MeshOptions:
     up: str = "auto"
     front: str = "auto"
     noise: str = "shared"
+    like_paper: bool = False
 
     def __post_init__(self) -> None:
         convert(self, MESH_KINDS)
@@ -290,6 +319,7 @@ MESH_KINDS: dict[str, Kind] = {
     "view_order": partial(choice, known=VIEW_ORDERS),
     "framing": partial(choice, known=FRAMINGS),
     "extra_views": partial(choice, known=EXTRA_VIEWS),
+    "like_paper": yes,
 }
 
 

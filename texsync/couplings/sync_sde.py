@@ -9,13 +9,10 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..options import brief
+from ..options import FADES, INTEGRATORS, brief
 from ..schedule import Span
 from ..views import PICKS, Views
 from .base import Coupling, check_until, rests
-
-INTEGRATORS = ("paper", "exact")
-FADES = ("level", "first", "none")
 
 
 @dataclass(frozen=True)

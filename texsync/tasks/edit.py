@@ -151,7 +151,11 @@ class Finder:
             self.how = "attention" if is_fine(unet) else "difference"
         self.word = options.changing if own is None else None
         tokens = [] if self.word is None else tokens_of(backbone.text.tokenizer, options.source, self.word)
-        self.cells = None if own is None else mask_cells(own, latent[0], latent[1], name_of(options.mask))
+        self.cells = (
+            None
+            if own is None
+            else mask_cells(own, latent[0], latent[1], name_of(options.mask), pick=options.mask_cells)
+        )
         self.listener = Listener(unet, tokens, (latent[0], latent[1])) if self.how == "attention" else None
 
     @contextmanager
@@ -185,7 +189,8 @@ class Finder:
         from ..backbones.difference import DRAWS, disagreement, rescaled
 
         if self.listener is not None:
-            return rescaled(self.listener.foreground())
+            heat = self.listener.foreground()
+            return rescaled(heat) if self.options.mask_scale == "stretched" else heat
         options = self.options
         prompts = [options.source] * DRAWS + [options.target] * DRAWS
         predict = self.run.predictor(self.backbone, prompts, [""] * len(prompts), guidance=1.0)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..image_options import FINDERS, ImageOptions
+from ..image_options import FINDERS, STEPS, ImageOptions
 from ..options import listener
 from ..pictures import opened
 from .inputs import input_files, seen_from
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int, "Callable[[], Tensor] | None"], None]
 """(stage, step, total, preview) -> None, as in `tasks.mesh`; raise errors.Cancelled from it to stop the run."""
 
-GUIDANCE, STEPS = 7.5, 50  # the paper's, for a model that recommends nothing (SyncSDE, supplement A.1)
+GUIDANCE = 7.5  # the paper's, for a model that recommends nothing (SyncSDE, supplement A.1)
 MOST_PACKED = 4_000_000  # pixels; larger PNGs take minutes to pack as small as can be
 INPUTS = ("image", "mask", "masks", "control_image")  # options that are files, or pictures from memory
 AT_ONCE = 16  # views per model call at most, so that memory does not grow with the picture
@@ -183,7 +183,8 @@ class Run:
 
     def strength(self, backbone: DiffusionBackbone) -> float | None:
         """As asked for, else SyncSDE's for this task with this model; None is the coupling's own."""
-        if self.options.strength is None and self.options.coupling == "syncsde":
+        options = self.options
+        if options.strength is None and options.coupling == "syncsde" and not options.like_paper:
             return backbone.recommended.strength.get(self.task)
         return self.options.strength
 
@@ -210,6 +211,8 @@ class Run:
         strength = self.strength(backbone)
         if strength is not None:
             wanted["strength"] = strength
+        if options.fade is not None:
+            wanted["fade"] = options.fade
         if views.shares and "colours" in known:
             height, width = (side * backbone.scale for side in views.canvas)
             wanted["colours"] = flat_colours(backbone.encode, height, width)

@@ -52,7 +52,7 @@ def masked_image(
     side, cells = size // backbone.scale, []
     for mask, file in zip(read, files, strict=True):
         check_shape(mask, size, size, name_of(file))
-        cells.append(mask_cells(mask, side, side, name_of(file), soft=asked.soft))
+        cells.append(mask_cells(mask, side, side, name_of(file), soft=asked.soft, pick=asked.mask_cells))
     composition = COUPLINGS[asked.coupling].composition
     whole = composition == "whole"
     if asked.whole and not whole:

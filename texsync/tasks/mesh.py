@@ -107,8 +107,8 @@ def texture_mesh(
     prompt: what the surface should look like.  on_progress: see `Progress`.
     progress: True shows a bar on stderr, with per cent and time left.
     options: seed, steps, strength, coupling, integrator, pick, model, controlnet, texture_size, view_size, uvs, device,
-    dtype, chunk, negative, guidance, control_scale, view_order, framing, extra_views, up, front, noise; see
-    `options.MeshOptions`, which has their defaults, units and ranges.
+    dtype, chunk, negative, guidance, control_scale, view_order, framing, extra_views, up, front, noise,
+    like_paper; see `options.MeshOptions`, which has their defaults, units and ranges.
     Raises InputError on anything that the caller can put right, before any weights load where possible.
     Source: SyncSDE (CVPR 2025), section 3.3.4 and Eq. 18-19.
     """
@@ -311,10 +311,13 @@ class Job:
         """Where the run starts; one seed, an explicit generator."""
         import torch
 
-        from ..views import noise, shared_noise
+        from ..views import shared_noise
 
-        draw = shared_noise if self.options.noise == "shared" else noise
-        return draw(views, channels, torch.Generator().manual_seed(int(self.options.seed)))
+        draw = torch.Generator().manual_seed(int(self.options.seed))
+        if self.options.noise == "shared":
+            return shared_noise(views, channels, draw)
+        count, height, width = views.shape
+        return torch.randn(count, channels, height, width, generator=draw)
 
     def report(self, backbone: DiffusionBackbone) -> dict[str, Any]:
         """What `run.json` keeps: every option as it was used, so that the same options paint the same texture."""

@@ -95,13 +95,22 @@ def check_shape(mask: np.ndarray, width: int, height: int, name: str) -> None:
         )
 
 
-def mask_cells(mask: np.ndarray, height: int, width: int, name: str, *, soft: bool = False) -> np.ndarray:
+def mask_cells(
+    mask: np.ndarray, height: int, width: int, name: str, *, soft: bool = False, pick: str = "mean"
+) -> np.ndarray:
     """A mask (H, W) on the grid of latent cells (height, width): each cell's share, rounded unless soft.
 
+    pick: the "mean" of a cell's pixels, or the "nearest" one, which is its first as in torch's interpolate.
     Raises InputError if nothing or everything is foreground.
     """
-    area = Image.fromarray((mask * 255).astype(np.float32)).resize((width, height), Image.Resampling.BOX)
-    cells = np.clip(np.asarray(area, np.float64) / 255, 0, 1)
+    if pick == "nearest":
+        rows, columns = (
+            np.arange(n) * side // n for n, side in zip((height, width), mask.shape, strict=True)
+        )
+        cells = mask[np.ix_(rows, columns)]
+    else:
+        area = Image.fromarray((mask * 255).astype(np.float32)).resize((width, height), Image.Resampling.BOX)
+        cells = np.clip(np.asarray(area, np.float64) / 255, 0, 1)
     cells = cells if soft else (cells >= 0.5).astype(np.float64)
     if cells.max() == 0:
         raise InputError(
