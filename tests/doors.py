@@ -40,7 +40,12 @@ MESHES = {
     "glb header only": ("jug.glb", GLB[:20], "jug.glb", "export it again"),
     "text named obj": ("jug.obj", PROSE, "jug.obj", "export it"),
     "text named glb": ("jug.glb", PROSE, "jug.glb", "export it again"),
-    "bytes named stl": ("jug.stl", bytes(range(256)), "jug.stl", "export it as a mesh"),
+    "bytes named stl": (
+        "jug.stl",
+        bytes(range(256)),
+        "jug.stl is cut short: 3 of",
+        "copy or export it again",
+    ),
     "unknown ending": ("jug.blend", b"BLENDER", "'.blend'", "obj, glb, gltf, vrm, ply, stl, off"),
     "no ending": ("jug", b"x", "unknown ending ''", "known: obj"),
     "no faces": ("jug.obj", TRIANGLE, "jug.obj has no faces", "as a mesh with triangles"),

@@ -129,5 +129,6 @@ def out_of_memory(error: BaseException) -> bool:
 
 def check_finite(values: Any, stage: str, remedy: str) -> None:
     """Raises InputError naming the stage if there is NaN or infinity in a tensor or array of at least 32 bits."""
-    if not math.isfinite(float(values.sum())):  # one number to fetch from the device, not a mask
+    total = values.sum()  # one number to fetch from the device, not a mask
+    if not math.isfinite(float(total.detach() if hasattr(total, "detach") else total)):
         raise InputError(f"NaN or infinity after {stage}", remedy)

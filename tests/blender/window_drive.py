@@ -141,6 +141,7 @@ def story():
     shot("sidebar")
     settings = bpy.context.scene.texsync
     settings.prompt, settings.steps, settings.texture_size = "green marble", 600, 512
+    settings.view_size = 256  # a machine without a GPU paints it in seconds
     settings.uvs = "unwrap"
     with here():
         bpy.ops.ed.undo_push(message="settings")

@@ -195,7 +195,7 @@ def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dt
         "guidance": 4.0,
         "negative_prompt": "",
         "prompt_prefix": "",
-        "steps": 12,
+        "steps": 10,
         "view_size": 2 * PIXELS,  # at the size of training a pattern has two or three periods on an object
         "control_scale": [1.0, 1.0],
         "control_until": 1.0,
