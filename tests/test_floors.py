@@ -19,6 +19,7 @@ FLOOR = dict(
     progress=2,
     schedule=2,
     surface=2,
+    motion=2,
     files=3,
     views=3,
     backbones=3,

@@ -28,8 +28,20 @@ class Manner:
     side: int = 1
 
 
-def _moved(dice: Dice, t: np.ndarray, speed: np.ndarray, facing: np.ndarray, rate: float, how: Manner,
-           *, bend: float = 0.35, swing: float = 0.45, bounce: float = 0.012, sideways: float = 0.0, **feet: float) -> Track:  # fmt: skip
+def _moved(
+    dice: Dice,
+    t: np.ndarray,
+    speed: np.ndarray,
+    facing: np.ndarray,
+    rate: float,
+    how: Manner,
+    *,
+    bend: float = 0.35,
+    swing: float = 0.45,
+    bounce: float = 0.012,
+    sideways: float = 0.0,
+    **feet: float,
+) -> Track:
     """Going somewhere: feet, bobbing root and swinging arms."""
     phase = dice.uniform(0, 1)
     track = walked(t, along(t, speed, facing, sideways), facing, rate, phase=phase, **feet)
@@ -129,7 +141,9 @@ def punch(dice: Dice, seconds: float, how: Manner) -> Track:
     track.arms[:] = guard
     for number, start in enumerate(_beats(dice, seconds, period)):
         arm = (number + (how.side < 0)) % 2
-        hit = keys(t, (start, 0), (start + 0.18 * period, 1), (start + 0.3 * period, 1), (start + 0.65 * period, 0))
+        hit = keys(
+            t, (start, 0), (start + 0.18 * period, 1), (start + 0.3 * period, 1), (start + 0.65 * period, 0)
+        )
         track.arms[:, arm] += hit[:, None] * (np.array([1.5, 0.05, 0.0, 0.15]) - guard)
         track.back[:, 2] += hit * (-0.45 if arm == 0 else 0.45) * how.energy
         track.back[:, 0] += 0.12 * hit
@@ -142,7 +156,14 @@ def kick(dice: Dice, seconds: float, how: Manner) -> Track:
     track.arms[..., 0], track.arms[..., 3], track.arms[..., 1] = 0.35, 1.2, 0.35
     for start in _beats(dice, seconds, 1.7 / how.speed):
         span = 1.2 / how.speed
-        up = keys(t, (start, 0), (start + 0.3 * span, 0.6), (start + 0.42 * span, 1), (start + 0.55 * span, 0.7), (start + span, 0))
+        up = keys(
+            t,
+            (start, 0),
+            (start + 0.3 * span, 0.6),
+            (start + 0.42 * span, 1),
+            (start + 0.55 * span, 0.7),
+            (start + span, 0),
+        )
         track.ankles[:, leg, 2] += up * 0.72
         track.ankles[:, leg, 1] += up * dice.uniform(0.5, 0.85) * how.energy
         track.toes[:, leg] -= 0.5 * up
@@ -205,7 +226,16 @@ def _leap(t: np.ndarray, track: Track, start: float, high: float, far: float) ->
     off, land = start + 0.45, start + 0.45 + fly
     air = ((t - off) / fly).clip(0, 1)
     lift = 4 * high * air * (1 - air)
-    crouch = keys(t, (start, 0), (start + 0.3, 1), (off, -0.1), (off + fly / 2, 0.1), (land, 0.15), (land + 0.18, 0.8), (land + 0.55, 0))
+    crouch = keys(
+        t,
+        (start, 0),
+        (start + 0.3, 1),
+        (off, -0.1),
+        (off + fly / 2, 0.1),
+        (land, 0.15),
+        (land + 0.18, 0.8),
+        (land + 0.55, 0),
+    )
     track.height += lift / 0.92 - 0.2 * crouch
     track.path[:, 1] += far * keys(t, (start + 0.2, 0), (off, 0.15), (land, 0.9), (land + 0.3, 1))
     track.ankles[..., 1] += (lift * 0.95 + 0.06 * np.sin(np.pi * air))[:, None]
@@ -213,7 +243,9 @@ def _leap(t: np.ndarray, track: Track, start: float, high: float, far: float) ->
     track.toes += (0.6 * np.sin(np.pi * air))[:, None]
     track.pelvis[:, 0] += 0.3 * crouch.clip(0)
     track.back[:, 0] += 0.25 * crouch.clip(0)
-    track.arms[..., 0] += keys(t, (start, 0), (start + 0.3, -0.7), (off, 1.6), (land, 0.8), (land + 0.5, 0))[:, None]
+    track.arms[..., 0] += keys(t, (start, 0), (start + 0.3, -0.7), (off, 1.6), (land, 0.8), (land + 0.5, 0))[
+        :, None
+    ]
 
 
 def jump(dice: Dice, seconds: float, how: Manner) -> Track:
@@ -266,10 +298,18 @@ def dance(dice: Dice, seconds: float, how: Manner) -> Track:
 ACTIONS: dict[str, Action] = {
     f.__name__: f
     for f in (
-        walk, run, jump, hop, turn_around, walk_circle, sidestep, wave, punch, kick, squat, sit_down, stand_up, bow, dance,
+        walk, run, jump, hop, turn_around, walk_circle, sidestep, wave, punch, kick, squat, sit_down, stand_up, bow,
+        dance,
     )
 }  # fmt: skip
-SIDED = {"turn_around", "walk_circle", "sidestep", "wave", "kick", "hop"}  # where left and right are told apart
+SIDED = {
+    "turn_around",
+    "walk_circle",
+    "sidestep",
+    "wave",
+    "kick",
+    "hop",
+}  # where left and right are told apart
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,16 @@ its left, +y up, +z forward; angles in radians, lengths in metres for a body of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from .skeleton import INDEX, LENGTHS, OFFSETS
 
-HIP_HEIGHT = float(-(OFFSETS[4] + OFFSETS[7])[1] - OFFSETS[1, 1] - OFFSETS[10, 1])  # of the root, legs straight
+HIP_HEIGHT = float(
+    -(OFFSETS[4] + OFFSETS[7])[1] - OFFSETS[1, 1] - OFFSETS[10, 1]
+)  # of the root, legs straight
 ANKLE = float(-OFFSETS[10, 1])  # height above the sole
 SIDES = (("left", 1.0), ("right", -1.0))
 
@@ -37,17 +39,21 @@ class Track:
     facing: np.ndarray
     height: np.ndarray
     ankles: np.ndarray
-    pelvis: np.ndarray = field(default=None)  # type: ignore[assignment]
-    back: np.ndarray = field(default=None)  # type: ignore[assignment]
-    head: np.ndarray = field(default=None)  # type: ignore[assignment]
-    toes: np.ndarray = field(default=None)  # type: ignore[assignment]
-    arms: np.ndarray = field(default=None)  # type: ignore[assignment]
+    pelvis: np.ndarray
+    back: np.ndarray
+    head: np.ndarray
+    toes: np.ndarray
+    arms: np.ndarray
 
-    def __post_init__(self) -> None:
-        frames = len(self.path)
-        for name, shape in (("pelvis", (3,)), ("back", (3,)), ("head", (2,)), ("toes", (2,)), ("arms", (2, 4))):
-            if getattr(self, name) is None:
-                setattr(self, name, zeros(frames, *shape))
+    @classmethod
+    def upright(
+        cls, path: np.ndarray, facing: np.ndarray, height: float, ankles: np.ndarray, **more
+    ) -> Track:
+        """Nothing bent but what `more` says; height: of the root, the same in all frames."""
+        frames = len(path)
+        shapes = {"pelvis": (3,), "back": (3,), "head": (2,), "toes": (2,), "arms": (2, 4)}
+        rest = {name: zeros(frames, *shape) for name, shape in shapes.items()} | more
+        return cls(path, facing, np.full(frames, height), ankles, **rest)
 
 
 def turn(pitch: np.ndarray, roll: np.ndarray, yaw: np.ndarray) -> Rotation:

@@ -13,7 +13,13 @@ from .features import FPS
 from .skeleton import CHAINS
 
 PAPER, GRID, INK = (246, 246, 244), (214, 214, 210), (40, 44, 52)
-COLOURS = ((196, 62, 48), (38, 92, 178), (52, 58, 66), (196, 62, 48), (38, 92, 178))  # right, left, middle, right, left
+COLOURS = (
+    (196, 62, 48),
+    (38, 92, 178),
+    (52, 58, 66),
+    (196, 62, 48),
+    (38, 92, 178),
+)  # right, left, middle, right, left
 SMOOTH = 2  # drawn that many times larger, then made smaller
 
 
@@ -61,7 +67,9 @@ def ground(draw: ImageDraw.ImageDraw, eye: Eye, middle: np.ndarray, size: tuple[
         draw.line([tuple(p) for p in eye.see(ends, middle, size)], GRID, SMOOTH)
 
 
-def frame(joints: np.ndarray, middle: np.ndarray, words: str, size: int, eye: Eye | None = None) -> Image.Image:
+def frame(
+    joints: np.ndarray, middle: np.ndarray, words: str, size: int, eye: Eye | None = None
+) -> Image.Image:
     """One pose on its grid with a line of text above."""
     eye = eye or Eye(zoom=0.42 * size * SMOOTH)
     large = (size * SMOOTH, size * SMOOTH)

@@ -1,9 +1,15 @@
 """HumanML3D's 263 numbers a frame, from joints; the way back is `views.motion.joints`.
 
-[0] half the turn about y to the next frame, radians   [1:3] the way to it along x and z as the body will then face, metres
-[3] height of the root   [4:67] the other joints beside the root's foot   [67:193] turns of the 21 bones, 6 numbers each
-[193:259] the way of the 22 joints to the next frame as the body faces   [259:263] left ankle, left foot, right ankle, right
-foot: 1 where it stands still.  20 frames a second.  Source: Guo et al. 2022, section 3 of its supplement and its code.
+0        half the turn about y to the next frame, radians
+1-2      the way to it along x and z as the body will then face, metres
+3        height of the root
+4-66     the other 21 joints beside the root's foot, as the body faces
+67-192   turns of the 21 bones, 6 numbers each, see `bone_turns`
+193-258  the way of all 22 joints to the next frame, as the body faces
+259-262  left ankle, left foot, right ankle, right foot: 1 where it stands still
+
+20 frames a second.  Source: Guo et al. 2022 (HumanML3D).  Its own turns of the first bone of each chain also hold the
+heading; ours do not.
 """
 
 from __future__ import annotations
@@ -21,7 +27,9 @@ FEET = tuple(INDEX[name] for name in ("left_ankle", "left_foot", "right_ankle", 
 
 def heading(joints: np.ndarray) -> np.ndarray:
     """(F,) how far the body of joints (F, 22, 3) has turned about y from facing +z, radians; towards -x is positive."""
-    left, right = (joints[:, [INDEX[f"{side}_hip"], INDEX[f"{side}_shoulder"]]].sum(1) for side in ("left", "right"))
+    left, right = (
+        joints[:, [INDEX[f"{side}_hip"], INDEX[f"{side}_shoulder"]]].sum(1) for side in ("left", "right")
+    )
     across = right - left
     forward = np.cross([0.0, 1.0, 0.0], across)
     return np.unwrap(np.arctan2(-forward[:, 0], forward[:, 2]))

@@ -43,7 +43,7 @@ def stand(t: np.ndarray, apart: float = APART) -> Track:
     frames = len(t)
     path, facing = np.zeros((frames, 2)), np.zeros(frames)
     ankles = np.stack([_ankle(beside(path, facing, side, apart), 0.0) for side in (1.0, -1.0)], axis=1)
-    return Track(path, facing, np.full(frames, 0.985), ankles)
+    return Track.upright(path, facing, 0.985, ankles)
 
 
 def _ankle(ground: np.ndarray, lift: np.ndarray | float) -> np.ndarray:
@@ -88,7 +88,7 @@ def walked(
         arc = np.sin(np.pi * moving) ** 1.2 * lift * np.clip(far / 0.25, 0.35, 1.0)
         feet.append(_ankle(here + ease(moving)[:, None] * (there - here) + ahead[:, None] * way, rise + arc))
         pitch.append(heel - strike)
-    return Track(path, facing, np.full(len(t), 0.95), np.stack(feet, axis=1), toes=np.stack(pitch, axis=1))
+    return Track.upright(path, facing, 0.95, np.stack(feet, axis=1), toes=np.stack(pitch, axis=1))
 
 
 def rolled(heel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -106,12 +106,14 @@ def _carried(at: np.ndarray, t: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def along(t: np.ndarray, speed: np.ndarray, facing: np.ndarray, sideways: float = 0.0) -> np.ndarray:
-    """(F, 2): the path of a root that moves at `speed` (F,) metres a second the way it faces, or `sideways` from it (radians)."""
+    """(F, 2): where a root goes at `speed` (F,) metres a second the way it faces, or `sideways` of it (radians)."""
     way = np.stack([np.sin(facing + sideways), np.cos(facing + sideways)], axis=1) * speed[:, None] / FPS
     return np.concatenate([np.zeros((1, 2)), np.cumsum(way, axis=0)[:-1]])
 
 
-def swinging(t: np.ndarray, rate: float, phase: float, amount: float, bend: float, out: float = 0.12) -> np.ndarray:
+def swinging(
+    t: np.ndarray, rate: float, phase: float, amount: float, bend: float, out: float = 0.12
+) -> np.ndarray:
     """(F, 2, 4) arms that swing against the legs."""
     wave = np.sin(2 * np.pi * (t * rate + phase + 0.15))
     left, right = (np.zeros((len(t), 4)) for _ in range(2))

@@ -1,6 +1,6 @@
-"""The motion diffusion model's network (Tevet et al. 2022, arXiv:2209.14916), written anew with its parameters' names.
+"""The motion diffusion model's network (Tevet et al. 2022, arXiv:2209.14916), with its parameters' names.
 
-A transformer encoder over [condition, frame 1 .. F] that predicts the clean features.  The names and shapes are those of
+A transformer encoder over [condition, frame 1 .. F] that predicts the clean features.  Names and shapes are those of
 the public checkpoints, so that these load with nothing missing.
 """
 
