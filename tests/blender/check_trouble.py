@@ -226,7 +226,8 @@ def test_the_panels_defaults_are_texsyncs(ui):
     ours = ui.settings.arguments() | {"uvs": ui.settings.uvs}
     ours.pop("prompt")
     assert {name: theirs[name] for name in ours} == ours
-    assert {name for name in theirs if name not in ours and theirs[name] is not None} == {"up"}
+    left_to_scripts = {"up", "like_paper"}
+    assert {name for name in theirs if name not in ours and theirs[name] is not None} == left_to_scripts
 
 
 def test_other_values_get_through(ui):
