@@ -178,4 +178,4 @@ def test_too_little_memory(room, free, said, place, tiny_model, no_weights, monk
 def test_too_little_memory_for_the_views(place, tiny_model, monkeypatch, capsys):
     monkeypatch.setattr(memory, "free_bytes", lambda device: 10**9)
     arguments = ["jug.obj", "rust", "--model", str(tiny_model), "--view-size", "1024"]
-    refused(arguments, capsys, "10 views of 1024 pixels needs about 1.3 GB, 0.9 GB are free", "--view-size")
+    refused(arguments, capsys, "12 views of 1024 pixels needs about 1.5 GB, 0.9 GB are free", "--view-size")

@@ -69,7 +69,7 @@ def test_the_options_are_what_the_function_takes(here, still):
     again = texsync.texture_mesh("jug.obj", **record["options"])
     assert json.loads(json.dumps(again.report["options"])) == record["options"]
     views = record["sent"]
-    assert len(views["prompts"]) == len(views["negatives"]) == 10 and "front view" in views["prompts"][0]
+    assert len(views["prompts"]) == len(views["negatives"]) >= 10 and "front view" in views["prompts"][0]
     assert {"name", "faces"} <= set(record["mesh"])
     assert record["files"][0]["option"] == "mesh" and record["files"][0]["path"].endswith("jug.obj")
 

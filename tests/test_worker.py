@@ -128,7 +128,7 @@ def test_the_model_stays_warm_until_released(worker, tmp_path):
     """A second job with the same model does not load it; after `release` it does, and the memory has come back."""
 
     def model_seconds(name):
-        worker.run(name, out=str(tmp_path / name), model="mini")
+        worker.run(name, out=str(tmp_path / name), model="mini", view_size=64)
         done = worker.until("done")
         return json.loads(Path(done["files"]["run.json"]).read_text())["seconds"]["model"]
 
@@ -184,7 +184,7 @@ def test_cancel_leaves_nothing_and_the_worker_works_on(worker, tmp_path):
         ({"prompt": "?"}, "the prompt '?' says nothing"),
         ({"steps": 0}, "steps 0 is out of range"),
         ({"mesh": "nowhere.obj"}, "nowhere.obj does not exist"),
-        ({"mesh": 7}, "a int is not a mesh"),
+        ({"mesh": 7}, "mesh must be a path, got 7"),
         ({"colour": "red"}, "unexpected keyword argument 'colour'"),
         ({"out": None}, "the job has no out folder"),
         ({"out": "texsync"}, "is not a texsync result"),

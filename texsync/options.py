@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
+from inspect import Signature, signature
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,6 +57,12 @@ class Presets(type):
     """
 
     PAPER: dict[str, Any] = {}
+
+    @property
+    def __signature__(cls) -> Signature:
+        """What the class takes: `__call__` below would hide it."""
+        own = signature(vars(cls)["__init__"])
+        return own.replace(parameters=list(own.parameters.values())[1:])
 
     def __call__(cls, *args: Any, **given: Any) -> Any:
         if type(given.get("like_paper")).__name__ in ("bool", "bool_") and given["like_paper"]:

@@ -127,6 +127,17 @@ def project(cameras: Sequence[Camera], points: Tensor, size: int) -> Tensor:
     return torch.cat([(1.0 - ndc) * (size / 2.0), z], dim=-1)
 
 
+def shows_piece_of(pixels: Pixels, faces: Tensor, where: Tensor) -> Tensor:
+    """(N, M) bool: whether the pixel that a point falls on shows the connected piece that the point's face is of.
+
+    faces: (M,) of the points.  where: (N, M, 3), as `project` gives it.
+    """
+    piece = torch.as_tensor(pixels.surface.piece, device=where.device)
+    view = torch.arange(len(where), device=where.device)[:, None]
+    column, row = (where[..., k].floor().long().clamp(0, pixels.size - 1) for k in (0, 1))
+    return piece[pixels.face[view, row, column].clamp(min=0)] == piece[faces]
+
+
 def visible(
     pixels: Pixels, points: Tensor, normals: Tensor, faces: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -155,8 +166,6 @@ def visible(
     footprint = where[..., 2] * extent / pixels.size
     near = where[..., 2] <= nearest + footprint * (0.5 + slope)
     if faces is not None:
-        piece = torch.as_tensor(pixels.surface.piece, device=points.device)
-        own = piece[pixels.face[hit].clamp(min=0)] == piece[faces]
-        near &= own | (towards >= 0)
+        near &= shows_piece_of(pixels, faces, where) | (towards >= 0)
     seen = inside & same_side & torch.isfinite(nearest) & near
     return seen, facing, where

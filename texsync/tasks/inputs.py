@@ -18,10 +18,19 @@ def input_files(**given: Any) -> list[dict[str, str]]:
     found = []
     for option, value in given.items():
         for one in value if isinstance(value, (list, tuple)) else (value,):
-            if isinstance(one, (str, os.PathLike)) and Path(one).expanduser().is_file():
-                path = Path(one).expanduser().absolute()
+            if isinstance(one, (str, os.PathLike)) and (place := existing(one)):
+                path = place.absolute()
                 found.append({"option": option, "path": str(path), "sha256": sha256(path)})
     return found
+
+
+def existing(name: str | os.PathLike) -> Path | None:
+    """The file of that name; None for a name that is no file's, or can be none's."""
+    try:
+        path = Path(name).expanduser()  # RuntimeError: there is no such user
+        return path if path.is_file() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
 
 
 def seen_from(files: list[dict[str, str]], folder: Path) -> list[dict[str, str]]:

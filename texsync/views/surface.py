@@ -148,13 +148,17 @@ def _table(pixels: Pixels, fine: Pixels, cell, limit, exponent, space, inside) -
 def _sights(pixels: Pixels, fine: Pixels, first: np.ndarray, limit: float, exponent: float):
     """Each texel from each view, all (N, T): how much the sight is believed, on which of the P pixels it falls, and
     how far apart that view's pixels are there on the surface."""
-    from ..surface.pixels import visible
+    from ..surface.pixels import camera_positions, shows_piece_of, visible
 
     at = torch.as_tensor(first, device=pixels.position.device)
     point, normal = (part.reshape(-1, 3)[at] for part in (pixels.position, pixels.normal))
     outward = torch.where(pixels.behind.reshape(-1, 1)[at], -normal, normal)
-    sights = visible(fine, point, outward, pixels.face.ravel()[at])
-    seen, facing, where = (part.double().cpu().numpy() for part in sights)
+    face = pixels.face.ravel()[at]
+    seen, facing, where = visible(fine, point, outward, face)
+    # normals are turned to the camera that hit the texel: from behind, a sheet shows it, another layer does not
+    front = (normal * (camera_positions(fine.cameras, point[None]) - point)).sum(-1) > 0
+    seen &= front | shows_piece_of(fine, face, where)
+    seen, facing, where = (part.double().cpu().numpy() for part in (seen, facing, where))
     belief = np.where((seen > 0) & (facing >= limit), facing**exponent, 0.0)
 
     count, size = len(where), pixels.size
