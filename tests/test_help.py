@@ -13,7 +13,7 @@ import pytest
 
 import texsync
 from texsync import cli, grouped
-from texsync.errors import InputError, TexsyncWarning, option, worded
+from texsync.errors import InputError, TexsyncWarning, flag, option, worded
 
 ROOT = Path(texsync.__file__).parent
 COMMANDS = cli.texsync.commands
@@ -84,14 +84,14 @@ WORDS = {
 def test_each_door_has_its_words(case):
     shell, python = WORDS[case]
     text = f"use {option(*case)} or {{not}} --this"
-    assert worded(text, "shell") == f"use {shell} or {{not}} --this"
+    assert worded(text, flag) == f"use {shell} or {{not}} --this"
     assert str(InputError("wrong", text)) == f"wrong; use {python} or {{not}} --this"
-    assert InputError("wrong", text).line("shell") == f"wrong; use {shell} or {{not}} --this"
+    assert InputError("wrong", text).line(flag) == f"wrong; use {shell} or {{not}} --this"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.warn(text, TexsyncWarning, stacklevel=1)
     assert str(caught[0].message) == f"use {python} or {{not}} --this"
-    assert caught[0].message.line("shell") == f"use {shell} or {{not}} --this"
+    assert caught[0].message.line(flag) == f"use {shell} or {{not}} --this"
 
 
 def test_python_is_told_pythons_words(tmp_path, capsys, monkeypatch):
@@ -138,5 +138,5 @@ def test_options_that_messages_name_exist_at_both_doors():
     for module in (texsync.options.MeshOptions, *texsync.image_options.ImageOptions.__subclasses__()):
         keywords |= set(signature(module).parameters)
     for name in named_options():
-        assert worded(option(name), "shell") in flags or name == "uvs", name
+        assert worded(option(name), flag) in flags or name == "uvs", name
         assert worded(option(name)) in keywords, name

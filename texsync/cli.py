@@ -18,7 +18,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
-from .errors import InputError, TexsyncError, out_of_memory
+from .errors import InputError, TexsyncError, flag, out_of_memory
 from .grouped import Grouped, MeshByDefault, help_command, typed
 from .image_cli import COMMANDS
 from .image_options import swept
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _fail(f"{error.format_message()} (see {help_command(error)})", 2)
     except TexsyncError as error:
-        return _fail(error.line("shell"), error.exit_code)
+        return _fail(error.line(flag), error.exit_code)
     except OSError as error:
         if error.errno not in PLACE_IS_AT_FAULT:
             return _internal(error)

@@ -1,17 +1,46 @@
-"""The few errors that a user can meet, each with a remedy, in the words of the door that the user came by."""
+"""The few errors that a user can meet: a code and a remedy, told in the words of each door.
+
+A message or remedy names options by `option`.  The worker sends these as data, so that a panel can speak of its own
+fields and offer a button.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from typing import Any, Literal
-
-Door = Literal["python", "shell"]
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 _OPEN, _CLOSE = "\x0e", "\x0f"  # around an option inside a text; no keyboard types them
 _OPTION = re.compile(f"{_OPEN}(\\w+)(?:=([^{_CLOSE}]*))?{_CLOSE}")
-PYTHON_WORDS = {"out": "folder"}  # what a shell's option is called in Python, where names differ
+PYTHON_WORDS = {"out": "folder"}  # what an option is called in Python, where names differ
+
+
+@dataclass(frozen=True)
+class Named:
+    """An option that a text names, or a value for it; None: no value is said."""
+
+    option: str
+    value: Any = None
+
+
+def option(name: str, value: Any = None) -> str:
+    """An option, or a value for it, to be put into a message or a remedy; `worded` gives it a door's words.
+
+    f"lower {option('view_size')}" is "lower --view-size" in a shell and "lower view_size" in Python.
+    """
+    return f"{_OPEN}{name}{'' if value is None else '=' + json.dumps(value)}{_CLOSE}"
+
+
+def keyword(name: str, value: Any = None) -> str:
+    """An option in Python's words."""
+    name = PYTHON_WORDS.get(name, name)
+    plain = value is None or isinstance(value, bool)
+    return name if value is None else f"{name}={value if plain else json.dumps(value, ensure_ascii=False)}"
+
+
 FLAGS = {  # what an option, or one value of it, is called in the shell, where names differ
     ("uvs", "unwrap"): "--unwrap",
     ("uvs", "keep"): "--keep-uvs",
@@ -22,37 +51,29 @@ FLAGS = {  # what an option, or one value of it, is called in the shell, where n
 }
 
 
-def option(name: str, value: Any = None) -> str:
-    """An option, or a value for it, to be put into a message or a remedy; `worded` gives it the door's words.
-
-    f"lower {option('view_size')}" is "lower --view-size" in a shell and "lower view_size" in Python.
-    """
-    return f"{_OPEN}{name}{'' if value is None else '=' + json.dumps(value)}{_CLOSE}"
-
-
-def worded(text: str, door: Door = "python") -> str:
-    """A text in which each `option` has the name that it has at this door."""
-
-    def name(match: re.Match) -> str:
-        value = None if match[2] is None else json.loads(match[2])
-        return (_flag if door == "shell" else _keyword)(match[1], value)
-
-    return _OPTION.sub(name, text)
-
-
-def _keyword(name: str, value: Any) -> str:
-    name = PYTHON_WORDS.get(name, name)
-    plain = value is None or isinstance(value, bool)
-    return name if value is None else f"{name}={value if plain else json.dumps(value, ensure_ascii=False)}"
-
-
-def _flag(name: str, value: Any) -> str:
+def flag(name: str, value: Any = None) -> str:
+    """An option in the shell's words."""
     if (name, value) in FLAGS:
         return FLAGS[name, value]
-    flag = FLAGS.get((name, None), "--" + name.replace("_", "-"))
+    said = FLAGS.get((name, None), "--" + name.replace("_", "-"))
     if value is None or value is True:
-        return flag
-    return f'{flag} "{value}"' if " " in str(value) else f"{flag} {value}"
+        return said
+    return f'{said} "{value}"' if " " in str(value) else f"{said} {value}"
+
+
+def parts(text: str) -> list[str | Named]:
+    """A text as data: what is said, and the options that are named in between."""
+    found: list[str | Named] = []
+    pieces = _OPTION.split(text)
+    for said, name, value in zip(pieces[::3], [*pieces[1::3], None], [*pieces[2::3], None], strict=True):
+        found += [said] if said else []
+        found += [Named(name, None if value is None else json.loads(value))] if name else []
+    return found
+
+
+def worded(text: str, naming: Callable[[str, Any], str] = keyword) -> str:
+    """A text in which each `option` has the name that a door gives it."""
+    return "".join(part if isinstance(part, str) else naming(part.option, part.value) for part in parts(text))
 
 
 class TexsyncError(Exception):
@@ -60,53 +81,64 @@ class TexsyncError(Exception):
 
     message: names the thing and the value got.  remedy: what to do about it.  Both may name options, see `option`;
     as attributes and in `str` they are in Python's words.
+    code: which error it is; it stays when the words change.  thing: what it is about, such as an option's name.
+    value: what was got.
     `exit_code` is what the shell returns: 1 our fault, 2 wrong input, 130 interrupted.
     """
 
     exit_code = 1
+    usual = "internal"  # the code of those that name none
 
-    def __init__(self, message: str, remedy: str = ""):
-        self._said = message, remedy
+    def __init__(self, message: str, remedy: str = "", *, code: str = "", thing: str = "", value: Any = None):
+        self.texts = message, remedy
+        self.code, self.thing, self.value = code or self.usual, thing, value
         self.message, self.remedy = self.told()
         super().__init__(self.line())
 
-    def told(self, door: Door = "python") -> tuple[str, str]:
-        """(message, remedy) in the words of a door."""
-        message, remedy = self._said
-        return worded(message, door), worded(remedy, door)
+    @property
+    def fixes(self) -> list[Named]:
+        """The options that the remedy names, some with the value that would do."""
+        return [part for part in parts(self.texts[1]) if isinstance(part, Named)]
 
-    def line(self, door: Door = "python") -> str:
+    def told(self, naming: Callable[[str, Any], str] = keyword) -> tuple[str, str]:
+        """(message, remedy) in the words of a door."""
+        message, remedy = self.texts
+        return worded(message, naming), worded(remedy, naming)
+
+    def line(self, naming: Callable[[str, Any], str] = keyword) -> str:
         """Message and remedy in one."""
-        return "; ".join(filter(None, self.told(door)))
+        return "; ".join(filter(None, self.told(naming)))
 
 
 class InputError(TexsyncError):
     """The input is wrong and the user can put it right."""
 
     exit_code = 2
+    usual = "input"
 
 
 class Cancelled(TexsyncError):
     """The user stopped the run; nothing was written."""
 
     exit_code = 130
+    usual = "cancelled"
 
 
 class TexsyncWarning(UserWarning):
     """Worth a line to the user, but the run goes on.  Its text may name options, see `option`."""
 
     def __init__(self, text: str):
-        self._said = text
+        self.text = text
         super().__init__(worded(text))
 
-    def line(self, door: Door = "python") -> str:
+    def line(self, naming: Callable[[str, Any], str] = keyword) -> str:
         """The text in the words of a door."""
-        return worded(self._said, door)
+        return worded(self.text, naming)
 
 
-def line_of(told: BaseException | str, door: Door) -> str:
+def line_of(told: BaseException | str, naming: Callable[[str, Any], str] = keyword) -> str:
     """An error or warning in the words of a door, whoever made it."""
-    return told.line(door) if isinstance(told, (TexsyncError, TexsyncWarning)) else str(told)
+    return told.line(naming) if isinstance(told, (TexsyncError, TexsyncWarning)) else str(told)
 
 
 NO_ROOM = (  # in what torch raises for want of memory, where it is no class of its own

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import Any, TextIO, TypeVar
 
-from .errors import TexsyncWarning, line_of
+from .errors import TexsyncWarning, flag, line_of
 from .options import listener, yes
 
 STAGES = {
@@ -207,7 +207,7 @@ class Display:
 
     def _warned(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         known = issubclass(category, TexsyncWarning)
-        text = " ".join(line_of(message, "shell").split())
+        text = " ".join(line_of(message, flag).split())
         if text not in self._noted:
             self._noted.add(text)
             self.note(f"note: {text}" if known else f"note: {category.__name__}: {text}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import Cancelled, InputError, TexsyncError, TexsyncWarning, line_of, out_of_memory
+from ..errors import Cancelled, InputError, TexsyncError, TexsyncWarning, flag, line_of, out_of_memory
 from ..signals import TERMINATED, Terminated, ending_on_sigterm
 from .channel import Channel, parse
 from .pictures import Previews
@@ -198,7 +198,7 @@ def heard(job: Job, note: Callable[[str], None]) -> Iterator[None]:
     noted: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        text = " ".join(line_of(message, "shell").split())
+        text = " ".join(line_of(message, flag).split())
         if text in noted:
             return
         noted.add(text)
@@ -238,7 +238,7 @@ def explained(error: BaseException) -> dict[str, str]:
 
 def told(kind: str, error: TexsyncError) -> dict[str, str]:
     """An error in the shell's words, which other programs put in their own (see docs/worker.md)."""
-    message, remedy = error.told("shell")
+    message, remedy = error.told(flag)
     return {"kind": kind, "message": message, "remedy": remedy}
 
 

@@ -18,7 +18,7 @@ from inspect import Signature, signature
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .errors import InputError, option
+from ..errors import InputError, option
 
 COUPLINGS = (
     "syncsde",

@@ -1,0 +1,273 @@
+"""Kinds of values: each turns what a user gave into the type that texsync works with, or says in one line why not.
+
+A kind is called with (name, value).  It raises InputError naming both, and what would be right, for everything else;
+no text is taken for a number, since in Python and JSON that is a mistake.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+
+LONGEST_TEXT = 10_000  # characters; models read some 300
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
+Kind = Callable[[str, Any], Any]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An int in low..high, both included."""
+
+    low: int = 0
+    high: int = 2**63 - 1
+
+    def __call__(self, name: str, value: Any) -> int:
+        limits = f"use {self.low} to {self.high}"
+        try:
+            if isinstance(value, bool):
+                raise TypeError
+            number = operator.index(
+                value
+            )  # TypeError, ValueError: arrays and tensors of several numbers, too
+        except (TypeError, ValueError):
+            raise wrong("option-type", name, value, "must be a whole number", limits) from None
+        if not self.low <= number <= self.high:
+            raise wrong("option-range", name, value, "is out of range", limits)
+        return number
+
+
+@dataclass(frozen=True)
+class Real:
+    """A finite float in low..high."""
+
+    low: float = 0.0
+    high: float = math.inf
+
+    def __call__(self, name: str, value: Any) -> float:
+        limits = f"use {self.low:g} to {self.high:g}"
+        if math.isinf(self.high):
+            limits = f"use a number of at least {self.low:g}"
+        try:
+            if isinstance(value, (str, bytes, bytearray, bool)):
+                raise TypeError
+            number = float(value)
+        except OverflowError:
+            raise wrong("option-range", name, value, "is out of range", limits) from None
+        except (TypeError, ValueError, RuntimeError):
+            raise wrong("option-type", name, value, "must be a number", limits) from None
+        if not math.isfinite(number) or not self.low <= number <= self.high:
+            raise wrong("option-range", name, number, "is out of range", limits)
+        return number
+
+
+@dataclass(frozen=True)
+class Reals:
+    """As many numbers as there are names, each a Real: ("start", "end") for instance."""
+
+    each: Real
+    names: tuple[str, ...]
+    example: str
+
+    def __call__(self, name: str, value: Any) -> tuple[float, ...]:
+        if not isinstance(value, (tuple, list)) or len(value) != len(self.names):
+            count = {2: "two", 3: "three"}.get(len(self.names), len(self.names))
+            what = f"must be {count} numbers, {' and '.join(self.names)}"
+            raise wrong("option-type", name, value, what, self.example)
+        return tuple(self.each(f"{name} {one}", v) for one, v in zip(self.names, value, strict=True))
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or False."""
+
+    def __call__(self, name: str, value: Any) -> bool:
+        if not isinstance(value, bool) and type(value).__name__ not in ("bool", "bool_"):  # numpy's
+            raise wrong("option-type", name, value, "must be true or false", "leave it out for its default")
+        return bool(value)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that can be written down, of less than book length."""
+
+    def __call__(self, name: str, value: Any) -> str:
+        if not isinstance(value, str):
+            raise wrong("option-type", name, value, "must be a text", "put it in quotes")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise wrong("option-text", name, value, "is not Unicode text", "type it again") from None
+        if len(value) > LONGEST_TEXT or "\0" in value:
+            what = "has a NUL in it" if "\0" in value else f"has {len(value):,} characters"
+            raise wrong("option-text", name, value, what, f"use at most {LONGEST_TEXT:,}, without NUL")
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Prompt(Text):
+    """A text with a letter or a digit in it."""
+
+    remedy: str = 'describe the picture, e.g. "mossy stone"'
+
+    def __call__(self, name: str, value: Any) -> str:
+        if not isinstance(value, str) or not any(character.isalnum() for character in value):
+            raise wrong("prompt-empty", f"the {name}", value, "says nothing", self.remedy)
+        return super().__call__(f"the {name}", value)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the names in `known`, which maps each to a line on it.
+
+    what: what they are called in a message, else the option's name.  labels: what the panel calls those of them that
+    are not called there as they are here.
+    """
+
+    known: Mapping[str, str]
+    what: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, name: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in self.known:
+            raise unknown(self.what or name, value, self.known)
+        return str(value)
+
+    def label(self, value: str) -> str:
+        return self.labels.get(value, value.replace("-", " ").title())
+
+
+@dataclass(frozen=True)
+class Texts:
+    """At least `least` texts, each of a kind, as a tuple."""
+
+    least: int = 0
+    each: Text = field(default_factory=Text)
+    one: str = ""
+    """What one of them is called."""
+    remedy: str = "give a list"
+    alone: bool = False
+    """Whether one text alone counts as a list of one."""
+
+    def __call__(self, name: str, value: Any) -> tuple[str, ...]:
+        values = (value,) if self.alone and isinstance(value, str) else value
+        if not isinstance(values, (tuple, list)) or not all(isinstance(one, str) for one in values):
+            raise wrong("option-type", name, value, "must be a list of texts", self.remedy)
+        if len(values) < self.least:
+            raise InputError(f"{len(values)} {name}", self.remedy, code="option-count", thing=name)
+        return tuple(self.each(self.one or name, one) for one in values)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Some of the names in `known`, each once, as a tuple; from a list, or from a text "glb,png"."""
+
+    known: Mapping[str, str]
+    one: str
+
+    def __call__(self, name: str, value: Any) -> tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, (tuple, list, set, frozenset)) or not names:
+            raise wrong(
+                "option-type", name, value, "must be a list of names", f"known: {', '.join(self.known)}"
+            )
+        choice = Choice(self.known)
+        return tuple(dict.fromkeys(choice(self.one, Text()(self.one, said).strip()) for said in names))
+
+
+@dataclass(frozen=True)
+class PathName:
+    """A Path with "~" expanded, that can name a file, whether or not there is one."""
+
+    def __call__(self, name: str, value: Any) -> Path:
+        if not isinstance(value, (str, os.PathLike)):
+            raise wrong("option-type", name, value, "must be a path", "give the path of a file or folder")
+        try:
+            where = Path(value).expanduser()  # RuntimeError: there is no such user
+            str(where).encode()  # not os.fsencode: the name is printed, and written into the result's files
+            if "\0" in str(where):
+                raise ValueError("it has a NUL in it")
+            where.exists()  # OSError: it is too long, or may not be looked at
+            where.resolve()  # RuntimeError: links that lead to themselves
+        except UnicodeEncodeError:
+            raise wrong("option-path", name, str(value), "is not a path (not UTF-8)", "rename it") from None
+        except (TypeError, ValueError, RuntimeError, OSError) as error:
+            reason = (getattr(error, "strerror", None) or str(error))[:80]
+            raise wrong("option-path", name, str(value), f"is not a path ({reason})", "check it") from None
+        return where
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """A model's name, hub id or folder, as a text."""
+
+    def __call__(self, name: str, value: Any) -> str:
+        said = Text()(name, os.fspath(value) if isinstance(value, os.PathLike) else value)
+        PathName()(name, said)
+        return said
+
+
+@dataclass(frozen=True)
+class Device:
+    """auto, cpu, cuda, cuda:N or mps; whether it is there is found out when the model loads."""
+
+    def __call__(self, name: str, value: Any) -> str:
+        if not isinstance(value, str) or not DEVICE.fullmatch(value):
+            raise unknown(name, value, ("auto", "cpu", "cuda", "cuda:N", "mps"))
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Anything; what it may be is found out when it is read.  many: a list of them, or one alone, as a tuple."""
+
+    many: bool = False
+
+    def __call__(self, name: str, value: Any) -> Any:
+        if not self.many:
+            return value
+        return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function; only Python can give one."""
+
+    def __call__(self, name: str, value: Any) -> Any:
+        if not callable(value):
+            raise wrong("option-type", name, value, "must be a function", "leave it out for silence")
+        return value
+
+
+def wrong(code: str, name: str, value: Any, what: str, remedy: str) -> InputError:
+    """The error that says what an option must be, or what its value is."""
+    said = f"{value:g}" if type(value) is float else brief(value)
+    message = f"{name} {what}, got {said}" if what.startswith("must") else f"{name} {said} {what}"
+    return InputError(message, remedy, code=code, thing=name, value=value)
+
+
+def unknown(name: str, value: Any, known: Any) -> InputError:
+    """The error that lists what there is."""
+    message, remedy = f"unknown {name} {brief(value)}", f"known: {', '.join(known)}"
+    return InputError(message, remedy, code="option-choice", thing=name, value=value)
+
+
+def is_a(value: Any, name: str) -> bool:
+    """Whether an object's class, or one that it is derived from, has this name; spares importing it."""
+    return any(kind.__name__ == name for kind in type(value).__mro__)
+
+
+def brief(value: Any, most: int = 60) -> str:
+    """How a value is named in a message: its repr, cut if it is long."""
+    try:
+        said = " ".join(repr(value).split())
+    except Exception:  # a number of more digits than Python likes to print, an object of somebody's own
+        said = f"a {type(value).__name__}"
+    return said if len(said) <= most else f"{said[:most]}..."

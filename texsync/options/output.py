@@ -1,0 +1,93 @@
+"""Where results go: a folder that is free, or one of texsync's own that may be replaced."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from ..errors import InputError
+from ..errors import option as named
+from .declared import Options, declare, option_class
+from .kinds import Flag, PathName, Text
+
+MARK = "run.json"  # every folder of results has one, and only such a folder may be overwritten
+LEAST_DISK = 64 * 2**20  # bytes; a 1024 texture with previews takes about a tenth of it
+
+
+@option_class
+class SaveOptions(Options):
+    """Where results go, for every task; Python says it to `save`."""
+
+    out: Path | None = declare(
+        "Output folder.",
+        PathName(),
+        default=None,
+        section="output",
+        doors=("shell", "worker"),
+        metavar="PATH",
+    )
+    overwrite: bool = declare(
+        "Replace the output folder if it exists.",
+        Flag(),
+        default=False,
+        section="output",
+        doors=("shell", "worker"),
+    )
+    sweep: str | None = declare(
+        "One sheet with a picture per value of an option.",
+        Text(),
+        default=None,
+        section="output",
+        doors=("shell",),
+        metavar="OPTION=A,B,...",
+    )
+    quiet: bool = declare("Print errors only.", Flag(), default=False, section="output", doors=("shell",))
+    verbose: bool = declare(
+        "Print times and other libraries' warnings.",
+        Flag(),
+        default=False,
+        section="output",
+        doors=("shell",),
+    )
+
+
+def check_output(folder: str | Path, overwrite: bool = False) -> Path:
+    """The folder that results may be written to; nothing of it is created or removed here.
+
+    Raises InputError if it is taken (see `check_free`), or its place is read-only or full.
+    """
+    folder = PathName()("output folder", folder)
+    check_free(folder, overwrite)
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    another = f"choose another {named('out')}"
+    try:
+        with tempfile.TemporaryFile(dir=place):  # os.access knows neither Windows' rules nor odd file systems
+            pass
+    except OSError as error:
+        message = f"{place} cannot be written to ({error.strerror or error})"
+        raise InputError(message, another, code="output-place", thing=str(place)) from None
+    if shutil.disk_usage(place).free < LEAST_DISK:
+        message = f"less than {LEAST_DISK >> 20} MB are free in {place}"
+        raise InputError(message, f"free some space or {another}", code="output-full", thing=str(place))
+    return folder
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Raises InputError unless results may be put at, or with `overwrite` may replace, `folder`."""
+    overwrite, remedy = Flag()("overwrite", overwrite), f"choose another {named('out')}"
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file", remedy, code="output-taken", thing=str(folder))
+    if not any(folder.iterdir()):
+        return
+    message = f"{folder} already exists"
+    if not (folder / MARK).is_file():
+        message += f" and is not a texsync result (it has no {MARK}), so it is not overwritten"
+        raise InputError(message, remedy, code="output-foreign", thing=str(folder))
+    if not overwrite:
+        remedy = f"pass {named('overwrite', True)} or {remedy}"
+        raise InputError(message, remedy, code="output-taken", thing=str(folder))

@@ -1,0 +1,119 @@
+"""What every 2D task takes."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import InputError
+from ..errors import option as named
+from .declared import declare, option_class
+from .kinds import Choice, Thing, Whole
+from .shared import SharedOptions, slug
+
+ASSEMBLIES = {
+    "paste": "later views lie on top, as in the paper",
+    "blend": "views fade into each other",
+}
+CONTROLS = {
+    "plain": "the picture as it is",
+    **{
+        name: f"what controlnet_aux's {name} finds in it"
+        for name in ("canny", "depth", "hed", "lineart", "mlsd", "normal", "openpose", "shuffle", "softedge")
+    },
+}
+FADES = {
+    "level": "it weakens with the noise level",
+    "first": "as that from the run's first step on",
+    "none": "it holds to the end",
+}
+MASK_CELLS = {
+    "mean": "a latent cell takes the mean of the mask's pixels",
+    "nearest": "it takes the nearest one, as the authors' code does",
+}
+CELLS = "A latent cell takes the mean of the mask's pixels, or the nearest one."
+STEPS = 50  # the paper's (SyncSDE, supplement A)
+MOST_PICTURES = 1000  # of one run
+LONGEST_SIDE = 65536  # pixels
+
+
+@option_class
+class ImageOptions(SharedOptions):
+    """What every 2D task takes, in pixels where it is a size; None stands for what `unsaid` says."""
+
+    count: int = declare(
+        "Pictures to make, of as many seeds from the seed on.",
+        Whole(1, MOST_PICTURES),
+        default=1,
+        section="main",
+        sweep=False,
+    )
+    steps: int | None = declare(
+        "Denoising steps.",
+        Whole(1, 1000),
+        default=None,
+        unsaid=f"the model's, else {STEPS}",
+        section="main",
+        paper=STEPS,
+    )
+    view_size: int | None = declare(
+        "Pixels a side that the model sees at once.",
+        Whole(16, 4096),
+        default=None,
+        unsaid="the model's",
+        section="model",
+    )
+    control: str | None = declare(
+        "What the ControlNet follows in the control image, e.g. canny, depth, plain.",
+        Choice(CONTROLS),
+        default=None,
+        section="model",
+        metavar="NAME",
+    )
+    control_image: str | os.PathLike[str] | None = declare(
+        "A picture of yours that the result is laid out like.",
+        Thing(),
+        default=None,
+        section="model",
+        metavar="FILE",
+        file=True,
+    )
+    fade: str | None = declare(
+        "1/lambda weakens with the noise level, as that from the first step on, or not.",
+        Choice(FADES),
+        default=None,
+        unsaid="level; edits, with the exact integrator: none",
+        paper="first",
+    )
+
+    def check(self) -> None:
+        """Control and its picture belong together."""
+        super().check()
+        if (self.control is None) != (self.control_image is None):
+            raise InputError(
+                f"{named('control')} and {named('control_image')} belong together",
+                f"give both, e.g. {named('control', 'canny')} and {named('control_image', 'house.jpg')}",
+                code="options-together",
+                thing="control",
+            )
+        if self.control is None and self.controlnet is not None:
+            raise InputError(
+                f"{named('controlnet')} without {named('control')}",
+                f"say what it follows, e.g. {named('control', 'canny')}",
+                code="options-together",
+                thing="controlnet",
+            )
+
+    @property
+    def words(self) -> str:
+        """What the default folder is named after."""
+        return "picture"
+
+    @property
+    def folder(self) -> str:
+        """<task>_<words of the prompt>."""
+        return f"{type(self).__name__.removesuffix('Options').lower()}_{slug(self.words)}"
+
+    @property
+    def seeds(self) -> range:
+        """One per picture."""
+        return range(self.seed, self.seed + self.count)

@@ -1,0 +1,228 @@
+"""What every task takes, declared once for meshes and pictures alike."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .declared import Options, declare, option_class
+from .kinds import Call, Choice, Device, Flag, ModelName, Real, Reals, Text, Texts, Whole, brief
+from .output import SaveOptions
+
+COUPLINGS = {
+    "syncsde": "later views are drawn to what earlier ones show",
+    "synctweedies": "all views are averaged; smoother",
+    "multidiffusion": "the views' next states are averaged",
+    "visual-anagrams": "the views' noise is averaged",
+    "syncmvd": "averages, and the views' own pictures",
+    "syncdiffusion": "views follow the first one's look",
+    "csg": "inside and outside of masks by shares of probability",
+    "none": "every view for itself",
+}
+INTEGRATORS = {
+    "exact": "solves the equation of one step; stable with few steps",
+    "paper": "the published update; overshoots with fewer than 30 steps",
+}
+NOISES = {
+    "shared": "views start from noise on the canvas, so that they agree about it",
+    "independent": "each view starts from noise of its own, as the authors' code does",
+}
+DTYPES = {
+    "auto": "fp32 on a CPU, fp16 on a GPU",
+    "fp32": "exact, twice the memory",
+    "fp16": "half the memory",
+    "bf16": "half the memory, coarser, no overflow",
+}
+MODEL_OWN = "the model's own"
+OURS = ("decode", "colours", "seed", "strength", "integrator", "fade", "pick")
+"""Options of couplings that are said by other means."""
+
+
+@option_class
+class SharedOptions(Options):
+    """What every task takes; None stands for what `unsaid` says.
+
+    like_paper: what is not given, or None, is as in SyncSDE's paper and its authors' code, see docs/differences.md.
+    Raises InputError for any value out of range.
+    """
+
+    saving = SaveOptions
+    seed: int = declare(
+        "Same seed, same result.", Whole(), default=0, section="main", label="Seed", sweep=False
+    )
+    steps: int | None = declare(
+        "Denoising steps.", Whole(1, 1000), default=None, unsaid=MODEL_OWN, section="main", label="Steps"
+    )
+    model: str | os.PathLike[str] = declare(
+        "mini, the path of a diffusers folder, or a hub id.",
+        ModelName(),
+        default="mini",
+        section="model",
+        label="Model",
+        sweep=False,
+        metavar="NAME|PATH|HUB_ID",
+    )
+    controlnet: str | os.PathLike[str] | None = declare(
+        "A ControlNet.",
+        ModelName(),
+        default=None,
+        unsaid=MODEL_OWN,
+        section="model",
+        label="ControlNet",
+        metavar="PATH|HUB_ID",
+    )
+    control_scale: tuple[float, float] | None = declare(
+        "How firmly the ControlNet is followed at the noisiest level and at the cleanest.",
+        Reals(Real(0.0, 2.0), ("start", "end"), "e.g. 0.7 0.9"),
+        default=None,
+        unsaid=MODEL_OWN,
+        usual=(0.7, 0.9),
+        section="model",
+        label="Control Strength",
+        metavar="START END",
+    )
+    device: str = declare(
+        "auto, cpu, cuda, cuda:N or mps.",
+        Device(),
+        default="auto",
+        section="model",
+        label="Device",
+        sweep=False,
+    )
+    dtype: str = declare(
+        "Number format; auto is fp32 on a CPU, fp16 on a GPU.",
+        Choice(DTYPES, labels={name: name for name in ("fp32", "fp16", "bf16")}),
+        default="auto",
+        section="model",
+        label="Number Format",
+    )
+    chunk: int | None = declare(
+        "Views per model call; changes memory, not the result.",
+        Whole(1, 1000),
+        default=None,
+        unsaid="what fits",
+        section="model",
+        label="Views at Once",
+    )
+    negative: str | None = declare(
+        "What the result should not look like.",
+        Text(),
+        default=None,
+        unsaid=MODEL_OWN,
+        section="main",
+        label="Negative",
+    )
+    guidance: float | None = declare(
+        "How closely the prompt is followed, 1 = off.",
+        Real(0.0, 100.0),
+        default=None,
+        unsaid=MODEL_OWN,
+        usual=7.5,
+        section="main",
+        label="Guidance",
+    )
+    strength: float | None = declare(
+        "How hard views are drawn to earlier ones, 1/lambda at the noisiest level.",
+        Real(0.0, math.inf),
+        default=None,
+        unsaid="the model's, else 5",
+        usual=5.0,
+        soft=(0.0, 10.0),
+        label="Strength",
+    )
+    coupling: str = declare(
+        "How views listen to each other.",
+        Choice(COUPLINGS, labels={"syncsde": "SyncSDE", "synctweedies": "SyncTweedies", "csg": "CSG"}),
+        default="syncsde",
+        label="Coupling",
+    )
+    coupling_options: tuple[str, ...] = declare(
+        "More for the coupling, e.g. first=3 or weight=20 for syncdiffusion; may be repeated.",
+        Texts(remedy='e.g. "first=3"'),
+        default=(),
+        flag="coupling-option",
+        metavar="NAME=VALUE",
+        sweep=False,
+    )
+    integrator: str = declare(
+        "SyncSDE's update; the paper's overshoots with fewer than 30 steps.",
+        Choice(INTEGRATORS),
+        default="exact",
+        paper="paper",
+        label="Integrator",
+    )
+    noise: str = declare(
+        "Views start from the same noise, or each its own.",
+        Choice(NOISES),
+        default="shared",
+        paper="independent",
+        label="Noise",
+    )
+    like_paper: bool = declare(
+        "Whatever is not said otherwise as in SyncSDE's paper and its authors' code.",
+        Flag(),
+        default=False,
+        sweep=False,  # the rest is given by then, and what is given wins
+    )
+    on_progress: Callable[..., None] | None = declare(
+        "Called with (stage, step, total, preview) as the run goes on.",
+        Call(),
+        default=None,
+        doors=("python",),
+        recorded=False,
+        sweep=False,
+    )
+    progress: bool = declare(
+        "Show a bar on stderr, or where there is no terminal, lines.",
+        Flag(),
+        default=False,
+        doors=("python",),
+        recorded=False,
+        sweep=False,
+    )
+
+    def check(self) -> None:
+        """The coupling's options have names and values."""
+        for pair in self.coupling_options:
+            if not re.fullmatch(r"[a-z_]+=.+", pair) or pair.partition("=")[0] in OURS:
+                message, remedy = f"coupling option {brief(pair)}", 'give name=value, e.g. "first=3"'
+                raise InputError(
+                    message, remedy, code="coupling-option", thing="coupling_options", value=pair
+                )
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """The coupling's options by name."""
+        pairs = (pair.partition("=") for pair in self.coupling_options)
+        return {name: plain(value) for name, _, value in pairs}
+
+    @property
+    def heard(self) -> Callable[..., None]:
+        """What the run tells its progress to."""
+        return self.on_progress or (lambda *_: None)
+
+
+def plain(text: str) -> Any:
+    """The whole or other number, or yes or no, that a text stands for; else the text."""
+    text = text.strip()
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
+
+
+def slug(text: str, most: int = 40) -> str:
+    """A prompt as part of a folder's name: small letters, digits and underscores."""
+    return re.sub(r"[^\w]+|_+", "_", text.lower()).strip("_")[:most].rstrip("_") or "picture"
+
+
+def file_stem(path: str | Path) -> str:
+    """A file's name without folder and ending."""
+    return Path(path).stem
