@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
-from texsync.motion.actions import ACTIONS, clip
+from texsync.motion.actions import ACTIONS
+from texsync.motion.captions import caption, vocabulary
 from texsync.motion.character import joints as posed
+from texsync.motion.clips import among_others, clip
 from texsync.motion.draw import gif, sheet
 from texsync.motion.features import FPS, SIZE, features, heading
 from texsync.motion.gait import along, times, walked
 from texsync.motion.mdm import Network, Shape
 from texsync.motion.skeleton import INDEX, LENGTHS, PARENTS, REST
+from texsync.motion.text import build_tokenizer
+from texsync.motion.train import Learner, main
 from texsync.motion.turns import from_six
 from texsync.views.motion import joints as integrated
 
@@ -111,3 +118,42 @@ def test_pictures_of_a_motion(tmp_path):
     with Image.open(tmp_path / "motion.gif") as picture:
         assert picture.n_frames >= 20 and picture.info["duration"] == 100
     assert sheet(joints, ["waves", "on"], columns=4, side=64).size == (256, 128)
+
+
+def test_other_actions_at_the_ends_of_a_clip_are_joined_without_a_jump():
+    """Bones keep their length through a fade, and nothing moves further in a frame than limbs do."""
+    dice = np.random.default_rng(3)
+    for _ in range(12):
+        joints = among_others(dice, 6.0).joints
+        assert joints.shape == (6 * FPS + 1, 22, 3)
+        lengths = np.linalg.norm(joints[:, 1:] - joints[:, PARENTS[1:]], axis=-1)
+        assert np.ptp(lengths, axis=0).max() < 1e-6
+        assert np.linalg.norm(np.diff(joints[:, 0], axis=0), axis=1).max() < 0.3  # the root, metres a frame
+
+
+def test_captions_say_side_and_number_and_every_word_is_known():
+    dice = np.random.default_rng(0)
+    known, said = set(vocabulary()), []
+    for _ in range(100):
+        made = clip(dice, 6.0)
+        said.append(caption(dice, made))
+        other = "right" if made.manner.side > 0 else "left"
+        assert other not in said[-1].split()
+        assert set(said[-1].split()) <= known, said[-1]
+    assert len(set(said)) > 80 and any("twice" in text for text in said)
+
+
+def test_training_makes_a_folder_that_goes_on_learning(tmp_path):
+    """What is written is the published layout, in half precision, and small enough to be embedded."""
+    words = ["--out", str(tmp_path / "w"), "--minutes", "0.01", "--batch", "2", "--clips", "32",
+             "--first", "32", "--workers", "1", "--width", "16", "--layers", "1"]  # fmt: skip
+    for _ in range(2):
+        main(words)
+    told = json.loads((tmp_path / "w" / "args.json").read_text())
+    assert told["latent_dim"] == 16 and told["diffusion_steps"] == 50
+    assert (
+        load_file(tmp_path / "w" / "model.safetensors")["output_process.poseFinal.bias"].dtype == torch.half
+    )
+    with torch.device("meta"):
+        sizes = [p.numel() for p in Learner(build_tokenizer()).parameters()]
+    assert 2 * sum(sizes) < 8e6

@@ -99,6 +99,11 @@ class Schedule:
         betas = torch.linspace(start**0.5, end**0.5, length, dtype=torch.float64) ** 2
         return cls(tuple((1 - betas).cumprod(0).tolist()), **options)
 
+    @classmethod
+    def cosine(cls, length: int = 1000, **options) -> Schedule:
+        """The levels of Nichol and Dhariwal 2021 (arXiv:2102.09672, Eq. 17)."""
+        return cls(tuple((1 - cosine_betas(length)).cumprod(0).tolist()), **options)
+
     def timesteps(self, steps: int) -> list[int]:
         """Where a run of `steps` steps stops, noisiest first.  Raises InputError if there is no such run."""
         length = len(self.alphas)
@@ -132,3 +137,10 @@ class Schedule:
         return [
             Span(t, a, end, t / len(self.alphas), i, len(chosen), start) for i, (t, a, end) in steps_of_run
         ]
+
+
+def cosine_betas(length: int) -> Tensor:
+    """Nichol and Dhariwal 2021, arXiv:2102.09672, Eq. 17, betas at most 0.999."""
+    t = torch.arange(length + 1, dtype=torch.float64) / length
+    kept = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
+    return (1 - kept[1:] / kept[:-1]).clamp(max=0.999)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..schedule import SPACINGS, Schedule
+from ..schedule import SPACINGS, Schedule, cosine_betas
 from .checked import number, several, whole
 
 HERE = "the scheduler"  # in messages
@@ -73,17 +73,10 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
     if kind == "scaled_linear":
         return torch.linspace(start**0.5, end**0.5, length, dtype=torch.float64) ** 2
     if kind == "squaredcos_cap_v2":
-        return _cosine_betas(length)
+        return cosine_betas(length)
     raise InputError(
         f"the scheduler has beta_schedule {kind!r}", "known: linear, scaled_linear, squaredcos_cap_v2"
     )
-
-
-def _cosine_betas(length: int) -> Tensor:
-    """Nichol and Dhariwal 2021, arXiv:2102.09672, Eq. 17, betas at most 0.999."""
-    t = torch.arange(length + 1, dtype=torch.float64) / length
-    kept = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
-    return (1 - kept[1:] / kept[:-1]).clamp(max=0.999)
 
 
 def _zero_terminal_snr(alphas: Tensor) -> Tensor:

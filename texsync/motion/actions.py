@@ -1,17 +1,17 @@
-"""Fifteen actions as motion of a kinematic character, each a little different every time, and the words for them.
+"""Fifteen actions as motion of a kinematic character, each a little different every time.
 
-An action takes dice and seconds and returns a Track; `clip` picks one, a body and a mood, and returns joints.
+An action takes dice, seconds and a manner and returns a Track; clips.py makes joints of it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from .character import Track, joints
-from .features import FPS, standing
+from .character import Track
 from .gait import along, ease, keys, stand, swinging, times, walked
 
 Dice = np.random.Generator
@@ -20,12 +20,17 @@ Action = Callable[[Dice, float, "Manner"], Track]
 
 @dataclass(frozen=True)
 class Manner:
-    """How: speed about 1; energy, of arms and bounce, about 1; bow forward, radians; side 1 left, -1 right."""
+    """How: speed about 1; energy, of arms and bounce, about 1; bow forward, radians; side 1 left, -1 right.
+
+    count: how often, of what is done again and again, 0 as long as there is time.  backwards: of walking.
+    """
 
     speed: float = 1.0
     energy: float = 1.0
     bow: float = 0.0
     side: int = 1
+    count: int = 0
+    backwards: bool = False
 
 
 def _moved(
@@ -56,9 +61,10 @@ def _moved(
 
 def walk(dice: Dice, seconds: float, how: Manner) -> Track:
     t = times(seconds)
-    speed = dice.uniform(0.95, 1.35) * how.speed
+    speed = dice.uniform(0.95, 1.35) * how.speed * (0.65 if how.backwards else 1)
     facing = keys(t, (0, 0), (seconds, dice.normal() * 0.15))
-    return _moved(dice, t, np.full(len(t), speed), facing, 0.64 + 0.38 * speed, how)
+    way = {"sideways": np.pi, "roll": 0.2} if how.backwards else {}
+    return _moved(dice, t, np.full(len(t), speed), facing, 0.64 + 0.38 * speed, how, **way)
 
 
 def run(dice: Dice, seconds: float, how: Manner) -> Track:
@@ -115,10 +121,21 @@ def _idle(dice: Dice, seconds: float, apart: float = 0.09) -> tuple[np.ndarray, 
     return t, track
 
 
-def _beats(dice: Dice, seconds: float, period: float) -> np.ndarray:
+PERIODS = {"punch": 0.75, "kick": 1.7, "squat": 2.2, "bow": 3.2, "jump": 1.9}  # seconds from one to the next
+
+
+def most(action: str, seconds: float, speed: float) -> int:
+    """How often an action is done at least in so many seconds; 0 if it is not one that is done again and again."""
+    period = PERIODS.get(action, math.inf) / speed
+    return math.floor((seconds - 1.2 * period) / (1.15 * period)) + 1 if seconds > 1.2 * period else 0
+
+
+def _beats(dice: Dice, seconds: float, action: str, how: Manner) -> np.ndarray:
     """When something that is done again and again begins."""
+    period = PERIODS[action] / how.speed
     first = dice.uniform(0.15, 0.6) * period
-    return np.arange(first, max(seconds - 0.6 * period, first + 1e-3), period * dice.uniform(0.95, 1.15))
+    starts = np.arange(first, max(seconds - 0.6 * period, first + 1e-3), period * dice.uniform(0.95, 1.15))
+    return starts[: how.count or None]
 
 
 def wave(dice: Dice, seconds: float, how: Manner) -> Track:
@@ -135,11 +152,10 @@ def wave(dice: Dice, seconds: float, how: Manner) -> Track:
 
 def punch(dice: Dice, seconds: float, how: Manner) -> Track:
     t, track = _idle(dice, seconds, apart=0.15)
-    track.facing = track.facing - 0.0
     track.height -= 0.03
-    guard, period = np.array([0.55, 0.25, 0.0, 2.1]), 0.75 / how.speed
+    guard, period = np.array([0.55, 0.25, 0.0, 2.1]), PERIODS["punch"] / how.speed
     track.arms[:] = guard
-    for number, start in enumerate(_beats(dice, seconds, period)):
+    for number, start in enumerate(_beats(dice, seconds, "punch", how)):
         arm = (number + (how.side < 0)) % 2
         hit = keys(
             t, (start, 0), (start + 0.18 * period, 1), (start + 0.3 * period, 1), (start + 0.65 * period, 0)
@@ -154,7 +170,7 @@ def kick(dice: Dice, seconds: float, how: Manner) -> Track:
     t, track = _idle(dice, seconds, apart=0.12)
     leg = 0 if how.side > 0 else 1
     track.arms[..., 0], track.arms[..., 3], track.arms[..., 1] = 0.35, 1.2, 0.35
-    for start in _beats(dice, seconds, 1.7 / how.speed):
+    for start in _beats(dice, seconds, "kick", how):
         span = 1.2 / how.speed
         up = keys(
             t,
@@ -174,7 +190,7 @@ def kick(dice: Dice, seconds: float, how: Manner) -> Track:
 
 def squat(dice: Dice, seconds: float, how: Manner) -> Track:
     t, track = _idle(dice, seconds, apart=0.16)
-    for start in _beats(dice, seconds, 2.2 / how.speed):
+    for start in _beats(dice, seconds, "squat", how):
         span = 1.8 / how.speed
         down = keys(t, (start, 0), (start + 0.42 * span, 1), (start + 0.55 * span, 1), (start + span, 0))
         track.height -= 0.4 * down
@@ -210,7 +226,7 @@ def stand_up(dice: Dice, seconds: float, how: Manner) -> Track:
 
 def bow(dice: Dice, seconds: float, how: Manner) -> Track:
     t, track = _idle(dice, seconds)
-    for start in _beats(dice, seconds, 3.2 / how.speed):
+    for start in _beats(dice, seconds, "bow", how):
         span = 2.4 / how.speed
         down = keys(t, (start, 0), (start + 0.38 * span, 1), (start + 0.6 * span, 1), (start + span, 0))
         track.pelvis[:, 0] += 0.5 * down
@@ -251,7 +267,7 @@ def _leap(t: np.ndarray, track: Track, start: float, high: float, far: float) ->
 def jump(dice: Dice, seconds: float, how: Manner) -> Track:
     t, track = _idle(dice, seconds, apart=0.1)
     far = dice.choice([0.0, 0.0, dice.uniform(0.3, 0.8)])
-    for start in _beats(dice, seconds, 1.9 / how.speed):
+    for start in _beats(dice, seconds, "jump", how):
         _leap(t, track, start, dice.uniform(0.18, 0.38) * how.energy, far)
     return track
 
@@ -310,31 +326,3 @@ SIDED = {
     "kick",
     "hop",
 }  # where left and right are told apart
-
-
-@dataclass(frozen=True)
-class Clip:
-    """joints: (F, 22, 3) metres, on the ground, first frame above the origin, facing +z.  action: of ACTIONS."""
-
-    joints: np.ndarray
-    action: str
-    manner: Manner
-    mood: str
-
-
-MOODS: dict[str, Manner] = {
-    "": Manner(),
-    "slow": Manner(speed=0.72, energy=0.9),
-    "fast": Manner(speed=1.3, energy=1.1),
-    "happy": Manner(speed=1.08, energy=1.5),
-    "tired": Manner(speed=0.78, energy=0.5, bow=0.3),
-}
-
-
-def clip(dice: Dice, seconds: float, action: str = "", mood: str | None = None) -> Clip:
-    """One random clip; `action` and `mood` may be given.  It begins in the middle of what goes on for ever."""
-    action = action or str(dice.choice(list(ACTIONS)))
-    mood = str(dice.choice(["", "", *MOODS])) if mood is None else mood
-    manner = replace(MOODS[mood], side=int(dice.choice([1, -1])))
-    track = ACTIONS[action](dice, seconds + 1 / FPS, manner)
-    return Clip(standing(joints(track, dice.uniform(0.93, 1.06))), action, manner, mood)

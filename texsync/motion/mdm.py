@@ -25,6 +25,7 @@ class Shape:
     heads: int = 4
     inner: int = 1024
     text: int = 512
+    dropout: float = 0.1
 
 
 class Input(nn.Module):
@@ -57,7 +58,7 @@ class Network(nn.Module):
         self.embed_timestep = Time(shape)
         self.embed_text = nn.Linear(shape.text, shape.width)
         layer = nn.TransformerEncoderLayer(
-            shape.width, shape.heads, shape.inner, dropout=0.1, activation="gelu"
+            shape.width, shape.heads, shape.inner, dropout=shape.dropout, activation="gelu"
         )
         self.seqTransEncoder = nn.TransformerEncoder(layer, shape.layers, enable_nested_tensor=False)
         self.register_buffer("positions", sinusoids(LONGEST, shape.width), persistent=False)
