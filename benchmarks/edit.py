@@ -20,7 +20,7 @@ from torch import Tensor
 
 from texsync import edit_image
 from texsync.backbones.diffusion import DiffusionBackbone
-from texsync.surface.preview import to_image
+from texsync.show.png import to_image
 
 PROMPTS = ("red ball", "blue ball", "desert", "meadow")
 OTHERS = ("forest", "beach", "mossy stone")

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from texsync.surface.cameras import ring, to_pytorch3d
-from texsync.surface.frame import smooth_normals
+from texsync.surface.faces import smooth_normals
 from texsync.surface.pixels import look
 from texsync.surface.raster import rasterize
 from texsync.surface.texture import bake_tables

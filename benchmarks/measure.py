@@ -23,7 +23,7 @@ from torch import Tensor
 
 from texsync import wide_image
 from texsync.backbones.diffusion import DiffusionBackbone, load_diffusion
-from texsync.tasks.images import Pictures
+from texsync.tasks.made import Pictures
 from texsync.tasks.reading import read_picture, to_tensor
 
 METHODS: dict[str, dict] = {

@@ -80,7 +80,7 @@ options = json.loads(sys.argv[1])
 wide_image("sand", **(options | {"width": 256, "steps": 1}))
 start = time.process_time()
 wide_image("sand", **options)
-from texsync.tasks.outputs import peak_memory_mb
+from texsync.record.facts import peak_memory_mb
 print(json.dumps([time.process_time() - start, peak_memory_mb()]))
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bpy
 
-from . import handoff, meshdata, pictures, results, scene
+from . import handoff, image_nodes, meshdata, results, scene
 
 MARK = "texsync_result"  # custom property of a material: the folder it was made from
 
@@ -65,15 +65,15 @@ def _faces(folder: Path) -> array:
 def _material(folder: Path, record: dict, mesh: bpy.types.Mesh, uv_map: str) -> bpy.types.Material:
     """The result's material: from an earlier time that it was applied, or new."""
     for material in bpy.data.materials:
-        node = pictures.base_colour(material)
-        if material.get(MARK) == str(folder) and node and pictures.uv_map_of(node) == uv_map:
+        node = image_nodes.base_colour(material)
+        if material.get(MARK) == str(folder) and node and image_nodes.uv_map_of(node) == uv_map:
             return material
     image = _image(folder, record)
     old = _old_material(record, mesh)
-    if old and pictures.base_colour(old):
-        material = pictures.copied_material(record["name"], old, image, uv_map)
+    if old and image_nodes.base_colour(old):
+        material = image_nodes.copied_material(record["name"], old, image, uv_map)
     else:
-        material = pictures.new_material(record["name"], image, uv_map)
+        material = image_nodes.new_material(record["name"], image, uv_map)
     material[MARK] = str(folder)
     return material
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import bpy
 
-from . import handoff, meshdata, pictures, results, scene
-from .session import Job
+from . import handoff, image_nodes, meshdata, results, scene
+from .session import Request
 
 
-class Run:
+class Generation:
     """One press of Generate.
 
     Modifiers that make faces (Mirror, Subdivision) are painted as the viewport shows them, on the UVs that they make
@@ -23,7 +23,7 @@ class Run:
     """
 
     def __init__(
-        self, context, settings, base: Path, start: Callable[[Job], None], done: Callable[[Path], None]
+        self, context, settings, base: Path, start: Callable[[Request], None], done: Callable[[Path], None]
     ):
         self.settings, self.start, self.done = settings, start, done
         self.partial = scene.only_selected(context, settings)
@@ -62,7 +62,7 @@ class Run:
         """The map that is active in the list of UV maps; for selected faces the one that their picture is on."""
         layers = view.data.uv_layers
         node = self._old_node(view) if self.partial else None
-        named = pictures.uv_map_of(node)
+        named = image_nodes.uv_map_of(node)
         if node and not named:
             named = next((layer.name for layer in layers if layer.active_render), "")
         return named if named in layers else layers.active.name if layers.active else ""
@@ -70,7 +70,7 @@ class Run:
     def _old_node(self, view: bpy.types.Object):
         """The node with the picture that the selected faces show; None if there is none."""
         slot = self._slot(view)
-        return pictures.base_colour(view.data.materials[slot]) if slot < len(view.data.materials) else None
+        return image_nodes.base_colour(view.data.materials[slot]) if slot < len(view.data.materials) else None
 
     @staticmethod
     def _slot(view: bpy.types.Object) -> int:
@@ -83,7 +83,7 @@ class Run:
         self._write("map.texmesh", [self._as_is(number, view) for number, view in enumerate(views)])
         asked = {name: self.arguments[name] for name in ("texture_size", "front")}
         asked |= {"mesh": str(self.folder / "map.texmesh"), "uvs": self.uvs, "out": str(self.folder / "map")}
-        self.start(Job(self.folder.name, "unwrap", asked, self._mapped, self.drop))
+        self.start(Request(self.folder.name, "unwrap", asked, self._mapped, self.drop))
 
     def drop(self) -> None:
         """It came to nothing: leave nothing behind."""
@@ -115,7 +115,7 @@ class Run:
         asked["out"] = str(self.folder / "texture")
         if repaint and "width" in repaint:
             asked["texture_size"] = repaint["width"]
-        job = Job(self.folder.name, "mesh", asked, self._painted, self.drop, self.settings.previews)
+        job = Request(self.folder.name, "mesh", asked, self._painted, self.drop, self.settings.previews)
         self.start(job)
 
     def _painted(self, files: dict) -> None:
@@ -162,7 +162,7 @@ class Run:
         entry = {"uv": meshdata.selected_triangles(view.data, uv)}
         if node is None:
             return entry
-        old = pictures.pixels(node.image)
+        old = image_nodes.pixels(node.image)
         if old is None:
             raise ValueError(f"The picture {node.image.name} cannot be read; reload it in the image editor")
         if old["width"] != old["height"] or not 64 <= old["width"] <= 8192:
@@ -173,9 +173,11 @@ class Run:
         return {**entry, **old}
 
 
-def start(context, settings, base: Path, begin: Callable[[Job], None], done: Callable[[Path], None]) -> Run:
+def start(
+    context, settings, base: Path, begin: Callable[[Request], None], done: Callable[[Path], None]
+) -> Generation:
     """Hand over what is chosen; nothing is left behind if that fails.  Raises OSError or ValueError, in words."""
-    run = Run(context, settings, base, begin, done)
+    run = Generation(context, settings, base, begin, done)
     try:
         run.begin()
     except Exception:

@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from . import locate, state
+from . import installed, state
 
 
 class TexSyncPreferences(bpy.types.AddonPreferences):
@@ -50,8 +50,8 @@ class TexSyncPreferences(bpy.types.AddonPreferences):
 
 def _draw_program(layout, chosen) -> None:
     """What would be started, or why nothing can be."""
-    if locate.walled_in():
-        layout.label(text=locate.walled_in(), icon="ERROR")
+    if installed.walled_in():
+        layout.label(text=installed.walled_in(), icon="ERROR")
         return
     try:
         layout.label(text=f"Runs {' '.join(command())}", icon="INFO")
@@ -85,7 +85,7 @@ def command() -> list[str]:
     place = preferences().program or state.found()
     if not place:
         raise ValueError("texsync was not found; set its path in the add-on's preferences")
-    return locate.command(bpy.path.abspath(place))
+    return installed.command(bpy.path.abspath(place))
 
 
 def output_folder() -> Path:

@@ -31,7 +31,7 @@ STAGES = {
 
 
 @dataclass
-class Job:
+class Request:
     """One `run`.
 
     finish: called with the files when it is done; what it raises becomes a problem.
@@ -59,7 +59,7 @@ class Session:
         self.client: Client | None = None
         self.hello: dict = {}
         self.phase = "idle"
-        self.job: Job | None = None
+        self.job: Request | None = None
         self.problem: Problem | None = None
         self.preview = ""
         self.notes: list[str] = []
@@ -76,7 +76,7 @@ class Session:
     def busy(self) -> bool:
         return self.phase != "idle"
 
-    def run(self, command: list[str], log: Path, job: Job, keep_warm: bool = True) -> None:
+    def run(self, command: list[str], log: Path, job: Request, keep_warm: bool = True) -> None:
         """Start a job, and before it a worker if there is none or another program is asked for."""
         self.problem, self.preview, self.notes, self.keep_warm = None, "", [], keep_warm
         if self.client and (self.client.command != command or not self.client.alive):

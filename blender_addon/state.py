@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import locate, results
+from . import installed, results
 from .client import Doctor
 from .session import Session
 
@@ -24,7 +24,7 @@ def found() -> str:
     """texsync's path in the usual places; looked up once, as drawing asks for it all the time."""
     global _found
     if _found is None:
-        _found = locate.find()
+        _found = installed.find()
     return _found
 
 

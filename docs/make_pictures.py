@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import texsync
+from texsync.show.render import SHADE, render
+from texsync.show.sheet import contact_sheet
 from texsync.surface.cameras import Camera
-from texsync.surface.preview import SHADE, contact_sheet, render
-from texsync.tasks.outputs import sheet
+from texsync.tasks.textured import sheet
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"

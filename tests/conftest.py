@@ -142,7 +142,7 @@ def no_weights(monkeypatch):
 @pytest.fixture
 def still(monkeypatch):
     """A turntable of one frame; the real one has a test of its own."""
-    from texsync.surface import preview
+    from texsync.show import render as preview
 
     turntable = preview.turntable
     monkeypatch.setattr(preview, "turntable", lambda *a: turntable(*a, frames=1, size=32))

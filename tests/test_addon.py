@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import texsync
-from blender_addon import build, client, handoff, locate, results, session
+from blender_addon import build, client, handoff, installed, results, session
 
 ROOT = Path(__file__).parents[1]
 ADDON = ROOT / "blender_addon"
@@ -34,7 +34,7 @@ def test_the_addon_is_bpy_and_the_standard_library(path):
         assert tops <= BLENDERS | set(sys.stdlib_module_names), tops
 
 
-@pytest.mark.parametrize("name", ["client", "handoff", "locate", "results", "session", "words", "build"])
+@pytest.mark.parametrize("name", ["client", "handoff", "installed", "results", "session", "words", "build"])
 def test_the_logic_needs_no_blender(name):
     assert "bpy" not in {word for line in import_lines(ADDON / f"{name}.py") for word in line.split()}
 
@@ -78,7 +78,7 @@ def test_the_manifest_asks_for_files_only():
 
 
 def test_protocol_and_file_versions_are_the_workers():
-    from texsync.files.handoff import VERSION
+    from texsync.files.texmesh import VERSION
     from texsync.worker.service import PROTOCOL
 
     assert session.PROTOCOL == PROTOCOL and handoff.VERSION == VERSION
@@ -106,26 +106,26 @@ def test_texsync_is_found_in_the_usual_places(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.delenv("TEXSYNC", raising=False)
-    monkeypatch.setattr(locate, "USUAL", ())
-    assert locate.find() == ""
+    monkeypatch.setattr(installed, "USUAL", ())
+    assert installed.find() == ""
     places = [".local/share/uv/tools/texsync", ".local/share/pipx/venvs/texsync", ".venv", "texsync/.venv"]
     for place in places:  # likelier and likelier
-        found = program(tmp_path / place / locate.BIN / f"texsync{locate.EXE}")
-        assert locate.find() == str(found)
-    on_path = program(tmp_path / "bin" / f"texsync{locate.EXE}")
-    assert locate.find() == str(on_path)
+        found = program(tmp_path / place / installed.BIN / f"texsync{installed.EXE}")
+        assert installed.find() == str(found)
+    on_path = program(tmp_path / "bin" / f"texsync{installed.EXE}")
+    assert installed.find() == str(on_path)
     named = program(tmp_path / "named")
     monkeypatch.setenv("TEXSYNC", str(named))
-    assert locate.find() == str(named)
+    assert installed.find() == str(named)
 
 
 def test_what_the_user_points_at_is_started_the_right_way(tmp_path):
-    python = program(tmp_path / "venv" / locate.BIN / f"python{locate.EXE}")
-    assert locate.command(str(python)) == [str(python), "-m", "texsync"]
-    assert locate.command(str(tmp_path)) == [str(python), "-m", "texsync"]
-    texsync_itself = program(python.with_name(f"texsync{locate.EXE}"))
+    python = program(tmp_path / "venv" / installed.BIN / f"python{installed.EXE}")
+    assert installed.command(str(python)) == [str(python), "-m", "texsync"]
+    assert installed.command(str(tmp_path)) == [str(python), "-m", "texsync"]
+    texsync_itself = program(python.with_name(f"texsync{installed.EXE}"))
     for place in (texsync_itself, tmp_path / "venv", tmp_path, f' "{texsync_itself}" '):
-        assert locate.command(str(place)) == [str(texsync_itself)]
+        assert installed.command(str(place)) == [str(texsync_itself)]
 
 
 @pytest.mark.parametrize(
@@ -135,16 +135,16 @@ def test_what_the_user_points_at_is_started_the_right_way(tmp_path):
 def test_what_cannot_be_started_is_told(tmp_path, place, says):
     (tmp_path / "plain").write_text("text")
     with pytest.raises(ValueError, match=says):
-        locate.command(str(tmp_path / place))
+        installed.command(str(tmp_path / place))
 
 
 @pytest.mark.parametrize(("variable", "kind"), [("FLATPAK_ID", "Flatpak"), ("SNAP", "Snap")])
 def test_walls_are_named(monkeypatch, variable, kind):
     for name in ("FLATPAK_ID", "SNAP"):
         monkeypatch.delenv(name, raising=False)
-    assert locate.walled_in() == ""
+    assert installed.walled_in() == ""
     monkeypatch.setenv(variable, "/snap/blender/1" if kind == "Snap" else "org.blender.Blender")
-    assert kind in locate.walled_in()
+    assert kind in installed.walled_in()
 
 
 def test_blenders_python_does_not_leak_into_the_worker(monkeypatch):

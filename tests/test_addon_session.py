@@ -48,7 +48,7 @@ def play(monkeypatch):
     monkeypatch.setattr(session, "Client", lambda command, log: played)
     one = session.Session(clock)
     ends: list = []
-    job = session.Job("7", "mesh", {"mesh": "a"}, ends.append, lambda: ends.append("dropped"))
+    job = session.Request("7", "mesh", {"mesh": "a"}, ends.append, lambda: ends.append("dropped"))
     job.ends = ends
     one.run(["texsync"], Path("log"), job)
     return one, played, job, clock

@@ -21,7 +21,7 @@ import texsync
 from texsync import cli
 from texsync.backbones import hub, locate
 from texsync.options import MeshOptions
-from texsync.surface import preview
+from texsync.show import render as preview
 from texsync.tasks import mesh
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ import texsync
 from texsync.backbones.folder import read_said
 from texsync.errors import InputError
 from texsync.files.load import load
-from texsync.files.materials import Finish, finish_of
+from texsync.files.pbr import Finish, finish_of
 from texsync.files.save import save_model
 from texsync.mini.words import finishes
 

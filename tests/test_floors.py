@@ -18,12 +18,14 @@ FLOOR = dict(
     image_options=2,
     progress=2,
     schedule=1,
+    record=2,
     surface=2,
     motion=2,
-    files=3,
+    show=3,
     views=3,
     backbones=3,
     couplings=4,
+    files=4,
     sample=5,
     mini=5,
     tasks=6,
@@ -79,6 +81,75 @@ def test_the_rule_names_the_culprit(tmp_path, path, line, complaint):
     file.parent.mkdir(exist_ok=True)
     file.write_text(line)
     assert complaints(tmp_path) == [f"{path}: {complaint}"]
+
+
+def modules(root: Path) -> dict[str, Path]:
+    """Dotted name in the package at root -> file, of all but the package itself."""
+    named = {}
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return {name: path for name, path in named.items() if name not in ("", "__main__")}
+
+
+def imported(path: Path, root: Path, known: dict[str, Path]) -> set[str]:
+    """The modules of the package that a file imports anywhere, in functions and for types only, too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = (*path.parents[node.level - 1].relative_to(root).parts, *filter(None, [node.module]))
+            dotted = ".".join(base)
+            below = {f"{dotted}.{name.name}".lstrip(".") for name in node.names} & set(known)
+            found |= below or ({dotted} & set(known))
+    return found
+
+
+def circle(root: Path) -> list[str]:
+    """Some modules that import each other in a ring, [] if there are none."""
+    known = modules(root)
+    left = {name: imported(path, root, known) - {name} for name, path in known.items()}
+    while free := {name for name, others in left.items() if not others & set(left)}:
+        left = {name: others for name, others in left.items() if name not in free}
+    ring = sorted(left)[:1]
+    while ring and ring[-1] not in ring[:-1]:
+        ring.append(min(left[ring[-1]] & set(left)))
+    return ring[ring.index(ring[-1]) :] if ring else []
+
+
+def test_no_two_modules_import_each_other():
+    """Nor three in a ring, not even where only a type is meant."""
+    assert circle(ROOT) == []
+
+
+def test_a_ring_is_found(tmp_path):
+    for name, line in (
+        ("a", "from .b import x"),
+        ("b", "def f():\n    from .c import x"),
+        ("c", "from . import a"),
+    ):
+        (tmp_path / f"{name}.py").write_text(line)
+    assert circle(tmp_path) == ["a", "b", "c", "a"]
+
+
+# every room has a table of contents, and some an interface that all in it follow
+SHARED = {"__init__", "base"}
+SHARED |= {"words"}  # of the panel, and of mini
+
+
+def namesakes() -> dict[str, list[str]]:
+    """Modules and classes of one name, in the package and the add-on together."""
+    places: dict[str, set[str]] = {}
+    for path in (*ROOT.rglob("*.py"), *(ROOT.parent / "blender_addon").rglob("*.py")):
+        classes = [
+            node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)
+        ]
+        for name in ({path.stem} - SHARED) | {f"class {name}" for name in classes}:
+            places.setdefault(name, set()).add(str(path.relative_to(ROOT.parent)))
+    return {name: sorted(where) for name, where in places.items() if len(where) > 1}
+
+
+def test_no_two_modules_or_classes_have_one_name():
+    assert namesakes() == {}
 
 
 def test_absolute_imports_do_not_sneak_past():

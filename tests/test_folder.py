@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from texsync.errors import InputError
-from texsync.files.folder import atomic_folder
+from texsync.record.atomic import atomic_folder
 
 
 def entries(folder) -> list[str]:
@@ -115,7 +115,7 @@ def test_other_errors_are_not_blamed_on_the_disk(tmp_path):
 
 KILLED = """
 import os, signal, sys
-from texsync.files.folder import atomic_folder
+from texsync.record.atomic import atomic_folder
 with atomic_folder(sys.argv[1], overwrite=True) as place:
     (place / "half").write_text("x")
     print(place, flush=True)

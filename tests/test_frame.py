@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import trimesh
 
+from texsync.files.axes import axes, rotation
 from texsync.files.load import load
-from texsync.surface import frame
+from texsync.surface import faces as of_faces
 
 
 @pytest.mark.parametrize(("up", "front"), [(u, f) for u in "xyz" for f in "xyz" if u != f])
 @pytest.mark.parametrize("signs", [("", ""), ("-", ""), ("", "-")])
 def test_axes_turn_without_mirroring(up, front, signs):
-    turn = frame.rotation(signs[0] + up, signs[1] + front)
+    turn = rotation(signs[0] + up, signs[1] + front)
     assert np.allclose(turn @ turn.T, np.eye(3)) and np.linalg.det(turn) == pytest.approx(1)
     sign = [-1 if s else 1 for s in signs]
     assert np.allclose(turn @ (sign[0] * np.eye(3)["xyz".index(up)]), [0, 1, 0])
@@ -21,11 +22,11 @@ def test_axes_turn_without_mirroring(up, front, signs):
 
 
 def test_axes_are_guessed_from_the_format():
-    assert frame.axes("auto", "auto", "glb") == ("y", "z") == frame.axes("auto", "auto", "obj")
-    assert frame.axes("auto", "auto", "stl") == ("z", "-y") == frame.axes("auto", "auto", "ply")
-    assert frame.axes("z", "auto", "glb") == ("z", "-y")
-    assert frame.axes("auto", "y", "glb")[0] == "z"
-    assert frame.axes("auto", "-z", "stl")[0] == "y"
+    assert axes("auto", "auto", "glb") == ("y", "z") == axes("auto", "auto", "obj")
+    assert axes("auto", "auto", "stl") == ("z", "-y") == axes("auto", "auto", "ply")
+    assert axes("z", "auto", "glb") == ("z", "-y")
+    assert axes("auto", "y", "glb")[0] == "z"
+    assert axes("auto", "-z", "stl")[0] == "y"
 
 
 def test_blenders_front_ends_in_front(tmp_path):
@@ -122,7 +123,7 @@ def test_a_moebius_strip_is_left_as_it_is():
     loaded = load(trimesh.Trimesh(vertices, faces, process=False))
     assert np.allclose(np.linalg.norm(loaded.normals, axis=1), 1)
     assert (
-        frame.winding(faces, frame.face_normals(vertices, faces), vertices[faces].mean(axis=1)) == 1
+        of_faces.winding(faces, of_faces.face_normals(vertices, faces), vertices[faces].mean(axis=1)) == 1
     ).all()
 
 

@@ -20,7 +20,7 @@ from texsync.errors import Cancelled, InputError
 # in a process of its own, since the client reads its endpoint and cache when it is imported
 SCRIPT = """
 import json, sys
-from texsync.backbones.hub import fetch
+from texsync.backbones.download import fetch
 from texsync.errors import InputError
 for repo in sys.argv[1:]:
     seen = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import click
@@ -23,7 +25,8 @@ from texsync.image_options import (
     slug,
 )
 from texsync.options import COUPLINGS
-from texsync.tasks.images import Run, read_parameters
+from texsync.show.png import read_parameters
+from texsync.tasks.images import Run
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:words the model does not know:texsync.errors.TexsyncWarning"),
@@ -299,3 +302,18 @@ def test_wrong_input_is_one_line_and_code_2(case, shell, capsys, tmp_path):
     told = capsys.readouterr()
     assert told.out == "" and re.search(message, told.err) and told.err.count("\n") == 1
     assert [file.name for file in (tmp_path / "here").iterdir()] == ["old"]
+
+
+def test_saving_a_picture_needs_no_renderer_of_meshes(tmp_path):
+    code = f"""
+import sys, torch
+from texsync.tasks.made import Made, Pictures
+import texsync.tasks.wide, texsync.tasks.edit
+made = Made(0, {{"picture": torch.rand(3, 8, 8)}}, torch.rand(1, 3, 8, 8))
+pictures = Pictures("wide", [made], ["view"], {{"task": "wide"}})
+pictures._repr_png_()
+pictures.save({str(tmp_path / "out")!r})
+print(*sorted({{"pytorch3d", "trimesh", "xatlas"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("", "")

@@ -17,7 +17,7 @@ from doors import FACE, MESHES, ROOT, TRIANGLE, check_line, put, refused, small,
 
 from texsync import cli, options
 from texsync.files import save as saving
-from texsync.surface import preview
+from texsync.show import render as preview
 
 
 @pytest.fixture(autouse=True)

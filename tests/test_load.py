@@ -12,7 +12,7 @@ import trimesh
 
 from texsync.errors import InputError, TexsyncWarning
 from texsync.files.load import MOST_FACES, load
-from texsync.surface import frame
+from texsync.surface.faces import face_normals
 
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\n"
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
@@ -204,7 +204,7 @@ def test_polygons_become_triangles_of_the_same_area(tmp_path):
     pentagon = "".join(f"v {np.cos(t)} {np.sin(t)} 0\n" for t in 2 * np.pi * np.arange(5) / 5)
     loaded = load(obj(tmp_path, SQUARE + "f 1 2 3 4\n" + pentagon + "f -5 -4 -3 -2 -1\n"))
     assert loaded.faces.tolist() == [[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7], [4, 7, 8]]
-    area = np.linalg.norm(frame.face_normals(loaded.vertices, loaded.faces), axis=1) / 2
+    area = np.linalg.norm(face_normals(loaded.vertices, loaded.faces), axis=1) / 2
     scale = loaded.to_world[0, 0] ** 2
     assert area.sum() * scale == pytest.approx(1 + 2.5 * np.sin(2 * np.pi / 5))
 

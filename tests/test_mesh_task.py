@@ -18,7 +18,7 @@ from texsync import Cancelled, InputError, TexsyncWarning, TexturedMesh, texture
 from texsync.backbones.diffusion import DiffusionBackbone
 from texsync.options import MeshOptions
 from texsync.progress import STAGES as ALL_STAGES
-from texsync.surface import preview
+from texsync.show import render as preview
 
 pytestmark = [
     # the random model knows few words, and reads 20 tokens
@@ -254,12 +254,12 @@ def test_everything_is_written(crate, tmp_path):
 
 
 def test_the_sheet_goes_round_the_object_and_shows_nothing_beside_it(crate, monkeypatch):
-    from texsync.surface import preview
-    from texsync.tasks.outputs import sheet
+    from texsync.show import sheet as sheets
+    from texsync.tasks.textured import sheet
 
     told = {}
     monkeypatch.setattr(
-        preview, "contact_sheet", lambda rows, names, **more: told.update(more, rows=rows, names=names)
+        sheets, "contact_sheet", lambda rows, names, **more: told.update(more, rows=rows, names=names)
     )
     sheet(crate)
     level = [name for name in told["names"] if "," not in name]

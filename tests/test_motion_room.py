@@ -17,7 +17,7 @@ from texsync.motion.clips import among_others, clip
 from texsync.motion.draw import gif, sheet
 from texsync.motion.features import FPS, SIZE, features, heading
 from texsync.motion.gait import along, times, walked
-from texsync.motion.mdm import Network, Shape
+from texsync.motion.mdm import Network, Sizes
 from texsync.motion.skeleton import INDEX, LENGTHS, PARENTS, REST
 from texsync.motion.text import build_tokenizer
 from texsync.motion.train import Learner, main
@@ -97,12 +97,12 @@ def test_the_networks_parameters_have_the_public_names_and_shapes():
         "output_process.poseFinal.weight": (263, 512), "output_process.poseFinal.bias": (263,),
     }  # fmt: skip
     with torch.device("meta"):
-        found = Network(Shape()).state_dict()
+        found = Network(Sizes()).state_dict()
     assert {name: tuple(tensor.shape) for name, tensor in found.items()} == wanted
 
 
 def test_frames_behind_a_motions_end_do_not_count():
-    network = Network(Shape(width=16, layers=2, heads=2, inner=32, text=8)).eval()
+    network = Network(Sizes(width=16, layers=2, heads=2, inner=32, text=8)).eval()
     x, t, text = torch.randn(2, 263, 1, 12), torch.tensor([3, 40]), torch.randn(2, 8)
     other = x.clone()
     other[1, :, :, 8:] = 5.0

@@ -68,7 +68,7 @@ def no_model(monkeypatch, tmp_path):
     for place in (
         "backbones.diffusion.load_parts",
         "backbones.deepfloyd.load_deepfloyd",
-        "backbones.hub.fetch",
+        "backbones.download.fetch",
     ):
         monkeypatch.setattr(f"texsync.{place}", reached)
     monkeypatch.setattr("texsync.surface.uv._new", reached)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from texsync import TexsyncWarning, pictures
 from texsync.errors import InputError
-from texsync.files.materials import readable
+from texsync.files.pbr import readable
 from texsync.tasks.reading import read_picture
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))

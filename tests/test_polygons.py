@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from texsync.surface.polygons import cut, uncut
+from texsync.surface.uncut import cut, uncut
 from texsync.surface.uv import covered_share, unwrap
 
 

@@ -16,8 +16,10 @@ from torch import Tensor
 
 from texsync.files.load import load
 from texsync.files.save import textured_scene
+from texsync.show.png import to_image
+from texsync.show.render import BACKDROP, render, turntable, view_titles, viewer
+from texsync.show.sheet import contact_sheet
 from texsync.surface.cameras import Camera, ring
-from texsync.surface.preview import BACKDROP, contact_sheet, render, to_image, turntable, view_titles, viewer
 from texsync.surface.texture import bake
 from texsync.surface.types import Surface
 

@@ -17,7 +17,7 @@ from texsync.errors import InputError
 from texsync.files.gltf import glb
 from texsync.files.stamp import stamped_glb
 from texsync.options import FORMATS, USUAL_FORMATS, check_formats
-from texsync.tasks.images import read_parameters
+from texsync.show.png import read_parameters
 from texsync.tasks.sweep import sweep
 
 PROMPT = "rüst & 錆"

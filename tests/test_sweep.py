@@ -13,7 +13,7 @@ from texsync.image_options import (
     WideOptions,
     swept,
 )
-from texsync.tasks.images import read_parameters
+from texsync.show.png import read_parameters
 from texsync.tasks.sweep import sweep
 
 pytestmark = [

@@ -19,7 +19,7 @@ import pytest
 
 import texsync
 from texsync.worker.channel import LONGEST
-from texsync.worker.pictures import SIDE
+from texsync.worker.previews import SIDE
 
 ROOT = Path(__file__).parents[1]
 CRATE = str(ROOT / "meshes" / "crate.glb")

@@ -10,10 +10,11 @@ import torch
 
 import texsync
 from texsync.errors import Cancelled, InputError, TexsyncError
-from texsync.worker import pictures
+from texsync.show.sheet import grid
+from texsync.worker import previews as pictures
 from texsync.worker.channel import LONGEST, Channel, parse
-from texsync.worker.pictures import SIDE, Previews, grid
-from texsync.worker.service import Job, Reporter, explained, heard
+from texsync.worker.previews import SIDE, Previews
+from texsync.worker.service import Order, Reporter, explained, heard
 from texsync.worker.tasks import tasks
 
 
@@ -35,7 +36,7 @@ def test_errors_have_kinds(capsys):
 
 def test_a_layer_asks_whether_to_stop():
     """Not only a step: on a CPU one step of a large model takes a minute."""
-    job = Job("x", "mesh", {})
+    job = Order("x", "mesh", {})
     layer = torch.nn.Linear(2, 2)
     with heard(job, print):
         layer(torch.zeros(1, 2))
@@ -49,7 +50,7 @@ def test_a_preview_that_fails_costs_no_job(tmp_path, capsys):
     """It is told in the log, and not tried again; a cancel in the middle of one is still a cancel."""
     said, tried = [], []
     channel = type("Fake", (), {"send": lambda self, event, **fields: said.append(event)})()
-    job = Job("x", "mesh", {})
+    job = Order("x", "mesh", {})
     reporter = Reporter(channel, job, tmp_path)
 
     def fails(error):
@@ -57,19 +58,19 @@ def test_a_preview_that_fails_costs_no_job(tmp_path, capsys):
         raise error
 
     for step in (10, 11):
-        reporter("denoise", step, 20, lambda: fails(RuntimeError("CUDA out of memory")))
+        reporter("denoise", step, 20, lambda most=None: fails(RuntimeError("CUDA out of memory")))
     assert said == ["progress", "progress"] and len(tried) == 1
     assert "CUDA out of memory" in capsys.readouterr().err
     job.previews = True
     with pytest.raises(Cancelled):
-        reporter("denoise", 12, 20, lambda: fails(Cancelled("cancelled")))
+        reporter("denoise", 12, 20, lambda most=None: fails(Cancelled("cancelled")))
 
 
 def test_warnings_for_the_user_become_notes(capsys):
     import warnings
 
     notes = []
-    with warnings.catch_warnings(), heard(Job("x", "mesh", {}), notes.append):
+    with warnings.catch_warnings(), heard(Order("x", "mesh", {}), notes.append):
         warnings.simplefilter("default", DeprecationWarning)
         warnings.warn("two\nlines", texsync.TexsyncWarning, stacklevel=1)
         warnings.warn("old habit", DeprecationWarning, stacklevel=1)
@@ -105,7 +106,7 @@ def test_previews_are_few_and_cheap(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures.time, "monotonic", lambda: clock.now)
     previews = Previews(tmp_path)
     assert not previews.due(1, 30) and previews.due(5, 30) and not previews.due(30, 30)
-    first = previews.write(lambda: clock.pass_(2) or torch.rand(10, 3, 8, 8))
+    first = previews.write(lambda most: clock.pass_(2) or torch.rand(10, 3, 8, 8))
     clock.pass_(5.9)
     assert first.exists() and not previews.due(6, 30)
     clock.pass_(0.2)
@@ -125,7 +126,7 @@ class Clock:
 
 @pytest.mark.parametrize(("count", "size"), [(1, (1, 1)), (2, (2, 1)), (3, (2, 2)), (10, (2, 2))])
 def test_a_preview_shows_up_to_four_views(count, size):
-    assert grid(torch.rand(count, 3, 8, 8)).size == (size[0] * SIDE, size[1] * SIDE)
+    assert grid(torch.rand(count, 3, 8, 8), SIDE).size == (size[0] * SIDE, size[1] * SIDE)
 
 
 def test_lines_are_cut_where_they_end_and_nowhere_else():

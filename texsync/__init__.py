@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .errors import Cancelled, InputError, TexsyncError, TexsyncWarning
     from .tasks.ambiguous import ambiguous_image
     from .tasks.edit import edit_image
-    from .tasks.images import Pictures
+    from .tasks.made import Pictures
     from .tasks.mask import masked_image
     from .tasks.mesh import TexturedMesh, texture_mesh
     from .tasks.repeat import repeat
@@ -45,7 +45,7 @@ _HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
 _HOME |= {f"{task}_image": f".tasks.{task}" for task in ("wide", "ambiguous", "edit")}
 _HOME["masked_image"] = ".tasks.mask"
 _HOME["repeat"] = ".tasks.repeat"
-_HOME["Pictures"] = ".tasks.images"
+_HOME["Pictures"] = ".tasks.made"
 _HOME["warm_model"] = ".backbones.warm"
 
 

@@ -10,10 +10,18 @@ import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.util import find_spec
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from .errors import TexsyncWarning, flag, line_of
 from .options import listener, yes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Progress = Callable[[str, int, int, "Callable[..., Tensor] | None"], None]
+"""(stage, step, total, preview) -> None; preview() decodes what the views show now, (N, 3, S, S) in [0, 1];
+preview(4) only four of them, evenly chosen, which is faster.
+Raise errors.Cancelled (or KeyboardInterrupt) from it to stop the run."""
 
 STAGES = {
     "mesh": "reading the mesh",

@@ -19,8 +19,9 @@ from ..schedule import Span
 from .base import Backbone, Predictor
 from .checked import number
 from .diffusion import DiffusionPredictor
+from .download import fetch
 from .folder import Recommended, read_json
-from .hub import HUB_ID, OnBytes, fetch
+from .hub import HUB_ID, OnBytes
 from .loading import Parts, load_network, load_tokenizer, quiet
 from .locate import EMBEDDED
 from .memory import Chunks, choose_device, choose_dtype, denoise_bytes, fitting, home_of, workspace_bytes

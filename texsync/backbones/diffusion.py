@@ -21,9 +21,9 @@ from .hub import OnBytes, commit_of
 from .loading import Parts, load_parts
 from .locate import find_control, find_model, on_hub
 from .memory import Chunks, choose_device, choose_dtype, denoise_bytes, fitting, home_of, workspace_bytes
+from .meta import attempt
 from .prediction import prediction_type, schedule_from, to_eps
 from .prompts import TextEncoder
-from .skeleton import attempt
 from .warm import remembered
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, TexsyncError, option
-from .hub import OnBytes, choose_files
+from . import hub
+from .hub import MODEL_PARTS, OnBytes, choose_files
 
 SECONDS = 10.0  # to wait for the hub's answer
 EVERY = 0.2  # seconds between two looks at how far a download is
@@ -22,6 +23,19 @@ ANSWERS = {
     403: ("not given to everybody", "accept its terms on the hub, then `hf auth login`"),
     404: ("not there: renamed or removed", "check its name on the hub"),
 }
+
+
+def fetch(
+    repo: str, *, half: bool, parts: Iterable[str] = MODEL_PARTS, on_bytes: OnBytes | None = None
+) -> Path:
+    """The folder of a hub repository: from the cache if all that texsync reads is there, else downloaded.
+
+    half: take fp16 weights where the repository has them; weights of either kind that are in the cache do.
+    parts: subfolders, "" for the top.  A repository in the cache makes no request, so it stays at its commit.
+    Raises InputError if the hub does not give it, the disk is full, or neither network nor cache has it.
+    """
+    found = hub.cached(repo, tuple(parts))
+    return found or download(repo, half=half, parts=tuple(parts), on_bytes=on_bytes)
 
 
 def download(repo: str, *, half: bool, parts: tuple[str, ...], on_bytes: OnBytes | None = None) -> Path:

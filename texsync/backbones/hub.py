@@ -19,21 +19,6 @@ OnBytes = Callable[[int, int], None]
 """(bytes that are there, bytes in all) -> None; what it raises stops the download."""
 
 
-def fetch(
-    repo: str, *, half: bool, parts: Iterable[str] = MODEL_PARTS, on_bytes: OnBytes | None = None
-) -> Path:
-    """The folder of a hub repository: from the cache if all that texsync reads is there, else downloaded.
-
-    half: take fp16 weights where the repository has them; weights of either kind that are in the cache do.
-    parts: subfolders, "" for the top.  A repository in the cache makes no request, so it stays at its commit.
-    Raises InputError if the hub does not give it, the disk is full, or neither network nor cache has it.
-    """
-    from .download import download
-
-    found = cached(repo, tuple(parts))
-    return found or download(repo, half=half, parts=tuple(parts), on_bytes=on_bytes)
-
-
 def cached(repo: str, parts: tuple[str, ...] = MODEL_PARTS) -> Path | None:
     """The repository's folder in the hub's cache if every part that texsync reads of it is whole there, else None.
 

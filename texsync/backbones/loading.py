@@ -13,7 +13,7 @@ from torch import nn
 from ..errors import InputError, option
 from .folder import ControlFolder, ModelFolder, pixels_per_latent
 from .memory import free_bytes
-from .skeleton import attempt, rehearse, skeleton
+from .meta import attempt, rehearse, skeleton
 from .weights import Weights
 
 CONTROL = ("diffusers", "ControlNetModel")

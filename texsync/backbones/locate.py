@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ..errors import InputError, option
-from . import hub
+from . import download, hub
 from .folder import ControlFolder, ModelFolder, read_control
 
 EMBEDDED = {"mini": Path(__file__).parents[1] / "mini" / "weights"}
@@ -33,7 +33,7 @@ def find_model(model: str | Path, *, half: bool = False, on_bytes: hub.OnBytes |
         remedy = "load it with StableDiffusionPipeline.from_single_file and save_pretrained it to a folder"
         raise InputError(f"{path} is a file, a model is a folder in the diffusers layout", remedy)
     if on_hub(name):
-        return hub.fetch(name, half=half, on_bytes=on_bytes)
+        return download.fetch(name, half=half, on_bytes=on_bytes)
     known = ", ".join(EMBEDDED)
     raise InputError(
         f"unknown model {name!r}", f"known: {known}, the path of a folder, or a hub id owner/name"
@@ -67,5 +67,5 @@ def find_control(
         controlnet = SD15_DEPTH
     name = os.fspath(controlnet)
     if on_hub(name):
-        return read_control(hub.fetch(name, half=half, parts=("",), on_bytes=on_bytes), folder)
+        return read_control(download.fetch(name, half=half, parts=("",), on_bytes=on_bytes), folder)
     return read_control(Path(name).expanduser(), folder)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, TexsyncWarning
+from .meta import attempt
 from .near_words import Near, in_words, read_as
-from .skeleton import attempt
 
 ENOUGH = 512  # tokens, for encoders that have no limit of their own
 

@@ -11,7 +11,7 @@ import numpy as np
 from .gltf import PLAIN
 from .gltf_fields import MATERIAL, MOVE, VRM
 from .kinds import Ref, leaves
-from .materials import Finish
+from .pbr import Finish
 
 SPECULAR = "KHR_materials_pbrSpecularGlossiness"
 COLOUR_TEXTURES = ("baseColorTexture", "diffuseTexture")

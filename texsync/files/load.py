@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
-from ..surface import frame
+from ..surface.faces import smooth_normals, solid
+from .axes import axes, normalised, rotation
 from .gltf_check import MOST_FACES
 from .loaded import Loaded, Part
 from .normals import with_unit_normals
@@ -36,7 +37,7 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
     """
     source = read_scene(mesh)
     name, scene, shapes = source.name, source.scene, source.shapes
-    turn = frame.rotation(*frame.axes(up, front, source.format))
+    turn = rotation(*axes(up, front, source.format))
     placed = _placed(name, scene, shapes)  # from here on every index is one of a vertex
     shapes = shapes | with_unit_normals({shape: shapes[shape] for _, shape, _ in placed})
     vertices = np.concatenate([_moved(shapes[shape].vertices, where) for _, shape, where in placed])
@@ -45,7 +46,7 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
     _check_numbers(name, vertices, np.concatenate(faces))
     local, to_world, kept = _render_frame(name, vertices, faces, turn)
     parts = tuple(_parts(placed, shapes, starts, kept))
-    solid = np.concatenate([f[k] for f, k in zip(faces, kept, strict=True)])
+    painted = np.concatenate([f[k] for f, k in zip(faces, kept, strict=True)])
     group = np.repeat(np.arange(len(parts)), np.diff(starts))
     uv, uv_faces = _own_uvs(parts, shapes)
     return Loaded(
@@ -53,8 +54,8 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
         stem=shown_name(Path(name).stem),
         format=source.format,
         vertices=local,
-        faces=solid,
-        normals=frame.smooth_normals(local, solid, group),
+        faces=painted,
+        normals=smooth_normals(local, painted, group),
         part=_textures(parts, shapes),
         uv=uv,
         uv_faces=uv_faces,
@@ -125,8 +126,8 @@ def _render_frame(
     used = np.zeros(len(vertices), bool)
     used[every] = True
     if (np.ptp(vertices[used], axis=0) > 0).any():
-        local, to_world = frame.normalised(vertices, used, turn)
-        kept = frame.solid(local, every)
+        local, to_world = normalised(vertices, used, turn)
+        kept = solid(local, every)
         if kept.any():
             return local, to_world, np.split(kept, np.cumsum([len(f) for f in faces])[:-1])
     raise InputError(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..surface.types import Mesh
-from .materials import Finish
 from .mtl import Mtl
+from .pbr import Finish
 from .shape import Shape
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TexsyncWarning
-from .materials import Finish, readable
+from .pbr import Finish, readable
 from .text import Reading, find_file, lines_of_text, read_text, shown_name
 
 PICTURES = ("map_", "bump", "disp", "decal", "norm", "refl")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .shape import Run
+from .shape import Section
 from .text import Reading, legacy, lines_of_text, reading, shown_name
 from .triangulate import check_corners, triangulate
 
@@ -37,7 +37,7 @@ class ObjFile:
     polygon: np.ndarray
     corner: np.ndarray
     run: np.ndarray
-    runs: tuple[Run, ...]
+    runs: tuple[Section, ...]
     libraries: tuple[str, ...]
     lost: tuple[str, ...]
     reading: Reading
@@ -154,15 +154,15 @@ def _homes(faces: np.ndarray, owner: np.ndarray, section: np.ndarray) -> np.ndar
     return np.maximum(np.maximum.accumulate(high), 0)  # an unused vertex goes with the one before it
 
 
-def _runs(lines: Lines, f_at: np.ndarray) -> tuple[np.ndarray, tuple[Run, ...]]:
+def _runs(lines: Lines, f_at: np.ndarray) -> tuple[np.ndarray, tuple[Section, ...]]:
     """(n,) which run each `f` line belongs to, and the runs in the order of the file."""
     sections = [(word, lines.at(word)) for word in ("o", "g", "usemtl", "s")]
     before = np.stack([np.searchsorted(at, f_at) for _, at in sections], axis=1).reshape(-1, 4)
     names = [[None, *(lines.lines[i][len(word) :].strip() or None for i in at)] for word, at in sections]
-    table: dict[Run, int] = {}
+    table: dict[Section, int] = {}
     changes = np.append(True, (np.diff(before, axis=0) != 0).any(axis=1))[: len(f_at)]
     number = [
-        table.setdefault(Run(*(name[k] for name, k in zip(names, row, strict=True))), len(table))
+        table.setdefault(Section(*(name[k] for name, k in zip(names, row, strict=True))), len(table))
         for row in before[changes].tolist()
     ]
     return np.array(number, np.int64)[np.cumsum(changes) - 1], tuple(table)

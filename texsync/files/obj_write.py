@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .corners import corner_uvs, keeps_uvs
-from .materials import mtl_lines, name_of
 from .mtl import lines_of
-from .shape import Run, Shape
+from .pbr import mtl_lines, name_of
+from .shape import Section, Shape
 
 if TYPE_CHECKING:
     from ..surface.types import Surface
@@ -60,7 +60,7 @@ def obj_text(loaded: Loaded, surface: Surface, mtllib: str, library: Library) ->
     lines += [f"vt {row}" for row in _numbers(uv)]
     normals, starts = _world_normals(loaded)
     lines += [f"vn {row}" for row in _numbers(normals)]
-    before = Run()
+    before = Section()
     for part, start, (runs, which) in zip(loaded.parts, starts, said_before(loaded, library), strict=True):
         for k, line in _polygons(loaded, surface, part, start):
             if runs[which[k]] != before:
@@ -70,24 +70,24 @@ def obj_text(loaded: Loaded, surface: Surface, mtllib: str, library: Library) ->
     return "\n".join(lines) + "\n"
 
 
-def _changes(before: Run, now: Run) -> list[str]:
+def _changes(before: Section, now: Section) -> list[str]:
     pairs = [(word, getattr(before, name), getattr(now, name)) for word, name in KEYWORDS]
     return [f"{word} {value}" for word, old, value in pairs if value not in (old, None)]
 
 
-def said_before(loaded: Loaded, library: Library) -> list[tuple[list[Run], list[int]]]:
+def said_before(loaded: Loaded, library: Library) -> list[tuple[list[Section], list[int]]]:
     """`_runs` of every part; adds their materials to the library."""
     return [_runs(loaded, part, library) for part in loaded.parts]
 
 
-def _runs(loaded: Loaded, part: Part, library: Library) -> tuple[list[Run], list[int]]:
+def _runs(loaded: Loaded, part: Part, library: Library) -> tuple[list[Section], list[int]]:
     """What to say before faces, with the names that materials have now; and which of it for each face."""
     shape = loaded.shapes[part.shape]
     if shape.run is None or loaded.obj is None:
         material = getattr(loaded.scene.geometry[part.shape].visual, "material", None)
         lines = mtl_lines(material, library.picture, loaded.finish)
         name = library.name(name_of(material), lines)
-        return [Run(" ".join(_display_name(loaded, part).split()), material=name)], [0] * len(shape.faces)
+        return [Section(" ".join(_display_name(loaded, part).split()), material=name)], [0] * len(shape.faces)
     named = []
     for run in shape.runs:
         said = loaded.obj.materials.get(run.material or "")

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import InputError
 
 KNOWN = ("obj", "glb", "gltf", "vrm", "ply", "stl", "off")
-HANDED = "texmesh"  # what the Blender add-on writes; see handoff.py
+HANDED = "texmesh"  # what the Blender add-on writes; see texmesh.py
 EXPORT_AGAIN = "export it again from the program that made it"
 
 

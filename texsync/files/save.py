@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError, TexsyncWarning
+from ..show.png import stamped_png
 from .corners import corner_uvs as corner_uvs
 from .corners import keeps_own, keeps_part
 from .corners import keeps_uvs as keeps_uvs
-from .folder import atomic_folder as atomic_folder
 from .glb import glb_bytes
 from .gltf_patch import patched
-from .materials import maps, painted, see_through
 from .mtl import channels
 from .obj_write import Library, obj_text, said_before
 from .path import EXPORT_AGAIN, reason
+from .pbr import maps, painted, see_through
 from .shape import as_trimesh, with_faces
-from .stamp import stamped_glb, stamped_png
+from .stamp import stamped_glb
 
 if TYPE_CHECKING:
     import trimesh

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import trimesh
 
 
-class Run(NamedTuple):
+class Section(NamedTuple):
     """What an OBJ file says before a row of faces: the rest of the `o`, `g`, `usemtl` and `s` lines in force."""
 
     object: str | None = None
@@ -40,7 +40,7 @@ class Shape:
     polygon: np.ndarray | None = None
     corner: np.ndarray | None = None
     run: np.ndarray | None = None
-    runs: tuple[Run, ...] = ()
+    runs: tuple[Section, ...] = ()
 
     @property
     def has_uv(self) -> bool:

@@ -16,7 +16,6 @@ from ..errors import InputError
 from ..options import path as as_path
 from .gltf import read_gltf
 from .gltf_scene import GltfSource, gltf_scene
-from .handoff import read_handed_scene
 from .kinds import Wrong
 from .loaded import ObjSource
 from .mtl import read_mtl
@@ -26,6 +25,7 @@ from .ply import read_ply
 from .polygons import read_off
 from .shape import Shape, as_trimesh
 from .stl import whole_stl
+from .texmesh import read_handed_scene
 
 if TYPE_CHECKING:
     import trimesh

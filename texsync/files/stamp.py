@@ -1,17 +1,12 @@
-"""What a file was made from, inside it: `asset.extras` of a GLB, a text chunk of a PNG."""
+"""What a file was made from, inside it: `asset.extras` of a GLB; a PNG has it in its text (`show.png`)."""
 
 from __future__ import annotations
 
 import json
 import struct
 from collections.abc import Mapping
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-KEY = "parameters"  # of a PNG's text chunk; where image tools look
 GLB_HEAD = "<4s3I4s"  # magic, version, bytes in all, bytes of the JSON, its kind
 
 
@@ -28,15 +23,3 @@ def stamped_glb(data: bytes, about: Mapping[str, Any]) -> bytes:
     text += b" " * (-len(text) % 4)
     rest = data[start + size :]
     return struct.pack(GLB_HEAD, *head, start + len(text) + len(rest), len(text), kind) + text + rest
-
-
-def stamped_png(image: Image, about: Mapping[str, Any]) -> bytes:
-    """A picture as PNG with `about` as JSON in its text."""
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    if about:
-        info.add_text(KEY, json.dumps(about))
-    file = BytesIO()
-    image.save(file, "PNG", pnginfo=info)
-    return file.getvalue()

@@ -16,7 +16,7 @@ LONGEST = 5000  # positions in the sinusoidal table
 
 
 @dataclass(frozen=True)
-class Shape:
+class Sizes:
     """features: numbers a frame.  width, layers, heads, inner: of the transformer.  text: width of text vectors."""
 
     features: int = 263
@@ -29,19 +29,19 @@ class Shape:
 
 
 class Input(nn.Module):
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Sizes):
         super().__init__()
         self.poseEmbedding = nn.Linear(shape.features, shape.width)
 
 
 class Output(nn.Module):
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Sizes):
         super().__init__()
         self.poseFinal = nn.Linear(shape.width, shape.features)
 
 
 class Time(nn.Module):
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Sizes):
         super().__init__()
         self.time_embed = nn.Sequential(
             nn.Linear(shape.width, shape.width), nn.SiLU(), nn.Linear(shape.width, shape.width)
@@ -51,7 +51,7 @@ class Time(nn.Module):
 class Network(nn.Module):
     """x (N, features, 1, F), t (N,), text (N, text width) -> the clean x, same shape."""
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Sizes):
         super().__init__()
         self.shape = shape
         self.input_process, self.output_process = Input(shape), Output(shape)

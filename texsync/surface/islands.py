@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from .frame import weld
+from .faces import weld
 
-if TYPE_CHECKING:
-    from .types import Surface
+
+class Mapped(Protocol):
+    """What has a map: see `types.Surface`, which asks for its islands."""
+
+    @property
+    def vertices(self) -> np.ndarray: ...
+    @property
+    def faces(self) -> np.ndarray: ...
+    @property
+    def uv(self) -> np.ndarray: ...
+    @property
+    def uv_faces(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class _Edges:
     alike: np.ndarray
 
 
-def islands(surface: Surface) -> np.ndarray:
+def islands(surface: Mapped) -> np.ndarray:
     """(F,) int: a number for each piece of the map that could be cut out and laid flat.
 
     Faces hang together where they share an edge on the surface and on the map and lie on different sides of it
@@ -57,7 +67,7 @@ def islands(surface: Surface) -> np.ndarray:
     return connected_components(graph, directed=False)[1]
 
 
-def seams(surface: Surface) -> Seams:
+def seams(surface: Mapped) -> Seams:
     """Where the map is cut although the surface goes on; edges of one face or of more than two are left out."""
     edges = _edges(surface)
     fresh = np.ones(len(edges.face), bool)
@@ -86,7 +96,7 @@ def heights(island: np.ndarray, worth: np.ndarray, corners: np.ndarray) -> np.nd
     return (level[island][:, None] + 0.5 * tilt) / len(total)
 
 
-def _edges(surface: Surface) -> _Edges:
+def _edges(surface: Mapped) -> _Edges:
     spot = weld(surface.vertices, np.zeros(len(surface.vertices), np.int64))[surface.faces]
     uv = surface.uv[surface.uv_faces]
     ends = np.stack([spot, np.roll(spot, -1, axis=1)], axis=2).reshape(-1, 2)

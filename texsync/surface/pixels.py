@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .cameras import Camera, to_pytorch3d
-from .frame import face_normals
+from .faces import face_normals
 from .raster import rasterize
 from .types import Surface
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .frame import pieces
+from .faces import pieces
 from .islands import islands
 
 

@@ -16,9 +16,9 @@ from ..errors import InputError, TexsyncWarning, option
 from ..options import UVS, choice
 from .beside import placement
 from .charts import PADDING, charts
-from .frame import two_sided
-from .polygons import uncut
+from .faces import two_sided
 from .types import Mesh, Surface
+from .uncut import uncut
 
 WHOLE_FACES = 20_000  # xatlas grows charts at a cost far above linear, so larger meshes go in pieces
 PIECE_FACES = 4_000

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..errors import InputError, option
 from ..image_options import AmbiguousOptions
-from ..progress import with_bar
-from .images import Made, Pictures, Progress, Run
+from ..progress import Progress, with_bar
+from .images import Run
+from .made import Made, Pictures
 
 if TYPE_CHECKING:
     from torch import Tensor

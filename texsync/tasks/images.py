@@ -1,20 +1,18 @@
-"""What the 2D tasks share: the model, the loop over seeds, and what is left on disk."""
+"""What the 2D tasks share: the model, and the loop over seeds."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..image_options import FINDERS, STEPS, ImageOptions
 from ..options import listener
-from ..pictures import opened
-from .inputs import input_files, seen_from
+from ..progress import Progress
+from ..record.inputs import input_files
+from .made import Made, Pictures
+from .preview import Preview, Watched
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,88 +24,9 @@ if TYPE_CHECKING:
     from ..schedule import Span
     from ..views import Views
 
-Progress = Callable[[str, int, int, "Callable[[], Tensor] | None"], None]
-"""(stage, step, total, preview) -> None, as in `tasks.mesh`; raise errors.Cancelled from it to stop the run."""
-
 GUIDANCE = 7.5  # the paper's, for a model that recommends nothing (SyncSDE, supplement A.1)
-MOST_PACKED = 4_000_000  # pixels; larger PNGs take minutes to pack as small as can be
 INPUTS = ("image", "mask", "masks", "control_image")  # options that are files, or pictures from memory
 AT_ONCE = 16  # views per model call at most, so that memory does not grow with the picture
-
-
-@dataclass
-class Made:
-    """The pictures of one seed.
-
-    images: name to (3, H, W) in [0, 1], or (4, H, W) with alpha, the task's main picture first.  views: (N, 3, s, s)
-    in [0, 1], some of what the single trajectories show.  profile: ICC, of the pictures' values; None: sRGB.
-    """
-
-    seed: int
-    images: dict[str, Tensor]
-    views: Tensor
-    profile: bytes | None = None
-
-
-@dataclass(repr=False)
-class Pictures:
-    """What a 2D task returns.
-
-    made: one entry per seed.  titles: of the views.  report: every option as it was used, timings in seconds; what
-    `run.json` holds.  image: the first seed's main picture (PIL); images: the main picture of every seed.
-    """
-
-    task: str
-    made: list[Made]
-    titles: list[str]
-    report: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def image(self) -> Image:
-        return self.images[0]
-
-    @property
-    def images(self) -> list[Image]:
-        from ..surface.preview import to_image
-
-        return [to_image(next(iter(made.images.values()))) for made in self.made]
-
-    def __repr__(self) -> str:
-        count, (wide, high) = len(self.made), self.image.size
-        pictures = "1 picture" if count == 1 else f"{count} pictures"
-        return f"<Pictures {self.task}: {pictures} of {wide} x {high} pixels, from seed {self.made[0].seed}>"
-
-    def _repr_png_(self) -> bytes:
-        """Every seed's main picture, for notebooks."""
-        from .outputs import png
-
-        return png(in_a_row(self.images))
-
-    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the pictures as PNG with the parameters inside, `views.png` and `run.json`: all or nothing.
-
-        Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
-        """
-        from ..files.folder import atomic_folder
-        from .outputs import dump, peak_memory_mb, versions
-
-        record = {**self.report, "peak_memory_mb": peak_memory_mb(), "versions": versions()}
-        record["files"] = seen_from(self.report.get("files", []), Path(folder))
-        with atomic_folder(folder, overwrite=overwrite) as place:
-            for made in self.made:
-                end = f"_seed{made.seed}" if len(self.made) > 1 else ""
-                for name, picture in made.images.items():
-                    parameters = {**record, "seed": made.seed, "count": 1}
-                    write_png(picture, place / f"{name}{end}.png", parameters, made.profile)
-            self.sheet().save(place / "views.png", optimize=True)
-            (place / "run.json").write_text(dump(record, indent=2) + "\n")
-        return Path(folder)
-
-    def sheet(self) -> Image:
-        """The contact sheet (PIL): one row of views per seed."""
-        from ..surface.preview import contact_sheet
-
-        return contact_sheet({f"seed {made.seed}": made.views for made in self.made}, self.titles)
 
 
 class Run:
@@ -260,7 +179,6 @@ class Run:
         coupling: by seed, see `couplings`.  start: seed to where its run begins, (N, C, h, w); None is `noise`.
         """
         from ..sample import sample
-        from .mesh import Watched
 
         start = start or (lambda seed: self.noise(views, backbone.latent_channels, seed))
         spans = backbone.schedule.spans(self.steps(backbone))
@@ -270,7 +188,7 @@ class Run:
                 watched, final = Watched(predict), start(seed).to(backbone.home)
                 for _, x, _ in sample(watched, views, coupling(seed), spans, final):
                     final, done, self.calls = x, done + 1, self.calls + 1
-                    self.on_progress("denoise", done, total, partial(_preview, backbone, watched.clean))
+                    self.on_progress("denoise", done, total, Preview(backbone, watched))
                 finals.append(final)
         return finals
 
@@ -340,46 +258,3 @@ class Run:
         if plain.get("find") not in FINDERS:  # "mask" stands for a mask of one's own
             plain |= {"find": asked["find"]} if "find" in asked else {}
         return plain
-
-
-def _preview(backbone: DiffusionBackbone, clean: Tensor) -> Tensor:
-    return backbone.decode(clean).cpu()
-
-
-def in_a_row(images: Sequence[Image], gap: int = 4) -> Image:
-    """Pictures of one size beside each other, `gap` pixels apart; those that are wide, below each other."""
-    from PIL import Image
-
-    wide, high = images[0].size
-    right, down = (0, high + gap) if wide > high else (wide + gap, 0)
-    last = len(images) - 1
-    whole = Image.new("RGB", (wide + last * right, high + last * down), "white")
-    for k, image in enumerate(images):
-        whole.paste(image, (k * right, k * down))
-    return whole
-
-
-def write_png(picture: Tensor, path: Path, parameters: dict[str, Any], profile: bytes | None = None) -> None:
-    """A picture (3 or 4, H, W) in [0, 1] as `save_png` does."""
-    from ..surface.preview import to_image
-
-    save_png(to_image(picture), path, parameters, profile)
-
-
-def save_png(picture: Image, path: Path, parameters: dict[str, Any], profile: bytes | None = None) -> None:
-    """An 8-bit PNG whose text chunk "parameters" holds `parameters` as JSON.  profile: ICC."""
-    from PIL.PngImagePlugin import PngInfo
-
-    from .outputs import dump
-
-    info = PngInfo()
-    info.add_text("parameters", dump(parameters))
-    small = picture.width * picture.height < MOST_PACKED
-    effort: dict[str, Any] = {"optimize": True} if small else {"compress_level": 3}
-    picture.save(path, pnginfo=info, icc_profile=profile, **effort)
-
-
-def read_parameters(path: str | Path) -> dict[str, Any]:
-    """What `write_png` put into a picture; an empty dict for other pictures.  Raises InputError for no picture."""
-    picture = opened(path)
-    return json.loads(getattr(picture, "text", {}).get("parameters", "{}"))

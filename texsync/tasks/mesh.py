@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TexsyncWarning, option
-from ..options import MeshOptions, check_formats, listener
-from ..progress import with_bar
-from .inputs import input_files
+from ..options import MeshOptions, listener
+from ..progress import Progress, with_bar
+from ..record.inputs import input_files
+from .preview import Preview, Watched
+from .textured import TexturedMesh
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,80 +22,15 @@ if TYPE_CHECKING:
     from ..backbones.base import Predictor
     from ..backbones.diffusion import DiffusionBackbone
     from ..couplings import Coupling
-    from ..files.loaded import Loaded
-    from ..schedule import Span
     from ..surface.cameras import Camera
     from ..surface.extra import Extra
     from ..surface.pixels import Pixels
-    from ..surface.texture import Texture
     from ..surface.types import Surface
     from ..views import Views
-
-Progress = Callable[[str, int, int, "Callable[..., Tensor] | None"], None]
-"""(stage, step, total, preview) -> None; preview() decodes what the views show now, (N, 3, S, S) in [0, 1];
-preview(4) only four of them, evenly chosen, which is faster.
-Raise errors.Cancelled (or KeyboardInterrupt) from it to stop the run."""
 
 TEXEL_BYTES = 220  # peak memory of baking, per texel, as seen at 2048 texels a side
 PIXEL_BYTES = 130  # peak memory of looking, per pixel, as seen at 512 pixels a side
 LATENT_TEXELS = 16  # per latent pixel along a side: 1536 texels for 96 latent pixels, as the reference has it
-
-
-@dataclass(repr=False)
-class TexturedMesh:
-    """A mesh with its new texture.
-
-    mesh: trimesh scene, the input as it was but for the texture.  texture: (S, S, 3) uint8, row 0 on top (v = 1).
-    views: (N, 3, s, s) in [0, 1], the pictures the texture was made from.  condition: (N, 3, s, s), what the
-    ControlNet read.  report: every option, timings in seconds, versions; what `run.json` holds.
-    """
-
-    loaded: Loaded
-    surface: Surface
-    baked: Texture
-    views: Tensor
-    condition: Tensor
-    pixels: Pixels
-    report: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def texture(self):
-        return self.baked.image
-
-    @property
-    def mesh(self):
-        from ..files.save import textured_scene
-
-        return textured_scene(self.loaded, self.surface, self.baked)
-
-    def save(
-        self,
-        folder: str | Path,
-        *,
-        overwrite: bool = False,
-        formats: str | Sequence[str] | None = None,
-        preview: bool = False,
-    ) -> Path:
-        """Write model, texture and pictures into `folder`, all of it or nothing; see `tasks.outputs`.
-
-        formats: some of glb, obj, png, sheet, turntable, viewer; None is all but the last, which `preview` adds.
-        Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
-        """
-        from .outputs import save_result
-
-        chosen = check_formats(formats) + (("viewer",) if preview else ())
-        return save_result(self, Path(folder), overwrite=overwrite, formats=chosen)
-
-    def __repr__(self) -> str:
-        said, (high, wide, _) = self.report, self.texture.shape
-        prompt, seed = said.get("prompt"), said.get("seed")
-        return f"<TexturedMesh {self.loaded.stem!r}: {prompt!r}, seed {seed}, {wide} x {high} texels>"
-
-    def _repr_png_(self) -> bytes:
-        """The contact sheet, for notebooks."""
-        from .outputs import png, sheet
-
-        return png(sheet(self))
 
 
 @with_bar
@@ -129,7 +65,7 @@ class Job:
     def run(self, mesh: Any) -> TexturedMesh:
         from ..errors import check_finite
         from ..files.load import load
-        from ..files.materials import finish_of
+        from ..files.pbr import finish_of
         from ..files.save import rehearse
         from ..sample import OVERFLOW
         from ..surface.spread import warn_of_spread
@@ -348,34 +284,3 @@ class Job:
             "seconds": self.seconds,
             **({} if self.extra is None else {"views_added": self.extra.report()}),
         }
-
-
-class Watched:
-    """A predictor that remembers its last clean guess, which is what a preview shows."""
-
-    def __init__(self, predict: Predictor):
-        self.predict = predict
-        self.clean: Any = None
-
-    def __call__(self, x: Tensor, span: Span) -> Tensor:
-        eps = self.predict(x, span)
-        self.clean = span.tweedie(x, eps)
-        return eps
-
-
-@dataclass(frozen=True)
-class Preview:
-    """Decodes the clean guess of all views, or of at most that many."""
-
-    backbone: DiffusionBackbone
-    predict: Watched
-
-    def __call__(self, most: int | None = None) -> Tensor:
-        clean = self.predict.clean
-        return self.backbone.decode(clean[some(len(clean), most or len(clean))]).cpu()
-
-
-def some(count: int, most: int) -> list[int]:
-    """At most `most` of the numbers 0..count-1, evenly spread, the first and the last among them."""
-    most = min(most, count)
-    return [round(k * (count - 1) / max(most - 1, 1)) for k in range(most)]

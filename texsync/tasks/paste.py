@@ -84,7 +84,7 @@ class Paste:
         """
         import torch
 
-        from ..surface.preview import to_image
+        from ..show.png import to_image
 
         result = np.array(self.photograph)
         part = result[self.box]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, TexsyncWarning
 from ..options import MARK
-from .inputs import sha256
+from ..record.inputs import sha256
 
 if TYPE_CHECKING:
-    from .images import Pictures
-    from .mesh import TexturedMesh
+    from .made import Pictures
+    from .textured import TexturedMesh
 
 TASKS = {
     "mesh": "texture_mesh",

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .images import Pictures, Progress, save_png
+from ..progress import Progress
+from .made import Pictures
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .mesh import TexturedMesh
+    from .textured import TexturedMesh
 
-SIDE = 256  # pixels a side that a square picture has on the sheet; others have its area
 WIDE = 2.0  # times as wide as high; from there on, values go down the sheet instead of across
 MESH_VIEWS_DEG = {"front": (30.0, 20.0), "back": (210.0, 20.0)}  # azimuth, elevation
 
@@ -33,6 +33,8 @@ class Sweep:
 
     def sheet(self) -> Image:
         """Every value's pictures side by side (PIL), labelled."""
+        from ..show.sheet import labelled
+
         table = [list(one.values()) for one in self.pictures]
         values, titles = [f"{self.name} = {value}" for value in self.values], list(self.pictures[0])
         if table[0][0].width >= WIDE * table[0][0].height:
@@ -44,14 +46,15 @@ class Sweep:
 
     def _repr_png_(self) -> bytes:
         """The sheet, for notebooks."""
-        from .outputs import png
+        from ..show.png import png
 
         return png(self.sheet())
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write `sweep.png`, every picture by value and title, and `run.json`: all or nothing."""
-        from ..files.folder import atomic_folder
-        from .outputs import dump, versions
+        from ..record.atomic import atomic_folder
+        from ..record.facts import dump, versions
+        from ..show.png import save_png
 
         records = [{**report, "versions": versions()} for report in self.reports]
         with atomic_folder(folder, overwrite=overwrite) as place:
@@ -90,32 +93,11 @@ def pictures_of(result: Pictures | TexturedMesh) -> dict[str, Image]:
     """Title to picture: one per seed, or two sides of a mesh."""
     if isinstance(result, Pictures):
         return {f"seed {one.seed}": image for one, image in zip(result.made, result.images, strict=True)}
+    from ..show.png import to_image
+    from ..show.render import render
+    from ..show.sheet import TABLE_SIDE
     from ..surface.cameras import Camera
-    from ..surface.preview import render, to_image
 
     cameras = [Camera(*place) for place in MESH_VIEWS_DEG.values()]
-    seen = render(result.surface, result.texture, cameras, SIDE, 0.35)
+    seen = render(result.surface, result.texture, cameras, TABLE_SIDE, 0.35)
     return {title: to_image(picture) for title, picture in zip(MESH_VIEWS_DEG, seen, strict=True)}
-
-
-def labelled(pictures: Sequence[Sequence[Image]], rows: Sequence[str], columns: Sequence[str]) -> Image:
-    """Pictures of one size in rows, with a title on each row and column."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    font = ImageFont.load_default(size=15)
-    width, height = pictures[0][0].size
-    shrink = SIDE / (width * height) ** 0.5
-    width, height = round(width * shrink), round(height * shrink)
-    left, top = 16 + max(int(font.getlength(title)) for title in rows), 26
-    size = (left + len(columns) * (width + 4), top + len(rows) * (height + 4))
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    for j, title in enumerate(columns):
-        draw.text((left + j * (width + 4) + width // 2, top // 2), title, "black", font, "mm")
-    for i, (title, row) in enumerate(zip(rows, pictures, strict=True)):
-        y = top + i * (height + 4)
-        draw.text((8, y + height // 2), title, "black", font, "lm")
-        for j, picture in enumerate(row):
-            small = picture.resize((width, height), Image.Resampling.LANCZOS)
-            sheet.paste(small, (left + j * (width + 4), y))
-    return sheet

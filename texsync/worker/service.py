@@ -20,7 +20,7 @@ from .. import __version__
 from ..errors import Cancelled, InputError, TexsyncError, TexsyncWarning, flag, line_of, out_of_memory
 from ..signals import TERMINATED, Terminated, ending_on_sigterm
 from .channel import Channel, parse
-from .pictures import Previews
+from .previews import Previews
 from .tasks import Task, tasks
 
 PROTOCOL = 1
@@ -30,7 +30,7 @@ Ident = str | int | None
 
 
 @dataclass
-class Job:
+class Order:
     """A `run` that was taken.  stop: set when somebody wants it to end."""
 
     ident: Ident
@@ -47,7 +47,7 @@ class Worker:
         self.channel = channel
         self.known = tasks() if known is None else known
         self.todo: queue.SimpleQueue[tuple[str, Ident]] = queue.SimpleQueue()
-        self.job: Job | None = None  # taken and not yet answered
+        self.job: Order | None = None  # taken and not yet answered
 
     def serve(self) -> int:
         """Say hello, work until the end, return the exit code."""
@@ -101,13 +101,13 @@ class Worker:
         else:
             raise ValueError(f"unknown command {str(command)[:40]!r}")
 
-    def accepted(self, message: dict[str, Any], ident: Ident) -> Job:
+    def accepted(self, message: dict[str, Any], ident: Ident) -> Order:
         task, arguments = message.get("task"), message.get("arguments", {})
         if not isinstance(task, str) or task not in self.known:
             raise ValueError(f"unknown task {str(task)[:40]!r}, known: {', '.join(sorted(self.known))}")
         if not isinstance(arguments, dict):
             raise ValueError("the arguments are not an object")
-        return Job(ident, task, arguments, previews=message.get("previews", True) is True)
+        return Order(ident, task, arguments, previews=message.get("previews", True) is True)
 
     def cancel(self, ident: Ident) -> None:
         job = self.job
@@ -130,7 +130,7 @@ class Worker:
 
     # in the working thread
 
-    def work(self, job: Job) -> None:
+    def work(self, job: Order) -> None:
         """Run a job to its one answer: done, cancelled or error."""
         answer, fields = "done", {}  # type: str, dict[str, Any]
         with tempfile.TemporaryDirectory(prefix="texsync-") as scratch:
@@ -154,7 +154,7 @@ class Worker:
 class Reporter:
     """A job's `on_progress`: tells stage, step and previews, and stops the job when asked to."""
 
-    def __init__(self, channel: Channel, job: Job, scratch: Path):
+    def __init__(self, channel: Channel, job: Order, scratch: Path):
         self.channel, self.job = channel, job
         self.previews = Previews(scratch)
 
@@ -181,14 +181,14 @@ class Reporter:
         self.channel.send("note", id=self.job.ident, text=text)
 
 
-def check(job: Job) -> None:
+def check(job: Order) -> None:
     """Raises Cancelled once the job is to stop."""
     if job.stop.is_set():
         raise Cancelled("cancelled")
 
 
 @contextmanager
-def heard(job: Job, note: Callable[[str], None]) -> Iterator[None]:
+def heard(job: Order, note: Callable[[str], None]) -> Iterator[None]:
     """While a job runs: warnings for the user become notes, and every layer of every network asks whether to stop.
 
     One step of a large model takes a minute on a CPU; between layers it is a fraction of a second.

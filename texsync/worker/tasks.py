@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..options import MARK, MESH_KINDS, MeshOptions, check_output, path, yes
+from ..progress import Progress
 
 if TYPE_CHECKING:
-    from ..files.handoff import Handed
-    from ..tasks.mesh import TexturedMesh
+    from ..files.texmesh import Handed
+    from ..tasks.textured import TexturedMesh
 
-Progress = Callable[..., None]
 Task = Callable[[dict[str, Any], Progress], dict[str, str]]
 
 HELP = "texsync --help has the names"
@@ -58,10 +58,10 @@ def _function(package: Any, attribute: str) -> Task:
 def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     """`texture_mesh` on a file.  A mesh file gives what the shell gives; a .texmesh what its sender needs:
 
-    texture.png; uvs.bin (see `files.handoff.new_uvs`), only if there is a new map; run.json.
+    texture.png; uvs.bin (see `files.texmesh.new_uvs`), only if there is a new map; run.json.
     """
-    from ..files.handoff import read_handed
     from ..files.sources import HANDED
+    from ..files.texmesh import read_handed
     from ..tasks.mesh import texture_mesh
 
     out, overwrite, rest = _place(arguments)
@@ -82,9 +82,10 @@ def save_handed(result: TexturedMesh, handed: Handed, out: Path, overwrite: bool
     """Write texture.png, uvs.bin if the map is new, and run.json: all or nothing."""
     from PIL import Image
 
-    from ..files.folder import atomic_folder
-    from ..files.handoff import new_uvs
-    from ..tasks.outputs import dump, record
+    from ..files.texmesh import new_uvs
+    from ..record.atomic import atomic_folder
+    from ..record.facts import dump
+    from ..tasks.textured import record
 
     image = result.texture
     if handed.repaint:
@@ -102,9 +103,9 @@ def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
 
     arguments: mesh, uvs, texture_size, up, front as for `mesh`.  For senders whose modifiers need UVs first.
     """
-    from ..files.folder import atomic_folder
-    from ..files.handoff import new_uvs, read_handed
     from ..files.load import load
+    from ..files.texmesh import new_uvs, read_handed
+    from ..record.atomic import atomic_folder
     from ..surface.uv import prepare
 
     out, overwrite, rest = _place(arguments)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +30,13 @@ class Previews:
 
     def write(self, preview: Callable[..., Tensor]) -> Path:
         """Decode, write and return the file; the previous one is removed."""
+        from ..show.sheet import grid
+
         start = time.monotonic()
         self._count += 1
         path = self._folder / f"preview_{self._count}.png"
-        # decoding every view costs as much as several steps, so those who can are asked for a few
-        grid(preview(SHOWN) if signature(preview).parameters else preview()).save(path)
+        # decoding every view costs as much as several steps, so a few are asked for
+        grid(preview(SHOWN), SIDE, SHOWN).save(path)
         self.clear()
         self._latest = path
         end = time.monotonic()
@@ -46,17 +47,3 @@ class Previews:
         """Remove the file."""
         if self._latest:
             self._latest.unlink(missing_ok=True)
-
-
-def grid(pictures: Tensor):
-    """(N, 3, s, s) in [0, 1] to one PIL picture of up to four, evenly chosen, two in a row."""
-    from PIL import Image
-
-    from ..surface.preview import to_image
-    from ..tasks.mesh import some
-
-    small = [to_image(pictures[k]).resize((SIDE, SIDE)) for k in some(len(pictures), SHOWN)]
-    sheet = Image.new("RGB", (SIDE * min(len(small), 2), SIDE * ((len(small) + 1) // 2)))
-    for k, picture in enumerate(small):
-        sheet.paste(picture, (SIDE * (k % 2), SIDE * (k // 2)))
-    return sheet

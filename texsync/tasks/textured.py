@@ -1,25 +1,78 @@
-"""What a texturing run leaves on disk: model, pictures and `run.json`, all of it or nothing."""
+"""A mesh with its new texture, and what is left of it on disk: model, pictures and `run.json`, all or nothing."""
 
 from __future__ import annotations
 
-import json
-import platform
-from collections.abc import Collection, Mapping
-from importlib.metadata import PackageNotFoundError, version
-from io import BytesIO
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
-from ..options import USUAL_FORMATS
-from .inputs import seen_from
+from ..options import USUAL_FORMATS, check_formats
+from ..record.facts import dump, origin, peak_memory_mb, versions
+from ..record.inputs import seen_from
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from torch import Tensor
 
-    from .mesh import TexturedMesh
+    from ..files.loaded import Loaded
+    from ..surface.pixels import Pixels
+    from ..surface.texture import Texture
+    from ..surface.types import Surface
 
-PACKAGES = ("torch", "easypytorch3d", "diffusers", "transformers", "trimesh", "xatlas", "numpy")
+
+@dataclass(repr=False)
+class TexturedMesh:
+    """A mesh with its new texture.
+
+    mesh: trimesh scene, the input as it was but for the texture.  texture: (S, S, 3) uint8, row 0 on top (v = 1).
+    views: (N, 3, s, s) in [0, 1], the pictures the texture was made from.  condition: (N, 3, s, s), what the
+    ControlNet read.  report: every option, timings in seconds, versions; what `run.json` holds.
+    """
+
+    loaded: Loaded
+    surface: Surface
+    baked: Texture
+    views: Tensor
+    condition: Tensor
+    pixels: Pixels
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def texture(self):
+        return self.baked.image
+
+    @property
+    def mesh(self):
+        from ..files.save import textured_scene
+
+        return textured_scene(self.loaded, self.surface, self.baked)
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        formats: str | Sequence[str] | None = None,
+        preview: bool = False,
+    ) -> Path:
+        """Write model, texture and pictures into `folder`, all of it or nothing; see `save_result`.
+
+        formats: some of glb, obj, png, sheet, turntable, viewer; None is all but the last, which `preview` adds.
+        Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
+        """
+        chosen = check_formats(formats) + (("viewer",) if preview else ())
+        return save_result(self, Path(folder), overwrite=overwrite, formats=chosen)
+
+    def __repr__(self) -> str:
+        said, (high, wide, _) = self.report, self.texture.shape
+        prompt, seed = said.get("prompt"), said.get("seed")
+        return f"<TexturedMesh {self.loaded.stem!r}: {prompt!r}, seed {seed}, {wide} x {high} texels>"
+
+    def _repr_png_(self) -> bytes:
+        """The contact sheet, for notebooks."""
+        from ..show.png import png
+
+        return png(sheet(self))
 
 
 def save_result(
@@ -31,8 +84,9 @@ def save_result(
     Everything goes to a temporary folder beside `folder` and is moved when complete.
     Raises InputError if `folder` exists and `overwrite` is False, or cannot be written.
     """
-    from ..files.save import atomic_folder, save_model
-    from ..surface.preview import turntable, viewer
+    from ..files.save import save_model
+    from ..record.atomic import atomic_folder
+    from ..show.render import turntable, viewer
 
     stem = result.loaded.stem
     with atomic_folder(folder, overwrite=overwrite) as place:
@@ -58,7 +112,8 @@ def sheet(result: TexturedMesh):
     """
     import torch
 
-    from ..surface.preview import BACKDROP, SHADE, contact_sheet, render, view_titles
+    from ..show.render import BACKDROP, SHADE, render, view_titles
+    from ..show.sheet import contact_sheet
 
     cameras, mask = result.pixels.cameras, result.pixels.mask.cpu()[:, None]
     order = sorted(range(len(cameras)), key=lambda i: (abs(cameras[i].elevation_deg), cameras[i].azimuth_deg))
@@ -87,18 +142,6 @@ def caption(report: dict[str, Any]) -> str:
     return " · ".join([f'"{report["prompt"]}"', *(f"{word} {report[name]}" for name, word in said.items())])
 
 
-def origin(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands inside the files themselves, wherever they go: prompt, seed and version; no paths, no times."""
-    return {"prompt": report["prompt"], "seed": report["seed"], "version": __version__}
-
-
-def png(image: Image) -> bytes:
-    """A picture as PNG: what a notebook shows of a result."""
-    file = BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
-
-
 def record(result: TexturedMesh) -> dict[str, Any]:
     """Every parameter, and what it ran on; enough to make the same texture again."""
     return {
@@ -108,39 +151,3 @@ def record(result: TexturedMesh) -> dict[str, Any]:
         "texture_seen": round(float(result.baked.seen.sum() / result.baked.covered.sum()), 4),
         "versions": versions(),
     }
-
-
-def versions() -> dict[str, str | None]:
-    """What a run ran on; None for a package that is not installed."""
-    own = {"python": platform.python_version(), "texsync": __version__}
-    return own | {name: _version(name) for name in PACKAGES}
-
-
-def dump(content: dict[str, Any], indent: int | None = None) -> str:
-    """As JSON, whatever numbers and paths are in it."""
-    return json.dumps(content, indent=indent, default=_plain)
-
-
-def peak_memory_mb() -> float | None:
-    """The most memory this process has held, in MB; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 2**20 if platform.system() == "Darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no word for: numpy's numbers as numbers, paths as text, pictures and arrays by kind and size."""
-    shape = getattr(value, "shape", ())
-    if shape or hasattr(value, "getpixel"):
-        return f"<{type(value).__name__} {' x '.join(map(str, shape or value.size))}>"
-    return value.item() if hasattr(value, "item") else str(value)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -1,60 +1,10 @@
-"""Where a mesh stands: its file's axes, the render frame, and smooth normals that do not trust the winding."""
+"""Faces and their neighbours: which have an area, hang together, look outward; smooth normals that trust no winding."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-
-from ..options import check_axes
-
-Y_UP, Z_UP = ("y", "z"), ("z", "-y")  # glTF's convention; Blender's, which most STL and PLY files follow
-BY_FORMAT = {"stl": Z_UP, "ply": Z_UP, "off": Z_UP, "texmesh": Z_UP}
-FRONT_OF = {"x": "z", "y": "z", "z": "-y", "-x": "z", "-y": "-z", "-z": "y"}
-
-
-def axes(up: str, front: str, format: str) -> tuple[str, str]:
-    """Which axes of the file point up and to the front: what was asked for, else the format's habit.
-
-    STL, PLY and OFF: +z up, -y front (Blender's); everything else: +y up, +z front (glTF's).
-    Raises InputError on an unknown axis, or if both lie on one line.
-    """
-    check_axes(up, front)
-    if up == "auto":
-        up = BY_FORMAT.get(format, Y_UP)[0]
-        if front.lstrip("-") == up:
-            up = "z" if up == "y" else "y"
-    if front == "auto":
-        front = FRONT_OF[up]
-    check_axes(up, front)
-    return up, front
-
-
-def rotation(up: str, front: str) -> np.ndarray:
-    """(3, 3) rotation that turns `up` to +y and `front` to +z."""
-    y, z = _unit(up), _unit(front)
-    return np.stack([np.cross(y, z), y, z])
-
-
-def _unit(axis: str) -> np.ndarray:
-    return (-1.0 if axis[0] == "-" else 1.0) * np.eye(3)["xyz".index(axis[-1])]
-
-
-def normalised(vertices: np.ndarray, used: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Into the render frame: turned, bounding-box centre at the origin, farthest used vertex at radius 1.
-
-    vertices: (V, 3) float64.  used: (V,) bool, the vertices that faces refer to.  turn: (3, 3) rotation.
-    Returns the new vertices and the (4, 4) matrix that takes them back.
-    """
-    # the centre is taken off first, so that a mesh far from the origin keeps its digits
-    low, high = vertices[used].min(axis=0), vertices[used].max(axis=0)
-    centre = low + (high - low) / 2
-    local = (vertices - centre) @ turn.T
-    size = np.abs(local[used]).max()  # squares of huge or tiny numbers overflow
-    radius = size * np.linalg.norm(local[used] / size, axis=1).max()
-    to_world = np.eye(4)
-    to_world[:3, :3], to_world[:3, 3] = radius * turn.T, centre
-    return local / radius, to_world
 
 
 def solid(vertices: np.ndarray, faces: np.ndarray, thinnest: float = 1e-10) -> np.ndarray:

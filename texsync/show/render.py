@@ -1,22 +1,23 @@
-"""Pictures for people: textured renders, contact sheet, turntable, a viewer in one HTML file."""
+"""A painted mesh: textured renders, turntable, a viewer in one HTML file."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from .cameras import Camera, to_pytorch3d
-from .pixels import Pixels, look
-from .types import Surface
+from ..surface.cameras import Camera, to_pytorch3d
+from ..surface.pixels import Pixels, look
+from ..surface.types import Surface
+from .png import to_image
+from .sheet import side_by_side
 
 if TYPE_CHECKING:
     import trimesh
@@ -63,52 +64,6 @@ def _lit(pixels: Pixels, wrap: float = 0.5) -> Tensor:
     return ((cosine + wrap) / (1 + wrap)).clamp(0, 1)
 
 
-def contact_sheet(
-    rows: Mapping[str, Tensor],
-    names: Sequence[str],
-    side: int = 192,
-    *,
-    across: int | None = None,
-    caption: str = "",
-) -> Image.Image:
-    """One row per kind of picture, one column per view, all labelled.
-
-    rows: title to (N, 3, s, s) in [0, 1].  names: N column titles.  side: pixels of each small picture.
-    across: views side by side, None for all; further ones go below, again with all their kinds.
-    """
-    font, gutter, across = ImageFont.load_default(size=15), 26, across or len(names)
-    margin = 8 + max(int(font.getlength(title)) for title in rows) + 8
-    head, block = gutter if caption else 0, gutter + len(rows) * (side + 4)
-    blocks = math.ceil(len(names) / across)
-    sheet = Image.new("RGB", (margin + across * (side + 4), head + blocks * block), "white")
-    draw = ImageDraw.Draw(sheet)
-    draw.text((8, head // 2), _shortened(caption, font, sheet.width - 16), "black", font, "lm")
-    for view, name in enumerate(names):
-        left, top = margin + view % across * (side + 4), head + view // across * block
-        draw.text((left + side // 2, top + gutter // 2), name, "black", font, "mm")
-        for row, pictures in enumerate(rows.values()):
-            small = to_image(pictures[view]).resize((side, side), Image.Resampling.LANCZOS)
-            sheet.paste(small, (left, top + gutter + row * (side + 4)))
-    for number, (row, title) in product(range(blocks), enumerate(rows)):
-        middle = head + number * block + gutter + row * (side + 4) + side // 2
-        draw.text((8, middle), title, "black", font, "lm")
-    return sheet
-
-
-def _shortened(text: str, font: Any, room: int) -> str:
-    """As much of a text as fits into so many pixels."""
-    text = " ".join(text.split())
-    while font.getlength(text) > room:
-        text = text[:-2].rstrip("…") + "…"
-    return text
-
-
-def to_image(picture: Tensor) -> Image.Image:
-    """(3, H, W) in [0, 1] to an 8-bit RGB picture, rounded; (4, H, W) to RGBA."""
-    planes = [(plane.clamp(0, 1) * 255).round().byte().cpu().numpy() for plane in picture]
-    return Image.fromarray(np.stack(planes, axis=-1))
-
-
 def view_titles(cameras: Sequence[Camera]) -> list[str]:
     """ "45°" or "0°, 30° up": azimuth, and elevation where there is one."""
     return [
@@ -144,17 +99,10 @@ def turntable(
         for batch in batches
         for picture in render(surface, image, batch, size, SHADE, samples=1)
     ]
-    palette = _side_by_side(pictures[:: max(1, frames // 6)]).quantize(COLOURS)
+    palette = side_by_side(pictures[:: max(1, frames // 6)]).quantize(COLOURS)
     flat = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     times = [70, 70, 60] * math.ceil(frames / 3)  # GIF counts in 10 ms
     flat[0].save(path, save_all=True, append_images=flat[1:], duration=times[:frames], loop=0, optimize=False)
-
-
-def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
-    strip = Image.new("RGB", (sum(picture.width for picture in pictures), pictures[0].height))
-    for k, picture in enumerate(pictures):
-        strip.paste(picture, (k * picture.width, 0))
-    return strip
 
 
 def viewer(scene: trimesh.Scene, path: Path) -> None:

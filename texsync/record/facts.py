@@ -1,0 +1,54 @@
+"""What a run ran on, and how it is written down."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from .. import __version__
+
+PACKAGES = ("torch", "easypytorch3d", "diffusers", "transformers", "trimesh", "xatlas", "numpy")
+
+
+def origin(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands inside the files themselves, wherever they go: prompt, seed and version; no paths, no times."""
+    return {"prompt": report["prompt"], "seed": report["seed"], "version": __version__}
+
+
+def versions() -> dict[str, str | None]:
+    """What a run ran on; None for a package that is not installed."""
+    own = {"python": platform.python_version(), "texsync": __version__}
+    return own | {name: _version(name) for name in PACKAGES}
+
+
+def dump(content: Mapping[str, Any], indent: int | None = None) -> str:
+    """As JSON, whatever numbers and paths are in it."""
+    return json.dumps(content, indent=indent, default=_plain)
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory this process has held, in MB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 2**20 if platform.system() == "Darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: numpy's numbers as numbers, paths as text, pictures and arrays by kind and size."""
+    shape = getattr(value, "shape", ())
+    if shape or hasattr(value, "getpixel"):
+        return f"<{type(value).__name__} {' x '.join(map(str, shape or value.size))}>"
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

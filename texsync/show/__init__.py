@@ -1,0 +1,1 @@
+"""Pictures for people: PNG files with parameters inside, contact sheets, renders of a mesh."""
