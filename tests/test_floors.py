@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / "texsync"
 FLOOR = dict(
     errors=0,
     options=1,
-    pictures=1,
+    picture_files=1,
     signals=1,
     image_options=2,
     progress=2,
@@ -133,7 +133,8 @@ def test_a_ring_is_found(tmp_path):
 
 # every room has a table of contents, and some an interface that all in it follow
 SHARED = {"__init__", "base"}
-SHARED |= {"words"}  # of the panel, and of mini
+SHARED |= {"words", "sweep", "class ImageOptions"}  # on their way
+TWINS = {"mini", "motion"}  # two embedded models, trained by the same steps
 
 
 def namesakes() -> dict[str, list[str]]:
@@ -143,9 +144,10 @@ def namesakes() -> dict[str, list[str]]:
         classes = [
             node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)
         ]
-        for name in ({path.stem} - SHARED) | {f"class {name}" for name in classes}:
+        for name in {path.stem, *(f"class {name}" for name in classes)} - SHARED:
             places.setdefault(name, set()).add(str(path.relative_to(ROOT.parent)))
-    return {name: sorted(where) for name, where in places.items() if len(where) > 1}
+    shared = {name for name, where in places.items() if {place.split("/")[1] for place in where} <= TWINS}
+    return {name: sorted(where) for name, where in places.items() if len(where) > 1 and name not in shared}
 
 
 def test_no_two_modules_or_classes_have_one_name():

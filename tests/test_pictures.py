@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from texsync import TexsyncWarning, pictures
+from texsync import TexsyncWarning, picture_files
 from texsync.errors import InputError
 from texsync.files.pbr import readable
 from texsync.tasks.reading import read_picture
@@ -30,7 +30,7 @@ def saved(kind: str, picture=NOISE, **more) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("kind", pictures.FORMATS)
+@pytest.mark.parametrize("kind", picture_files.FORMATS)
 def test_six_formats_are_read_upright(kind, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
@@ -56,7 +56,7 @@ def test_damaged_pictures_end_in_one_line(tmp_path, capfd):
     """A few hundred of the fuzz in benchmarks/, AVIF and TIFF seldom since each starts a process."""
     answers = {}
     for k, (kind, data) in enumerate(fuzz_pictures.cases(600, seed=1)):
-        if kind not in pictures.APART or k % 5 == 0:
+        if kind not in picture_files.APART or k % 5 == 0:
             answers[k, kind] = fuzz_pictures.outcome(data, tmp_path / "p")
     assert set(answers.values()) == {"read", "refused"}
     assert capfd.readouterr() == ("", "")
@@ -65,7 +65,7 @@ def test_damaged_pictures_end_in_one_line(tmp_path, capfd):
 def hidden_scans(count: int) -> bytes:
     """A progressive JPEG of 12 million pixels, nearly all of it many empty scans."""
     whole = saved("JPEG", Image.new("L", (4000, 3000)), progressive=True)
-    at = whole.rindex(pictures.SCAN)
+    at = whole.rindex(picture_files.SCAN)
     return whole[:at] + whole[at:-2] * count + whole[-2:]
 
 
@@ -94,19 +94,19 @@ def test_size_and_work_are_checked_before_pixels_are_decoded(data, said, monkeyp
     if "cannot" not in said:
         monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("decoded"))
     with pytest.raises(InputError, match=said) as told:
-        pictures.decoded(data, "p.png")
+        picture_files.decoded(data, "p.png")
     assert str(told.value).startswith("p.png ") and "\n" not in str(told.value)
 
 
 def test_a_decoder_that_hangs_or_dies_is_left(monkeypatch):
-    monkeypatch.setattr(pictures, "SECONDS", 0.5)
+    monkeypatch.setattr(picture_files, "SECONDS", 0.5)
     for script, said in {
         "while True: pass": "longer than 0.5 s",
         "import os; os.abort()": "broke off",
     }.items():
-        monkeypatch.setattr(pictures, "ALONE", script)
+        monkeypatch.setattr(picture_files, "ALONE", script)
         with pytest.raises(InputError, match=said):
-            pictures.decoded(saved("AVIF"))
+            picture_files.decoded(saved("AVIF"))
 
 
 @pytest.mark.parametrize(

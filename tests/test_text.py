@@ -10,9 +10,9 @@ import pytest
 from jobs import TEXTURE, own_uvs
 
 from texsync.errors import TexsyncWarning
+from texsync.files.encoding import find_file, lines_of_text, read_text, shown_name
 from texsync.files.load import load
 from texsync.files.save import save_model
-from texsync.files.text import find_file, lines_of_text, read_text, shown_name
 
 FACES = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\n"
 TEXT = FACES + "mtllib {0}.mtl\no {1}\nusemtl {2}\nf 1/1 2/2 3/3\nusemtl {3}\nf 1/1 3/3 4/4\n"

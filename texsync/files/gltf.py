@@ -20,7 +20,7 @@ from ..errors import InputError
 from .gltf_check import check_bytes, check_document
 from .gltf_fields import NUMBERS as NUMBERS
 from .gltf_fields import element_bytes as element_bytes
-from .kinds import Wrong, read_json
+from .json_table import Wrong, read_json
 
 COMPRESSED = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression")
 TRIANGLES, STRIP, FAN = 4, 5, 6

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .gltf_fields import GLTF, element_bytes
-from .kinds import Ref, Wrong, leaves
+from .json_table import Ref, Wrong, leaves
 
 DEEPEST = 1_000  # nodes below one another; trimesh walks up from each node, so time grows with the square
 MOST_NODES = 50_000

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .kinds import Fields, Is, Number, OneOf, Ref, Row
+from .json_table import Fields, Is, Number, OneOf, Ref, Row
 
 NUMBERS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 COLUMNS = {"SCALAR": 1, "VEC2": 1, "VEC3": 1, "VEC4": 1, "MAT2": 2, "MAT3": 3, "MAT4": 4}

@@ -10,7 +10,7 @@ import numpy as np
 
 from .gltf import PLAIN
 from .gltf_fields import MATERIAL, MOVE, VRM
-from .kinds import Ref, leaves
+from .json_table import Ref, leaves
 from .pbr import Finish
 
 SPECULAR = "KHR_materials_pbrSpecularGlossiness"

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from .gltf_fields import DRACO, GLTF, INSTANCES, VRM
-from .kinds import Ref, leaves, only
+from .json_table import Ref, leaves, only
 
 KINDS = (
     "textures",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError, TexsyncWarning
-from ..pictures import opened
+from ..picture_files import opened
 from .gltf import PLAIN, Document
 from .gltf_fields import INSTANCES
 from .gltf_materials import colour_place, seen_by, uv_set

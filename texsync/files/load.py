@@ -15,12 +15,12 @@ import numpy as np
 from ..errors import InputError
 from ..surface.faces import smooth_normals, solid
 from .axes import axes, normalised, rotation
+from .encoding import shown_name
 from .gltf_check import MOST_FACES
 from .loaded import Loaded, Part
 from .normals import with_unit_normals
 from .shape import Shape
 from .sources import read_scene
-from .text import shown_name
 
 if TYPE_CHECKING:
     import trimesh

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TexsyncWarning
+from .encoding import Reading, find_file, lines_of_text, read_text, shown_name
 from .pbr import Finish, readable
-from .text import Reading, find_file, lines_of_text, read_text, shown_name
 
 PICTURES = ("map_", "bump", "disp", "decal", "norm", "refl")
 OURS = {"newmtl", "kd", "ka", "d", "tr", "tf", "illum", "map_kd", "map_ka", "map_d", "map_tr"}

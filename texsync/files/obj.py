@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .encoding import Reading, legacy, lines_of_text, reading, shown_name
 from .shape import Section
-from .text import Reading, legacy, lines_of_text, reading, shown_name
 from .triangulate import check_corners, triangulate
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError, TexsyncWarning
-from ..pictures import decoded
+from ..picture_files import decoded
 
 if TYPE_CHECKING:
     from PIL.Image import Image

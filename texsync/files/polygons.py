@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .encoding import read_text
 from .shape import Shape
-from .text import read_text
 from .triangulate import check_corners, triangulate
 
 

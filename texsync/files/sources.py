@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..options import path as as_path
 from .gltf import read_gltf
 from .gltf_scene import GltfSource, gltf_scene
-from .kinds import Wrong
+from .json_table import Wrong
 from .loaded import ObjSource
 from .mtl import read_mtl
 from .obj import ObjFile, read_obj

@@ -25,7 +25,7 @@ from ..errors import InputError
 from ..options import path as as_path
 from ..surface.partial import Repaint
 from .corners import corner_uvs, keeps_uvs
-from .kinds import Fields, Is, Number, Row, check, read_json
+from .json_table import Fields, Is, Number, Row, check, read_json
 from .path import checked_path
 from .shape import Shape, as_trimesh
 

@@ -28,10 +28,10 @@ from torch import Tensor, nn
 from ..schedule import Schedule
 from .data import CHUNK, LONGEST, SAYINGS, Chunk, spread, workers
 from .features import FEET, SIZE
-from .mdm import Network, Shape
+from .mdm import Network, Sizes
 from .text import build_text_encoder, build_tokenizer, tokens
 
-SHAPE = Shape(width=256, layers=6, heads=4, inner=512, text=128, dropout=0.0)
+SHAPE = Sizes(width=256, layers=6, heads=4, inner=512, text=128, dropout=0.0)
 STEPS = 50  # noise levels
 NO_TEXT, NO_WORD = 0.1, 0.03  # how often a text, a word is left out
 PLACES = slice(3, 67)  # height and joints
@@ -42,7 +42,7 @@ FOOT_WAYS = [WAYS.start + 3 * joint + axis for joint in FEET for axis in range(3
 class Learner(nn.Module):
     """Network and text encoder as one, so that averaging and saving see both."""
 
-    def __init__(self, tokenizer: Any, shape: Shape = SHAPE):
+    def __init__(self, tokenizer: Any, shape: Sizes = SHAPE):
         super().__init__()
         self.network, self.text = Network(shape), build_text_encoder(tokenizer, shape.text)
 

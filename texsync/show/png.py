@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..pictures import opened
+from ..picture_files import opened
 from ..record.facts import dump
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..errors import InputError
 from ..options import brief, path
-from ..pictures import decoded, upright
+from ..picture_files import decoded, upright
 
 if TYPE_CHECKING:
     from torch import Tensor
