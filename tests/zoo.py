@@ -33,6 +33,7 @@ from texsync.views import (
     rotations,
     segments,
     surface_views,
+    unequal,
     windows,
 )
 
@@ -114,6 +115,7 @@ ONE_TO_ONE = ("identity", "flip", "rotations", "negated", "ambiguous")
 """Every view shows every cell once, and all are believed alike."""
 ALL_VIEWS = {
     **PLANE_VIEWS,
+    "segments-unequal": unequal((9, 12, 7), 4, fade=True),
     "surface": blob_views(),
     "surface-uv": blob_views(space="uv"),
     "surface-coarse": blob_views(texels=12, exponent=3.0, facing_cutoff_deg=70.0, inside=0.0),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .tasks.made import Pictures
     from .tasks.mask import masked_image
     from .tasks.mesh import TexturedMesh, texture_mesh
+    from .tasks.motion import Motion, long_motion
     from .tasks.repeat import repeat
     from .tasks.wide import wide_image
 
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Cancelled",
     "InputError",
+    "Motion",
     "Pictures",
     "TexsyncError",
     "TexsyncWarning",
@@ -32,6 +34,7 @@ __all__ = [
     "__version__",
     "ambiguous_image",
     "edit_image",
+    "long_motion",
     "masked_image",
     "repeat",
     "texture_mesh",
@@ -43,6 +46,7 @@ _HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
     name: ".errors" for name in ("Cancelled", "InputError", "TexsyncError", "TexsyncWarning")
 }
 _HOME |= {f"{task}_image": f".tasks.{task}" for task in ("wide", "ambiguous", "edit")}
+_HOME |= {name: ".tasks.motion" for name in ("Motion", "long_motion")}
 _HOME["masked_image"] = ".tasks.mask"
 _HOME["repeat"] = ".tasks.repeat"
 _HOME["Pictures"] = ".tasks.made"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -126,12 +127,10 @@ class _Reverse(nn.Module):
 
 
 @contextmanager
-def quiet():
-    """No progress bars of other libraries while loading; put back as they were."""
-    from diffusers.utils import logging as diffusers_log
-    from transformers.utils import logging as transformers_log
-
-    logs = (diffusers_log, transformers_log)
+def quiet(*libraries: str):
+    """No progress bars of other libraries (diffusers and transformers) while loading; put back as they were."""
+    names = libraries or ("diffusers", "transformers")
+    logs = [import_module(f"{name}.utils.logging") for name in names]
     before = [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
     for log in logs:
         log.set_verbosity_error()

@@ -28,6 +28,8 @@ def find_model(model: str | Path, *, half: bool = False, on_bytes: hub.OnBytes |
         return EMBEDDED[name]
     path = Path(name).expanduser()
     if path.is_dir():
+        if (path / "args.json").is_file() and not (path / "model_index.json").exists():
+            raise InputError(f"{path} is a model of motion, not of pictures", "use it with texsync motion")
         return path
     if path.is_file():
         remedy = "load it with StableDiffusionPipeline.from_single_file and save_pretrained it to a folder"

@@ -107,3 +107,21 @@ def sheet(joints: np.ndarray, titles: Sequence[str], columns: int = 10, side: in
             words = title if column == 0 else f"{k / FPS:.1f} s"
             picture.paste(frame(joints[k], joints[k, 0, [0, 2]], words, side), (column * side, row * side))
     return picture
+
+
+SEAM = (196, 62, 48)
+
+
+def rows(
+    joints: np.ndarray, parts: Sequence[tuple[str, int, int]], columns: int = 10, side: int = 150
+) -> Image.Image:
+    """Poses over time, a row for each of parts (title, first frame, end); a red line where a later part begins."""
+    picture = Image.new("RGB", (columns * side, len(parts) * side), PAPER)
+    draw = ImageDraw.Draw(picture)
+    for row, (title, start, end) in enumerate(parts):
+        for column, k in enumerate(np.linspace(start, end - 1, columns).round().astype(int)):
+            words = title if column == 0 else f"{k / FPS:.1f} s"
+            picture.paste(frame(joints[k], joints[k, 0, [0, 2]], words, side), (column * side, row * side))
+        if row:
+            draw.line((1, row * side, 1, (row + 1) * side - 1), SEAM, 3)
+    return picture

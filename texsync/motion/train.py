@@ -149,8 +149,8 @@ class Task:
 
 
 def rate(done: float, peak: float) -> float:
-    """Of learning: up in the first twenty-fifth of the time, then down along a cosine; done: share, 0 to 1."""
-    return peak * min(1.0, 0.01 + done / 0.04) * (0.03 + 0.97 * (1 + math.cos(math.pi * min(done, 1.0))) / 2)
+    """Of learning: up in the first twelfth of the time, then down along a cosine; done: share, 0 to 1."""
+    return peak * min(1.0, 0.01 + 12 * done) * (0.03 + 0.97 * (1 + math.cos(math.pi * min(done, 1.0))) / 2)
 
 
 def average(mean: nn.Module, now: nn.Module, step: int, keep: float = 0.9985) -> None:
@@ -238,7 +238,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=SHAPE.width)
     parser.add_argument("--layers", type=int, default=SHAPE.layers)
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--rate", type=float, default=6e-4)
+    parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--clips", type=int, default=48_000, help="at most; 63 KB each on the device")
     parser.add_argument("--first", type=int, default=4_000, help="motions to wait for before learning")
     parser.add_argument("--workers", type=int, default=0, help="0: all cores but two")

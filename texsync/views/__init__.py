@@ -6,6 +6,7 @@ from .base import Views as Views
 from .base import lookup as lookup
 from .masks import masks as masks
 from .motion import segments as segments
+from .motion import unequal as unequal
 from .noise import noise as noise
 from .noise import shared_noise as shared_noise
 from .plane import feathered as feathered

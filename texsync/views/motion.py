@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from ..errors import InputError
-from .base import Views, lookup
+from .base import Views
 
 LOCAL = slice(4, 67)  # where the 21 joints other than the root stand beside it, 3 numbers each
 
 
 def segments(count: int, length: int = 120, overlap: int = 30) -> Views:
-    """`count` segments of `length` frames, each sharing `overlap` frames with the one before.
+    """`count` segments of `length` frames, each sharing `overlap` frames with the one before; see `unequal`."""
+    return unequal([length] * count, overlap)
 
-    A segment is a picture one pixel high and `length` wide, the canvas (1, frames).  Raises InputError unless
-    0 < overlap < length.  Source: SyncSDE (CVPR 2025), Eq. 20-22; later segments lie on top, see `plane.latest`.
+
+def unequal(lengths: Sequence[int], overlap: int = 30, *, fade: bool = False) -> Views:
+    """Segments of these many frames, each sharing `overlap` frames with the one before.
+
+    A segment is a picture one pixel high and as wide as the longest.  The canvas is (1, frames); where lengths differ
+    it has spare cells behind the last frame, at which what lies behind a segment's end looks and which nobody believes.
+    fade: where two segments meet, belief goes over from one to the other, frame by frame; else both are believed
+    alike.  Raises InputError unless 0 < overlap < every length.
+    Source: SyncSDE (CVPR 2025), Eq. 20-22; later segments lie on top there, see `plane.latest`.
     """
-    if not 0 < overlap < length:
+    shortest, widest = min(lengths), max(lengths)
+    if not 0 < overlap < shortest:
         raise InputError(
-            f"segments of {length} frames overlap by {overlap}", f"use an overlap of 1 to {length - 1} frames"
+            f"segments of {shortest} frames overlap by {overlap}",
+            f"use an overlap of 1 to {shortest - 1} frames",
         )
-    starts = np.arange(count) * (length - overlap)
-    return lookup(starts[:, None, None] + np.arange(length), (1, int(starts[-1]) + length))
+    sizes, place = np.array(lengths)[:, None], np.arange(widest)
+    starts = np.concatenate([[0], np.cumsum(sizes[:-1, 0] - overlap)])
+    frames = int(starts[-1]) + lengths[-1]
+    cells = np.where(place < sizes, starts[:, None] + place, frames + place - sizes)
+    belief = 1.0 * (place < sizes)
+    if fade:
+        ramp = (np.arange(overlap) + 1) / (overlap + 1)
+        belief[1:, :overlap] *= ramp
+        for row, size in zip(belief[:-1], lengths, strict=False):
+            row[size - overlap : size] *= ramp[::-1]
+    pixels, canvas = cells.size, frames + widest - shortest
+    look = sparse.csr_array((np.ones(pixels), cells.ravel(), np.arange(pixels + 1)), shape=(pixels, canvas))
+    merge = sparse.csr_array(look.T @ sparse.diags_array(belief.ravel()))
+    merge.eliminate_zeros()
+    return Views(look, merge, (len(lengths), 1, widest), (1, canvas))
 
 
 def joints(features: Tensor) -> Tensor:

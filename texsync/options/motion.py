@@ -1,0 +1,208 @@
+"""What long motion takes."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError
+from ..errors import option as named
+from .declared import Options, declare, option_class
+from .kinds import Call, Choice, Device, Flag, ModelName, Names, PathName, Prompt, Real, Texts, Whole
+from .output import SaveOptions
+from .shared import INTEGRATORS, NOISES, slug
+
+FPS = 20
+MOTION_COUPLINGS = {
+    "syncsde": "each segment is drawn to what the one before shows in their overlap",
+    "synctweedies": "the clean guesses are averaged in overlaps",
+    "multidiffusion": "the next states are averaged in overlaps",
+    "doubletake": "they fade into each other, and transitions are made anew (PriorMDM)",
+    "none": "every segment for itself",
+}
+MOTION_ASSEMBLIES = {
+    "paste": "later segments lie on top, as in the paper",
+    "blend": "segments fade into each other over their overlap",
+}
+MOTION_FORMATS = {
+    "bvh": "a skeleton and its motion, for animation programs",
+    "glb": "an animated figure, for viewers and Blender",
+    "npy": "joints in metres, and the model's features, as arrays",
+    "gif": "a stick figure on a grid",
+    "sheet": "poses over time, a row for each prompt",
+    "results": "results.npy as MDM's own tools read it",
+}
+USUAL_MOTION_FORMATS = ("bvh", "glb", "npy", "gif", "sheet")
+SAID = re.compile(r"(.*\S)\s*:\s*(-?[\d.]+)\s*s?\s*")
+DESCRIBE = 'describe a motion, e.g. "a person walks forward"'
+LONGEST = 3600.0  # seconds
+
+
+@dataclass(frozen=True)
+class Part:
+    """A prompt and how long it lasts, seconds; None: one segment, or an equal share of what is left."""
+
+    prompt: str
+    seconds: float | None
+
+
+@option_class
+class MotionOptions(Options):
+    """What long motion takes; None stands for what `unsaid` says.  Raises InputError for any value out of range."""
+
+    saving = SaveOptions
+    prompts: tuple[str, ...] = declare(
+        'What is done, one after the other; "walks:4" lasts 4 seconds.',
+        Texts(1, Prompt(remedy=DESCRIBE), "prompt", DESCRIBE, alone=True),
+        kw_only=False,
+        argument=True,
+        sweep=False,
+    )
+    seconds: float | None = declare(
+        "How long the motion is.",
+        Real(0.1, LONGEST),
+        default=None,
+        unsaid="one segment for each prompt",
+        section="main",
+    )
+    overlap: int = declare(
+        "Frames that neighbouring segments share; 20 are a second.", Whole(2, 1000), default=30
+    )
+    segment: int | None = declare(
+        "Frames of a segment at most.",
+        Whole(10, 5000),
+        default=None,
+        unsaid="120, or what the model can",
+        section="model",
+    )
+    seed: int = declare("Same seed, same motion.", Whole(), default=0, section="main", sweep=False)
+    steps: int | None = declare(
+        "Denoising steps.",
+        Whole(1, 1000),
+        default=None,
+        unsaid="all that the model has, at most 50",
+        section="main",
+    )
+    strength: float = declare(
+        "How hard segments are drawn to the one before, 1/lambda at the noisiest level.",
+        Real(0.0, math.inf),
+        default=3.0,
+    )
+    coupling: str = declare("How segments listen to each other.", Choice(MOTION_COUPLINGS), default="syncsde")
+    integrator: str = declare(
+        "SyncSDE's update; the paper's overshoots by far at the first step of motion models.",
+        Choice(INTEGRATORS),
+        default="exact",
+    )
+    noise: str = declare(
+        "Segments start from the same noise where they overlap, or each from its own.",
+        Choice(NOISES),
+        default="shared",
+    )
+    assemble: str = declare("How segments become one motion.", Choice(MOTION_ASSEMBLIES), default="blend")
+    model: str | os.PathLike[str] = declare(
+        "mini, or the folder or checkpoint of an MDM.",
+        ModelName(),
+        default="mini",
+        section="model",
+        sweep=False,
+    )
+    text_encoder: str | os.PathLike[str] | None = declare(
+        "CLIP's text side, a folder or hub id.",
+        ModelName(),
+        default=None,
+        unsaid="the model's own",
+        section="model",
+    )
+    statistics: str | os.PathLike[str] | None = declare(
+        "The folder of HumanML3D's Mean.npy and Std.npy.",
+        PathName(),
+        default=None,
+        unsaid="the model's own",
+        section="model",
+    )
+    guidance: float = declare(
+        "How closely prompts are followed, 1 = off.", Real(0.0, 100.0), default=2.5, section="main"
+    )
+    device: str = declare(
+        "auto, cpu, cuda, cuda:N or mps.", Device(), default="auto", section="model", sweep=False
+    )
+    chunk: int | None = declare(
+        "Segments per model call; changes memory, not the result.",
+        Whole(1, 1000),
+        default=None,
+        unsaid="16",
+        section="model",
+    )
+    formats: tuple[str, ...] = declare(
+        f"What is written: {', '.join(MOTION_FORMATS)}.",
+        Names(MOTION_FORMATS, "format"),
+        default=USUAL_MOTION_FORMATS,
+        section="output",
+        sweep=False,
+    )
+    on_progress: Callable[..., None] | None = declare(
+        "Called with (stage, step, total, preview) as the run goes on.",
+        Call(),
+        default=None,
+        doors=("python",),
+        recorded=False,
+        sweep=False,
+    )
+    progress: bool = declare(
+        "Show a bar on stderr, or where there is no terminal, lines.",
+        Flag(),
+        default=False,
+        doors=("python",),
+        recorded=False,
+        sweep=False,
+    )
+
+    def check(self) -> None:
+        """Prompts say something, and their lengths are lengths."""
+        for part in self.parts:
+            Prompt(remedy=DESCRIBE)("prompt", part.prompt)
+            if part.seconds is not None:
+                Real(0.1, LONGEST)(f"length of {part.prompt!r}", part.seconds)
+        said = [part.seconds for part in self.parts if part.seconds is not None]
+        if self.seconds is None:
+            return
+        rest, free = self.seconds - sum(said), len(self.parts) - len(said)
+        if (free and rest <= 0) or (not free and abs(rest) > 0.5 / FPS):
+            raise InputError(
+                f"the prompts' own lengths are {sum(said):g} seconds together, {named('seconds')} is {self.seconds:g}",
+                f"leave {named('seconds')} out, or a length",
+                code="motion-length",
+                thing="seconds",
+                value=self.seconds,
+            )
+
+    @property
+    def parts(self) -> list[Part]:
+        """The prompts, and how long each lasts."""
+        found = []
+        for text in self.prompts:
+            said = SAID.fullmatch(text)
+            number = _number(said[2]) if said else None
+            found.append(Part(text, None) if said is None or number is None else Part(said[1], number))
+        return found
+
+    @property
+    def folder(self) -> str:
+        return f"motion_{slug(' '.join(part.prompt for part in self.parts))}"
+
+    @property
+    def heard(self) -> Callable[..., Any]:
+        """What the run tells its progress to."""
+        return self.on_progress or (lambda *_: None)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,242 @@
+"""One human motion of any length: segments with a prompt each, denoised in step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..motion.plan import USUAL, Segment, plan
+from ..options.motion import USUAL_MOTION_FORMATS, MotionOptions
+from ..progress import with_bar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from ..backbones.motion import MotionModel
+    from ..couplings import Coupling
+    from ..views import Views
+
+STEPS = 50
+CONTEXT, SOFT = (
+    30,
+    10,
+)  # frames beside a transition that DoubleTake's second take sees, and over which it fades
+SKIPPED = 0.1  # of the steps, which the second take leaves out
+
+
+@with_bar
+def long_motion(prompts: Any, *, on_progress: Callable[..., None] | None = None, **options: Any) -> Motion:
+    """Make one continuous human motion, each prompt's segment drawn towards the one before it.
+
+    prompts: what is done, one after the other; "walks:4" lasts 4 seconds.  options: seconds, overlap (frames, 20 a
+    second), strength, coupling and more; see `options.motion.MotionOptions`.
+    Raises InputError on anything that the caller can put right.  progress: True shows a bar on stderr.
+    Source: SyncSDE (CVPR 2025), Eq. 20-22, section 4.2.6; the exact integrator instead of the paper's, which
+    multiplies a difference by 92 at the first step of a model with 50 levels.
+    """
+    from ..backbones.motion import load_motion
+
+    asked = MotionOptions(prompts, on_progress=on_progress, **options)
+    run = Run(asked)
+    with run.stage("model"):
+        model = load_motion(asked.model, text_encoder=asked.text_encoder, statistics=asked.statistics,
+                            device=asked.device)  # fmt: skip
+    segments = plan([part.seconds for part in asked.parts], asked.seconds, asked.overlap, run.segment(model))
+    with run.stage("denoise", run.steps(model)):
+        x = run.denoise(model, segments)
+    return run.result(model, segments, x)
+
+
+@dataclass(repr=False)
+class Motion:
+    """What long motion returns.
+
+    joints: (F, 22, 3) metres, y up, feet held where they stand; 20 frames a second.  features: (F, 263) HumanML3D's, as
+    the model made them.  segments: whose frames are whose.  prompts: one each per segment.
+    report: every option as it was used, timings in seconds, foot skate; what `run.json` holds.
+    """
+
+    joints: np.ndarray
+    features: np.ndarray
+    segments: tuple[Segment, ...]
+    prompts: list[str]
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def words(self) -> list[str]:
+        """The prompt of every frame."""
+        return [
+            prompt
+            for prompt, one in zip(self.prompts, self.segments, strict=True)
+            for _ in range(one.start, one.end)
+        ]
+
+    def __repr__(self) -> str:
+        return f"<Motion: {len(self.joints) / 20:g} seconds, {len(self.segments)} segments>"
+
+    def save(
+        self, folder: str | Path, *, overwrite: bool = False, formats: Any = USUAL_MOTION_FORMATS
+    ) -> Path:
+        """Write `run.json` and what `formats` says: bvh, glb, npy (motion.npy and features.npy), gif, sheet, results.
+
+        All or nothing.  Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
+        """
+        from .motion_files import save_motion
+
+        return save_motion(self, Path(folder), overwrite=overwrite, formats=formats)
+
+
+class Run:
+    """One long motion, stage by stage."""
+
+    def __init__(self, options: MotionOptions):
+        self.options = options
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str, total: int = 1):
+        """Announce a stage of `total` steps and time it."""
+        start = time.perf_counter()
+        self.options.heard(name, 0, total, None)
+        yield
+        self.options.heard(name, total, total, None)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+
+    def steps(self, model: MotionModel) -> int:
+        return self.options.steps or min(STEPS, len(model.schedule.alphas))
+
+    def segment(self, model: MotionModel) -> int:
+        """Frames of a segment at most; raises InputError for more than the model makes."""
+        from ..errors import InputError
+
+        asked = self.options.segment or min(USUAL, model.longest)
+        if asked > model.longest:
+            raise InputError(
+                f"segment {asked} is longer than the model's {model.longest}", "use no more frames"
+            )
+        return asked
+
+    def prompts(self, segments: tuple[Segment, ...]) -> list[str]:
+        parts = self.options.parts
+        return [parts[one.prompt].prompt for one in segments]
+
+    def denoise(self, model: MotionModel, segments: tuple[Segment, ...]) -> Tensor:
+        """Clean x (263, F) of the whole motion."""
+        from ..sample import sample
+        from ..views import latest, unequal
+
+        options, lengths = self.options, [one.length for one in segments]
+        overlap = options.overlap if len(segments) > 1 else min(options.overlap, lengths[0] - 1)
+        faded = unequal(lengths, overlap, fade=True)
+        views = faded if options.coupling == "doubletake" else unequal(lengths, overlap)
+        predict = model.predictor(
+            self.prompts(segments), lengths, guidance=options.guidance, chunk=self.chunk
+        )
+        spans = model.schedule.spans(self.steps(model))
+        x = self.noise(views, 263)
+        for span, now, _ in sample(predict, views, self.coupling(), spans, x):
+            x = now
+            options.heard("denoise", span.index + 1, span.count, None)
+        whole = (faded if options.assemble == "blend" else latest(views)).f_inv(x)[..., : segments[-1].end]
+        if options.coupling == "doubletake" and len(segments) > 1:
+            whole = self.second_take(model, segments, whole)
+        return whole[:, 0]
+
+    @property
+    def chunk(self) -> int:
+        from ..backbones.motion import CHUNK
+
+        return self.options.chunk or CHUNK
+
+    def coupling(self) -> Coupling:
+        """The coupling asked for, acting on every step."""
+        from ..couplings import make
+
+        options = self.options
+        if options.coupling == "syncsde":
+            return make(
+                "syncsde", strength=options.strength, integrator=options.integrator, memory=1, until=0.0
+            )
+        if options.coupling == "none":
+            return make("none")
+        return make("multidiffusion" if options.coupling == "doubletake" else options.coupling, until=0.0)
+
+    def noise(self, views: Views, channels: int) -> Tensor:
+        """Where the run starts, (N, C, 1, frames)."""
+        import torch
+
+        from ..views import noise
+
+        generator = torch.Generator().manual_seed(self.options.seed)
+        if self.options.noise == "shared":
+            return noise(views, channels, generator)
+        count, height, width = views.shape
+        return torch.randn(count, channels, height, width, generator=generator)
+
+    def second_take(self, model: MotionModel, segments: tuple[Segment, ...], whole: Tensor) -> Tensor:
+        """The same motion (C, 1, F) with transitions made anew, without a prompt (PriorMDM's DoubleTake)."""
+        import torch
+
+        from ..couplings.kept import Kept
+        from ..sample import sample
+        from ..views import identity
+
+        overlap = self.options.overlap
+        context = min(CONTEXT, min(one.end - one.start for one in segments) - overlap // 2)
+        starts = [one.end - (overlap - overlap // 2) - context for one in segments[:-1]]
+        width = overlap + 2 * context
+        frames = torch.tensor(starts)[:, None] + torch.arange(width)
+        beside = (torch.arange(width) - context).clamp(max=0) + (
+            context + overlap - 1 - torch.arange(width)
+        ).clamp(max=0)
+        share = (
+            (1 + beside / (min(SOFT, context) + 1))
+            .clamp(min=0)[None, None, None]
+            .expand(len(starts), 1, 1, width)
+        )
+        known = whole[:, 0, frames].permute(1, 0, 2)[:, :, None]
+        draw = torch.Generator().manual_seed(self.options.seed + 1)
+        noise = torch.randn(known.shape, generator=draw)
+        predict = model.predictor(
+            ["motion"] * len(starts), [width] * len(starts), guidance=0.0, chunk=self.chunk
+        )
+        spans = model.schedule.spans(self.steps(model))
+        spans = spans[int(SKIPPED * len(spans)) :]
+        x = spans[0].noised(known, noise)
+        views = identity(1, width, count=len(starts))
+        for _, now, _ in sample(predict, views, Kept(known, noise, share), spans, x):
+            x = now
+        made = whole.clone()
+        for row, place in zip(x, frames, strict=True):
+            inside = place[context - SOFT if context >= SOFT else 0 : width - context + min(SOFT, context)]
+            made[:, 0, inside] = row[:, 0, inside - int(place[0])]
+        return made
+
+    def result(self, model: MotionModel, segments: tuple[Segment, ...], x: Tensor) -> Motion:
+        from ..motion.feet import grounded, planted, skate
+        from ..views.motion import joints
+
+        features = model.features(x)
+        with self.stage("decode"):
+            raw = grounded(joints(features.double()).numpy())
+            found = features.numpy()
+            fixed = planted(raw, found[:, 259:263])
+        options = self.options
+        report = {
+            "task": "motion",
+            **{name: value for name, value in options.record().items() if name != "seconds"},
+            "steps": self.steps(model),
+            "segment": self.segment(model),
+            "device": str(model.device),
+            "frames": len(fixed),
+            "segments": [vars(one) for one in segments],
+            "foot_skate": {"model": round(skate(raw), 4), "result": round(skate(fixed), 4)},
+            "options": options.record(),
+            "seconds": self.seconds,
+        }
+        return Motion(fixed, found, segments, self.prompts(segments), report)
