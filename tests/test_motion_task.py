@@ -17,16 +17,16 @@ from test_addon_blender import interpreters
 from tiny_motion import write_motion_model
 
 import texsync
-from texsync.backbones.motion import find_checkpoint, load_motion
+from texsync.backbones.motion_model import find_checkpoint, load_motion
 from texsync.couplings import SyncSDE
 from texsync.errors import InputError, TexsyncWarning
 from texsync.motion.bvh import write_bvh
 from texsync.motion.clips import clip
 from texsync.motion.features import features
 from texsync.motion.feet import planted, skate
-from texsync.motion.glb import steady, write_glb
 from texsync.motion.plan import plan
 from texsync.motion.rig import rigged
+from texsync.motion.skinned import steady, write_glb
 from texsync.sample import sample
 from texsync.schedule import Schedule
 from texsync.views import latest, unequal

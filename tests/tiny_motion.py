@@ -11,11 +11,11 @@ import torch
 from texsync.motion.clips import clip
 from texsync.motion.data import spread
 from texsync.motion.features import features
-from texsync.motion.mdm import Shape
+from texsync.motion.mdm import Sizes
 from texsync.motion.text import build_tokenizer
 from texsync.motion.train import Folder, Learner
 
-SHAPE = Shape(width=16, layers=1, heads=2, inner=32, text=8, dropout=0.0)
+SHAPE = Sizes(width=16, layers=1, heads=2, inner=32, text=8, dropout=0.0)
 
 
 @cache
@@ -25,7 +25,7 @@ def numbers() -> tuple[np.ndarray, np.ndarray]:
     return spread(np.concatenate([features(clip(dice, 3.0).joints) for _ in range(20)]))
 
 
-def write_motion_model(folder: Path, shape: Shape = SHAPE) -> Path:
+def write_motion_model(folder: Path, shape: Sizes = SHAPE) -> Path:
     tokenizer = build_tokenizer()
     torch.manual_seed(0)
     mean, deviation = (torch.from_numpy(one) for one in numbers())

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from .errors import Cancelled, InputError, TexsyncError, TexsyncWarning
     from .tasks.ambiguous import ambiguous_image
     from .tasks.edit import edit_image
+    from .tasks.long_motion import long_motion
     from .tasks.made import Pictures
     from .tasks.mask import masked_image
     from .tasks.mesh import TexturedMesh, texture_mesh
-    from .tasks.motion import Motion, long_motion
+    from .tasks.motion_result import Motion
     from .tasks.repeat import repeat
     from .tasks.wide import wide_image
 
@@ -46,7 +47,7 @@ _HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
     name: ".errors" for name in ("Cancelled", "InputError", "TexsyncError", "TexsyncWarning")
 }
 _HOME |= {f"{task}_image": f".tasks.{task}" for task in ("wide", "ambiguous", "edit")}
-_HOME |= {name: ".tasks.motion" for name in ("Motion", "long_motion")}
+_HOME |= {"long_motion": ".tasks.long_motion", "Motion": ".tasks.motion_result"}
 _HOME["masked_image"] = ".tasks.mask"
 _HOME["repeat"] = ".tasks.repeat"
 _HOME["Pictures"] = ".tasks.made"

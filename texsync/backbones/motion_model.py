@@ -17,15 +17,16 @@ from torch import Tensor
 
 from ..errors import InputError, option
 from ..motion.features import SIZE
-from ..motion.mdm import Network, Shape
+from ..motion.mdm import Network, Sizes
 from ..schedule import Schedule, Span
 from . import hub
 from .base import Predictor
 from .checked import whole
+from .download import fetch
 from .loading import load_network, load_tokenizer, quiet
 from .memory import choose_device
+from .meta import attempt
 from .prompts import TextEncoder, read_tokens
-from .skeleton import attempt
 from .weights import find_weights
 
 EMBEDDED = {"mini": Path(__file__).parents[1] / "motion" / "weights"}
@@ -213,7 +214,7 @@ def _counted(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {str(name): one for name, one in found.items() if not IGNORED.fullmatch(str(name))}
 
 
-def _shape(path: Path, told: Mapping[str, Any], state: Mapping[str, Tensor]) -> Shape:
+def _shape(path: Path, told: Mapping[str, Any], state: Mapping[str, Tensor]) -> Sizes:
     """Raises InputError unless the weights are those of such a network."""
     sizes = {name: tuple(one.shape) for name, one in state.items()}
     names = (
@@ -237,10 +238,10 @@ def _shape(path: Path, told: Mapping[str, Any], state: Mapping[str, Tensor]) -> 
     heads = whole("args.json", "num_heads", told.get("num_heads", HEADS), 1, width)
     if width % heads or width % 2:
         raise InputError(f"{path} has width {width} and {heads} heads", "use a model whose width they divide")
-    return Shape(features, width, layers, heads, inner, text)
+    return Sizes(features, width, layers, heads, inner, text)
 
 
-def _network(path: Path, shape: Shape, state: Mapping[str, Tensor]) -> Network:
+def _network(path: Path, shape: Sizes, state: Mapping[str, Tensor]) -> Network:
     with torch.device("meta"):
         mine = {name: tuple(one.shape) for name, one in Network(shape).state_dict().items()}
     there = {name: tuple(one.shape) for name, one in state.items()}
@@ -265,7 +266,7 @@ def _text(folder: Path, given: str | os.PathLike[str] | None, width: int, device
     if not path.is_dir():
         if not hub.HUB_ID.fullmatch(os.fspath(given or "")):
             raise InputError(f"there is no text encoder {path}", f"name a folder, or a hub id such as {CLIP}")
-        path = hub.fetch(os.fspath(given or ""), half=False, parts=("",))
+        path = fetch(os.fspath(given or ""), half=False, parts=("",))
     with quiet("transformers"):
         kind = ("transformers", "CLIPTextModelWithProjection")
         network = load_network(path, kind, find_weights(path), device, torch.float32)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..motion.plan import USUAL, Segment, plan
-from ..options.motion import USUAL_MOTION_FORMATS, MotionOptions
+from ..options.motion_options import MotionOptions
 from ..progress import with_bar
+from .motion_result import Motion
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
-    from ..backbones.motion import MotionModel
+    from ..backbones.motion_model import MotionModel
     from ..couplings import Coupling
     from ..views import Views
 
@@ -34,15 +32,15 @@ def long_motion(prompts: Any, *, on_progress: Callable[..., None] | None = None,
     """Make one continuous human motion, each prompt's segment drawn towards the one before it.
 
     prompts: what is done, one after the other; "walks:4" lasts 4 seconds.  options: seconds, overlap (frames, 20 a
-    second), strength, coupling and more; see `options.motion.MotionOptions`.
+    second), strength, coupling and more; see `options.motion_options.MotionOptions`.
     Raises InputError on anything that the caller can put right.  progress: True shows a bar on stderr.
     Source: SyncSDE (CVPR 2025), Eq. 20-22, section 4.2.6; the exact integrator instead of the paper's, which
     multiplies a difference by 92 at the first step of a model with 50 levels.
     """
-    from ..backbones.motion import load_motion
+    from ..backbones.motion_model import load_motion
 
     asked = MotionOptions(prompts, on_progress=on_progress, **options)
-    run = Run(asked)
+    run = LongRun(asked)
     with run.stage("model"):
         model = load_motion(asked.model, text_encoder=asked.text_encoder, statistics=asked.statistics,
                             device=asked.device)  # fmt: skip
@@ -52,46 +50,7 @@ def long_motion(prompts: Any, *, on_progress: Callable[..., None] | None = None,
     return run.result(model, segments, x)
 
 
-@dataclass(repr=False)
-class Motion:
-    """What long motion returns.
-
-    joints: (F, 22, 3) metres, y up, feet held where they stand; 20 frames a second.  features: (F, 263) HumanML3D's, as
-    the model made them.  segments: whose frames are whose.  prompts: one each per segment.
-    report: every option as it was used, timings in seconds, foot skate; what `run.json` holds.
-    """
-
-    joints: np.ndarray
-    features: np.ndarray
-    segments: tuple[Segment, ...]
-    prompts: list[str]
-    report: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def words(self) -> list[str]:
-        """The prompt of every frame."""
-        return [
-            prompt
-            for prompt, one in zip(self.prompts, self.segments, strict=True)
-            for _ in range(one.start, one.end)
-        ]
-
-    def __repr__(self) -> str:
-        return f"<Motion: {len(self.joints) / 20:g} seconds, {len(self.segments)} segments>"
-
-    def save(
-        self, folder: str | Path, *, overwrite: bool = False, formats: Any = USUAL_MOTION_FORMATS
-    ) -> Path:
-        """Write `run.json` and what `formats` says: bvh, glb, npy (motion.npy and features.npy), gif, sheet, results.
-
-        All or nothing.  Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
-        """
-        from .motion_files import save_motion
-
-        return save_motion(self, Path(folder), overwrite=overwrite, formats=formats)
-
-
-class Run:
+class LongRun:
     """One long motion, stage by stage."""
 
     def __init__(self, options: MotionOptions):
@@ -149,7 +108,7 @@ class Run:
 
     @property
     def chunk(self) -> int:
-        from ..backbones.motion import CHUNK
+        from ..backbones.motion_model import CHUNK
 
         return self.options.chunk or CHUNK
 

@@ -43,7 +43,7 @@ LONGEST = 3600.0  # seconds
 
 
 @dataclass(frozen=True)
-class Part:
+class TimedPrompt:
     """A prompt and how long it lasts, seconds; None: one segment, or an equal share of what is left."""
 
     prompt: str
@@ -182,13 +182,15 @@ class MotionOptions(Options):
             )
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[TimedPrompt]:
         """The prompts, and how long each lasts."""
         found = []
         for text in self.prompts:
             said = SAID.fullmatch(text)
             number = _number(said[2]) if said else None
-            found.append(Part(text, None) if said is None or number is None else Part(said[1], number))
+            found.append(
+                TimedPrompt(text, None) if said is None or number is None else TimedPrompt(said[1], number)
+            )
         return found
 
     @property

@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ..motion.plan import Segment
 from ..options.kinds import Names
-from ..options.motion import MOTION_FORMATS
+from ..options.motion_options import MOTION_FORMATS, USUAL_MOTION_FORMATS
 
-if TYPE_CHECKING:
-    from .motion import Motion
+
+@dataclass(repr=False)
+class Motion:
+    """What long motion returns.
+
+    joints: (F, 22, 3) metres, y up, feet held where they stand; 20 frames a second.  features: (F, 263) HumanML3D's, as
+    the model made them.  segments: whose frames are whose.  prompts: one each per segment.
+    report: every option as it was used, timings in seconds, foot skate; what `run.json` holds.
+    """
+
+    joints: np.ndarray
+    features: np.ndarray
+    segments: tuple[Segment, ...]
+    prompts: list[str]
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def words(self) -> list[str]:
+        """The prompt of every frame."""
+        return [
+            prompt
+            for prompt, one in zip(self.prompts, self.segments, strict=True)
+            for _ in range(one.start, one.end)
+        ]
+
+    def __repr__(self) -> str:
+        return f"<Motion: {len(self.joints) / 20:g} seconds, {len(self.segments)} segments>"
+
+    def save(
+        self, folder: str | Path, *, overwrite: bool = False, formats: Any = USUAL_MOTION_FORMATS
+    ) -> Path:
+        """Write `run.json` and what `formats` says: bvh, glb, npy (motion.npy and features.npy), gif, sheet, results.
+
+        All or nothing.  Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
+        """
+        return save_motion(self, Path(folder), overwrite=overwrite, formats=formats)
 
 
 def save_motion(made: Motion, folder: Path, *, overwrite: bool, formats: Any) -> Path:
     """See `Motion.save`."""
-    from ..files.folder import atomic_folder
     from ..motion.bvh import write_bvh
     from ..motion.draw import gif
-    from ..motion.glb import write_glb
     from ..motion.rig import rigged
-    from .outputs import dump, peak_memory_mb, versions
+    from ..motion.skinned import write_glb
+    from ..record.atomic import atomic_folder
+    from ..record.facts import dump, peak_memory_mb, versions
 
     wanted = Names(MOTION_FORMATS, "format")("formats", formats)
     with atomic_folder(folder, overwrite=overwrite) as place:
