@@ -79,7 +79,7 @@ def frame(
     figure(draw, joints, eye, middle, large)
     font = ImageFont.load_default(size=large[0] // 22)
     draw.text((large[0] / 2, large[1] * 0.04), words, INK, font, "mt")
-    return picture.resize((size, size), Image.Resampling.LANCZOS)
+    return picture.reduce(SMOOTH)
 
 
 def followed(joints: np.ndarray, seconds: float = 0.6) -> np.ndarray:
@@ -93,7 +93,7 @@ def gif(joints: np.ndarray, words: Sequence[str], path: Path, size: int = 320, f
     """Write the motion (F, 22, 3) as an animation; words: (F,) the line above each frame."""
     every, middle = FPS // fps, followed(joints)
     pictures = [frame(joints[k], middle[k], words[k], size) for k in range(0, len(joints), every)]
-    palette = pictures[len(pictures) // 2].quantize(32)
+    palette = pictures[len(pictures) // 2].quantize(16)
     small = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     small[0].save(path, save_all=True, append_images=small[1:], duration=1000 // fps, loop=0, optimize=True)
 

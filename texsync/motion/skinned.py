@@ -18,7 +18,7 @@ SIDES = {
     "right": (0.769, 0.243, 0.188),
     "middle": (0.204, 0.227, 0.259),
 }  # sRGB
-THICK = {"head": 0.1, "spine1": 0.11, "spine2": 0.12, "spine3": 0.12}
+THICK = {"head end": 0.2, "head": 0.07, "spine1": 0.15, "spine2": 0.17, "spine3": 0.19, "neck": 0.14}
 FLOAT, INDEX, BYTE = 5126, 5125, 5121  # glTF's component types
 
 
@@ -118,12 +118,10 @@ def _primitives(buffer: Buffer, places: np.ndarray) -> list[dict[str, Any]]:
     found = []
     for material, side in enumerate(SIDES):
         corners, normals, bones = [], [], []
-        for joint, start, end in _bones(places):
-            name = JOINTS[joint if joint in ENDS else CHILDREN[joint][0]]
-            own = next((one for one in ("left", "right") if _side(joint, end, places) == one), "middle")
-            if own != side:
+        for joint, name, start, end in _bones(places):
+            if _side(end) != side:
                 continue
-            triangles = bone(start, end, THICK.get(name, 0.06))
+            triangles = bone(start, end, THICK.get(name, 0.085))
             across = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
             across /= np.linalg.norm(across, axis=1, keepdims=True)
             corners.append(triangles.reshape(-1, 3))
@@ -142,13 +140,15 @@ def _primitives(buffer: Buffer, places: np.ndarray) -> list[dict[str, Any]]:
     return found
 
 
-def _bones(places: np.ndarray) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    """(joint that moves it, from, to) of every bone in the rest pose."""
-    inner = [(parent, places[parent], places[joint]) for joint, parent in enumerate(PARENTS) if parent >= 0]
-    return inner + [(joint, places[joint], places[joint] + end) for joint, end in ENDS.items()]
+def _bones(places: np.ndarray) -> list[tuple[int, str, np.ndarray, np.ndarray]]:
+    """(joint that moves it, name, from, to) of every bone in the rest pose."""
+    inner = [
+        (parent, JOINTS[k], places[parent], places[k]) for k, parent in enumerate(PARENTS) if parent >= 0
+    ]
+    return inner + [(k, f"{JOINTS[k]} end", places[k], places[k] + end) for k, end in ENDS.items()]
 
 
-def _side(joint: int, end: np.ndarray, places: np.ndarray) -> str:
+def _side(end: np.ndarray) -> str:
     """A bone is of the side that its end is on."""
     return "middle" if abs(end[0]) < 0.02 else "left" if end[0] > 0 else "right"
 
