@@ -12,7 +12,7 @@ import numpy as np
 from gltf_zoo import Maker, column
 from PIL import Image
 
-from texsync.files.gltf import Document, read_gltf
+from texsync.files.gltf_document import Document, read_gltf
 from texsync.files.gltf_prune import used
 from texsync.files.load import load
 from texsync.files.save import save_model

@@ -78,7 +78,7 @@ def test_the_manifest_asks_for_files_only():
 
 
 def test_protocol_and_file_versions_are_the_workers():
-    from texsync.files.texmesh import VERSION
+    from texsync.files.formats.texmesh import VERSION
     from texsync.worker.service import PROTOCOL
 
     assert session.PROTOCOL == PROTOCOL and handoff.VERSION == VERSION

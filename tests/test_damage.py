@@ -189,7 +189,7 @@ def test_material_lines_that_are_no_numbers_are_left_out(tmp_path, line):
 def test_the_rehearsal_tells_what_would_fail_at_the_end(tmp_path, monkeypatch):
     """Whatever it is, in one line; and it is asked before the model is."""
     loaded = load(plain().write(tmp_path / "post.glb"))
-    monkeypatch.setattr("texsync.files.save.patched", lambda *_: {}["nothing"])
+    monkeypatch.setattr("texsync.files.formats.gltf.patched", lambda *_: {}["nothing"])
     with pytest.raises(
         InputError, match=r"post could not be saved again \(KeyError 'nothing'\); export it again"
     ):

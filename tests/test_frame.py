@@ -7,6 +7,7 @@ import pytest
 import trimesh
 
 from texsync.files.axes import axes, rotation
+from texsync.files.formats import formats
 from texsync.files.load import load
 from texsync.surface import faces as of_faces
 
@@ -22,11 +23,12 @@ def test_axes_turn_without_mirroring(up, front, signs):
 
 
 def test_axes_are_guessed_from_the_format():
-    assert axes("auto", "auto", "glb") == ("y", "z") == axes("auto", "auto", "obj")
-    assert axes("auto", "auto", "stl") == ("z", "-y") == axes("auto", "auto", "ply")
-    assert axes("z", "auto", "glb") == ("z", "-y")
-    assert axes("auto", "y", "glb")[0] == "z"
-    assert axes("auto", "-z", "stl")[0] == "y"
+    of = {ending: format.axes for ending, format in formats().items()}
+    assert axes("auto", "auto", of["glb"]) == ("y", "z") == axes("auto", "auto", of["obj"])
+    assert axes("auto", "auto", of["stl"]) == ("z", "-y") == axes("auto", "auto", of["ply"])
+    assert axes("z", "auto", of["glb"]) == ("z", "-y")
+    assert axes("auto", "y", of["glb"])[0] == "z"
+    assert axes("auto", "-z", of["stl"])[0] == "y"
 
 
 def test_blenders_front_ends_in_front(tmp_path):

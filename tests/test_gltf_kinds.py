@@ -10,7 +10,7 @@ import pytest
 from gltf_zoo import column, worm
 from jobs import new_uvs, own_uvs, plain, saved, triangles, values
 
-from texsync.files.gltf import read_gltf
+from texsync.files.gltf_document import read_gltf
 from texsync.files.load import load
 
 

@@ -11,8 +11,8 @@ import pytest
 import texsync
 from blender_addon import handoff
 from texsync.errors import InputError
+from texsync.files.formats.texmesh import new_uvs, read_handed
 from texsync.files.load import load
-from texsync.files.texmesh import new_uvs, read_handed
 from texsync.surface.uv import prepare
 
 

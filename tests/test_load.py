@@ -136,7 +136,7 @@ def test_unknown_axes_and_two_on_one_line_are_refused(tmp_path):
 def test_one_triangle_is_a_mesh(tmp_path):
     loaded = load(obj(tmp_path, TRIANGLE + "f 1 2 3\n"))
     assert loaded.faces.tolist() == [[0, 1, 2]] and loaded.uv is None
-    assert loaded.format == "obj" and loaded.stem == "mesh"
+    assert loaded.stem == "mesh"
     assert np.allclose(np.abs(loaded.normals), [0, 0, 1])
     assert np.linalg.norm(loaded.vertices, axis=1).max() == pytest.approx(1)
 
@@ -194,10 +194,10 @@ def test_an_obj_reads_no_material_outside_its_folder(tmp_path):
     written(tmp_path / "out.mtl", "newmtl secret\nNs 42\n")
     path = obj(tmp_path / "in", "mtllib ../out.mtl\nusemtl secret\n" + TRIANGLE + "f 1 2 3\n")
     with pytest.warns(TexsyncWarning, match="out.mtl is not there"):
-        assert load(path).obj.materials == {}
+        assert load(path).source.materials == {}
     written(tmp_path / "in" / "out.mtl", "newmtl secret\nNs 42\n")
     path = obj(tmp_path / "in", "mtllib out.mtl\nusemtl secret\n" + TRIANGLE + "f 1 2 3\n")
-    assert load(path).obj.materials["secret"].numbers("Ns") == [42]
+    assert load(path).source.materials["secret"].numbers("Ns") == [42]
 
 
 def test_polygons_become_triangles_of_the_same_area(tmp_path):

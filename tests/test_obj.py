@@ -8,7 +8,7 @@ from jobs import TEXTURE, new_uvs, own_uvs, whole_uvs
 from PIL import Image
 
 from texsync.errors import TexsyncWarning
-from texsync.files.gltf import read_gltf
+from texsync.files.gltf_document import read_gltf
 from texsync.files.load import load
 from texsync.files.mtl import Mtl, _options, read_mtl
 from texsync.files.save import save_model, textured_scene

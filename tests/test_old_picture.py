@@ -9,7 +9,7 @@ from jobs import TEXTURE, lines, new_uvs, own_uvs, picture, plain, saved, tree_o
 from PIL import Image
 
 from texsync.errors import TexsyncWarning
-from texsync.files.gltf import read_gltf
+from texsync.files.gltf_document import read_gltf
 from texsync.files.load import load
 from texsync.files.save import save_model
 

@@ -10,7 +10,7 @@ import trimesh
 from jobs import plain
 
 from texsync.errors import InputError, TexsyncWarning
-from texsync.files.gltf import glb
+from texsync.files.gltf_document import glb
 from texsync.files.load import load
 from texsync.surface.spread import warn_of_spread
 

@@ -12,8 +12,8 @@ from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
 from texsync.errors import TexsyncWarning
+from texsync.files.corners import corner_uvs, keeps_uvs
 from texsync.files.load import load
-from texsync.files.save import corner_uvs, keeps_uvs
 from texsync.surface.types import Surface
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"

@@ -54,8 +54,8 @@ def written(folder, names, encoding, mtl_name=None, mtl_encoding=None):
 @pytest.mark.parametrize(("names", "encoding"), cases(NAMES))
 def test_names_are_read_and_written_in_utf_8(tmp_path, names, encoding):
     loaded = written(tmp_path, names, encoding)
-    assert list(loaded.shapes) == [names[1]] and list(loaded.obj.materials) == list(names[2:])
-    assert [loaded.obj.materials[name].numbers("Pm") for name in names[2:]] == [[0.25], [0.75]]
+    assert list(loaded.shapes) == [names[1]] and list(loaded.source.materials) == list(names[2:])
+    assert [loaded.source.materials[name].numbers("Pm") for name in names[2:]] == [[0.25], [0.75]]
     (tmp_path / "out").mkdir()
     with pytest.warns(TexsyncWarning, match="other MTL pictures"):
         _, obj, mtl, _ = save_model(loaded, own_uvs(loaded), TEXTURE, tmp_path / "out", "out")
@@ -67,9 +67,9 @@ def test_names_are_read_and_written_in_utf_8(tmp_path, names, encoding):
 @pytest.mark.parametrize(("names", "encoding"), cases(OTHERS))
 def test_other_encodings_keep_names_apart_and_find_their_files(tmp_path, names, encoding):
     loaded = written(tmp_path, names, encoding)
-    assert [m.numbers("Pm") for m in loaded.obj.materials.values()] == [[0.25], [0.75]]
+    assert [m.numbers("Pm") for m in loaded.source.materials.values()] == [[0.25], [0.75]]
     used = loaded.shapes[loaded.parts[0].shape].materials[0]
-    assert used == list(loaded.obj.materials) and len(set(used)) == 2
+    assert used == list(loaded.source.materials) and len(set(used)) == 2
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_other_encodings_keep_names_apart_and_find_their_files(tmp_path, names, 
 )
 def test_a_library_may_be_encoded_in_another_way(tmp_path, encoding, mtl):
     loaded = written(tmp_path, NAMES["German"][0], encoding, mtl_encoding=mtl)
-    assert list(loaded.obj.materials) == ["grün", "grön"]
+    assert list(loaded.source.materials) == ["grün", "grön"]
 
 
 def test_a_library_is_read_like_its_obj_file(tmp_path):
@@ -86,7 +86,7 @@ def test_a_library_is_read_like_its_obj_file(tmp_path):
     (tmp_path / "in.obj").write_bytes(
         (FACES + "mtllib m.mtl\no 車輪\nusemtl 角\nf 1/1 2/2 3/3\n").encode("cp932")
     )
-    assert list(load(tmp_path / "in.obj").obj.materials) == ["角"]
+    assert list(load(tmp_path / "in.obj").source.materials) == ["角"]
 
 
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF8, b""])

@@ -8,7 +8,7 @@ import trimesh
 from jobs import TEXTURE, lines, written
 
 from texsync.errors import InputError, TexsyncWarning
-from texsync.files.gltf import read_gltf
+from texsync.files.gltf_document import read_gltf
 from texsync.files.load import load
 from texsync.files.save import save_model
 from texsync.surface.beside import free_place

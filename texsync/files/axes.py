@@ -5,21 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from ..options import check_axes
+from .formats import Y_UP
 
-Y_UP, Z_UP = ("y", "z"), ("z", "-y")  # glTF's convention; Blender's, which most STL and PLY files follow
-BY_FORMAT = {"stl": Z_UP, "ply": Z_UP, "off": Z_UP, "texmesh": Z_UP}
 FRONT_OF = {"x": "z", "y": "z", "z": "-y", "-x": "z", "-y": "-z", "-z": "y"}
 
 
-def axes(up: str, front: str, format: str) -> tuple[str, str]:
-    """Which axes of the file point up and to the front: what was asked for, else the format's habit.
+def axes(up: str, front: str, own: tuple[str, str] = Y_UP) -> tuple[str, str]:
+    """Which axes of the file point up and to the front: what was asked for, else its format's own.
 
-    STL, PLY and OFF: +z up, -y front (Blender's); everything else: +y up, +z front (glTF's).
     Raises InputError on an unknown axis, or if both lie on one line.
     """
     check_axes(up, front)
     if up == "auto":
-        up = BY_FORMAT.get(format, Y_UP)[0]
+        up = own[0]
         if front.lstrip("-") == up:
             up = "z" if up == "y" else "y"
     if front == "auto":

@@ -1,4 +1,4 @@
-"""One GLB of a painted scene: trimesh writes it, what trimesh cannot say is put right in its JSON."""
+"""One GLB of a scene of any format: trimesh writes it, and it is painted as a glTF file is (`gltf_materials`)."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .gltf_document import INDICES, SAMPLER, VERTICES
+from .gltf_materials import paint
+from .painted_scene import painted_scene
 from .shape import OLD_UV
 
 if TYPE_CHECKING:
     import trimesh
 
+    from ..surface.types import Surface
+    from .loaded import Loaded
+
 FAR = 1000.0  # sizes away from its own origin from which a mesh loses digits as 32-bit floats
-VERTICES, INDICES = 34962, 34963
-REPEAT, LINEAR, SMOOTH = 10497, 9729, 9987  # wrap; magnify linear; minify with linear mip-maps
 
 
-def glb_bytes(scene: trimesh.Scene, png: bytes, name: str) -> bytes:
-    """The scene as GLB, with `png` as the base colour of everything that has UVs.
+def glb_bytes(loaded: Loaded, surface: Surface, png: bytes, name: str) -> bytes:
+    """The scene as GLB, with `png` as the base colour of every mesh of the job.
 
-    scene: as `save` builds it, without base colour.  It may be changed: a mesh far from its own origin is moved there
-    and its node moved instead, since GLB holds 32-bit floats.
+    A mesh far from its own origin is moved there and its node moved instead, since GLB holds 32-bit floats.
     """
     from trimesh.exchange.gltf import export_glb
 
+    scene, pieces = painted_scene(loaded, surface, None)
+    pieces |= _gathered(scene)
     _near_origin(scene)
 
     def add_picture(buffers: dict, tree: dict[str, Any]) -> None:
@@ -34,12 +39,45 @@ def glb_bytes(scene: trimesh.Scene, png: bytes, name: str) -> bytes:
 
     def finish(tree: dict[str, Any]) -> None:
         tree["asset"]["generator"] = "texsync"
-        tree["samplers"] = [{"wrapS": REPEAT, "wrapT": REPEAT, "magFilter": LINEAR, "minFilter": SMOOTH}]
-        _join_primitives(tree)
+        tree["samplers"] = [dict(SAMPLER)]
+        _put_together(tree["meshes"], pieces)
         _say_targets(tree)
         _tidy(tree)
 
     return export_glb(scene, tree_postprocessor=finish, buffer_postprocessor=add_picture)
+
+
+def _gathered(scene: trimesh.Scene) -> dict[str, list[str]]:
+    """Meshes of several pieces as trimesh has read them from a GLB, each under a node of its own, shown as one again.
+
+    Returns the names of further pieces by that of the first; they are the last in the scene, and no node shows them.
+    """
+    graph, pieces = scene.graph.transforms, {}
+    for parent, children in list(graph.children.items()):
+        split = [child for child in children if _is_piece(scene, parent, child)]
+        if split and "geometry" not in graph.node_data.get(parent, {}):
+            first, *more = [graph.node_data[child]["geometry"] for child in split]
+            for child in split:
+                graph.remove_node(child)
+            graph.node_data[parent]["geometry"] = first
+            pieces[first] = more
+    for piece in dict.fromkeys(name for more in pieces.values() for name in more):
+        scene.geometry[piece] = scene.geometry.pop(piece)
+    return pieces
+
+
+def _is_piece(scene: trimesh.Scene, parent: str, child: str) -> bool:
+    """Whether trimesh made this node for one primitive of the mesh that `parent` had."""
+    graph = scene.graph.transforms
+    mesh = scene.geometry.get(graph.node_data.get(child, {}).get("geometry"))
+    moved = graph.edge_data[(parent, child)].get("matrix")
+    return (
+        mesh is not None
+        and mesh.metadata.get("from_gltf_primitive") is True
+        and not graph.children.get(child)
+        and child.startswith(f"{parent}_")
+        and (moved is None or np.array_equal(moved, np.eye(4)))
+    )
 
 
 def _near_origin(scene: trimesh.Scene) -> None:
@@ -64,76 +102,22 @@ def _near_origin(scene: trimesh.Scene) -> None:
 
 def _paint(tree: dict[str, Any], texture: int) -> None:
     """Every triangle primitive with UVs shows the texture; other pictures read the old UVs where there are some."""
-    for mesh in tree["meshes"]:
-        for primitive in mesh["primitives"]:
-            attributes = primitive["attributes"]
-            if "TEXCOORD_0" not in attributes:
-                continue
-            material = tree["materials"][primitive["material"]]
-            colour = material.setdefault("pbrMetallicRoughness", {})
-            colour["baseColorTexture"] = {"index": texture}
-            if OLD_UV in attributes:
+    for primitive in (primitive for mesh in tree["meshes"] for primitive in mesh["primitives"]):
+        attributes = primitive["attributes"]
+        if "TEXCOORD_0" in attributes:
+            moved = 1 if OLD_UV in attributes else None
+            if moved:
                 attributes["TEXCOORD_1"] = attributes.pop(OLD_UV)
-                _use_second_uvs(material)
+            paint(tree["materials"][primitive["material"]], texture, moved, {}, set())
 
 
-def _use_second_uvs(material: dict[str, Any]) -> None:
-    for key, value in [*material.items(), *material["pbrMetallicRoughness"].items()]:
-        if key.endswith("Texture") and key != "baseColorTexture":
-            value["texCoord"] = 1
-
-
-def _join_primitives(tree: dict[str, Any]) -> None:
-    """Undo what trimesh does to a mesh of several primitives: it hangs one node for each under the mesh's node."""
-    nodes, meshes = tree["nodes"], tree["meshes"]
-    joined: dict[tuple[int, ...], int] = {}
-    gone: set[int] = set()
-    for node in nodes:
-        split = [child for child in node.get("children", []) if _is_primitive(tree, node, nodes[child])]
-        if not split or "mesh" in node:
-            continue
-        pieces = tuple(nodes[child]["mesh"] for child in split)
-        if pieces not in joined:
-            joined[pieces] = len(meshes)
-            primitives = [primitive for piece in pieces for primitive in meshes[piece]["primitives"]]
-            meshes.append({**meshes[pieces[0]], "primitives": primitives})
-        node["mesh"] = joined[pieces]
-        node["children"] = [child for child in node["children"] if child not in split]
-        gone.update(split)
-    _drop_nodes(tree, gone)
-    _drop_meshes(tree, {new: pieces[0] for pieces, new in joined.items()})
-
-
-def _is_primitive(tree: dict[str, Any], parent: dict[str, Any], child: dict[str, Any]) -> bool:
-    """Whether trimesh made this node for one primitive of the mesh that `parent` had."""
-    if "mesh" not in child or child.keys() - {"name", "mesh", "extras"}:
-        return False
-    extras = tree["meshes"][child["mesh"]].get("extras", {})
-    return extras.get("from_gltf_primitive") is True and child["name"].startswith(parent["name"] + "_")
-
-
-def _drop_nodes(tree: dict[str, Any], gone: set[int]) -> None:
-    """Remove nodes and renumber those that stay."""
-    stay = [i for i in range(len(tree["nodes"])) if i not in gone]
-    number = {old: new for new, old in enumerate(stay)}
-    tree["nodes"] = [tree["nodes"][i] for i in stay]
-    for node in tree["nodes"]:
-        children = [number[child] for child in node.pop("children", [])]
-        if children:
-            node["children"] = children
-    scene = tree["scenes"][0]
-    scene["nodes"] = [number[i] for i in scene["nodes"] if i in number]
-
-
-def _drop_meshes(tree: dict[str, Any], stands_for: dict[int, int]) -> None:
-    """Remove meshes that no node shows and renumber; a joined mesh takes the place of its first piece."""
-    shown = {node["mesh"] for node in tree["nodes"] if "mesh" in node}
-    stay = sorted(shown, key=lambda mesh: stands_for.get(mesh, mesh))
-    number = {old: new for new, old in enumerate(stay)}
-    tree["meshes"] = [tree["meshes"][i] for i in stay]
-    for node in tree["nodes"]:
-        if "mesh" in node:
-            node["mesh"] = number[node["mesh"]]
+def _put_together(meshes: list[dict[str, Any]], pieces: dict[str, list[str]]) -> None:
+    """Make further pieces, the last of the meshes, primitives of those that they belong to."""
+    by_name = {mesh["name"]: mesh for mesh in meshes if "name" in mesh}
+    for name, more in pieces.items():
+        by_name[name]["primitives"] += [one for piece in more for one in by_name[piece]["primitives"]]
+    gone = {piece for more in pieces.values() for piece in more}
+    meshes[:] = [mesh for mesh in meshes if mesh.get("name") not in gone]
 
 
 def _say_targets(tree: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .gltf import PLAIN
+from .gltf_document import PLAIN
 from .gltf_fields import MATERIAL, MOVE, VRM
 from .json_table import Ref, leaves
 from .pbr import Finish

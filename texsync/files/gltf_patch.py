@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .corners import corner_uvs, keeps_part
-from .gltf import NUMBERS, TRIANGLES, Document, element_bytes, glb
+from .gltf_document import INDICES, NUMBERS, SAMPLER, TRIANGLES, VERTICES, Document, element_bytes, glb
 from .gltf_materials import Materials, reads_first_set, shown
 from .gltf_prune import prune
 from .gltf_scene import place_of
@@ -22,40 +22,38 @@ from .shape import split
 
 if TYPE_CHECKING:
     from ..surface.types import Surface
-    from .gltf_scene import GltfSource
+    from .gltf_scene import GltfPlaces
     from .loaded import Loaded, Part
 
-VERTICES, INDICES = 34962, 34963
-REPEAT, LINEAR, SMOOTH = 10497, 9729, 9987  # wrap; magnify linear; minify with linear mip-maps
 FLOAT, SHORT, LONG = 5126, 5123, 5125
 MOST_SHORT = 65535  # vertices that 16-bit indices can tell apart: their last value means something else
 
 
-def patched(loaded: Loaded, source: GltfSource, surface: Surface, png: bytes, name: str) -> bytes:
+def patched(loaded: Loaded, places: GltfPlaces, surface: Surface, png: bytes, name: str) -> bytes:
     """The file as GLB, with `png` as the base colour of every primitive of the job.
 
     A mesh that several nodes show is copied for each of them where their UVs are new.
     """
-    draft = Draft(source.document)
-    painted = {source.primitives[part.shape] for part in loaded.parts}
+    draft = Draft(places.document)
+    painted = {places.primitives[part.shape] for part in loaded.parts}
     materials = Materials(draft.tree, draft.add_picture(png, name), loaded.stem, painted, loaded.finish)
     shown_by: dict[int, int] = {}  # mesh -> the node that has the mesh itself, not a copy
     copy_of: dict[int, int] = {}  # node -> its mesh
     for part in loaded.parts:
         kept = keeps_part(loaded, surface, part)
-        node, (mesh, piece) = source.nodes[part.node], source.primitives[part.shape]
+        node, (mesh, piece) = places.nodes[part.node], places.primitives[part.shape]
         if shown_by.setdefault(mesh, node) == node or kept:
             target = mesh
         else:
             if node not in copy_of:
-                copy_of[node] = draft.add("meshes", deepcopy(source.document.tree["meshes"][mesh]))
+                copy_of[node] = draft.add("meshes", deepcopy(places.document.tree["meshes"][mesh]))
                 draft.tree["nodes"][node]["mesh"] = copy_of[node]
             target = copy_of[node]
-        primitive = deepcopy(source.document.tree["meshes"][mesh]["primitives"][piece])
+        primitive = deepcopy(places.document.tree["meshes"][mesh]["primitives"][piece])
         moved = None if kept else _give_uvs(draft, primitive, loaded, surface, part)
-        _show(primitive, materials, moved, place_of(source.document, primitive) if kept else {})
+        _show(primitive, materials, moved, place_of(places.document, primitive) if kept else {})
         draft.tree["meshes"][target]["primitives"][piece] = primitive
-    return glb(*prune(source.document.tree, *draft.done()))
+    return glb(*prune(places.document.tree, *draft.done()))
 
 
 def _show(primitive: dict[str, Any], materials: Materials, moved: int | None, place: dict[str, Any]) -> None:
@@ -154,8 +152,7 @@ class Draft:
     def add_picture(self, png: bytes, name: str) -> int:
         """The number of a texture, repeating and smooth."""
         image = {"name": name, "mimeType": "image/png", "bufferView": self.add_view(png)}
-        sampler = {"wrapS": REPEAT, "wrapT": REPEAT, "magFilter": LINEAR, "minFilter": SMOOTH}
-        texture = {"source": self.add("images", image), "sampler": self.add("samplers", sampler)}
+        texture = {"source": self.add("images", image), "sampler": self.add("samplers", dict(SAMPLER))}
         return self.add("textures", texture)
 
     def add_uvs(self, uv: np.ndarray) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import InputError, TexsyncWarning
 from ..picture_files import opened
-from .gltf import PLAIN, Document
+from .gltf_document import PLAIN, Document
 from .gltf_fields import INSTANCES
 from .gltf_materials import colour_place, seen_by, uv_set
 from .shape import Shape
@@ -33,7 +33,7 @@ COLOURS = ("baseColorFactor", "emissiveFactor")
 
 
 @dataclass(frozen=True)
-class GltfSource:
+class GltfPlaces:
     """Where the pieces of a scene stand in its file.
 
     nodes: number of the node that each name in the scene graph stands for.  primitives: (mesh, primitive) of each
@@ -45,7 +45,7 @@ class GltfSource:
     primitives: dict[str, tuple[int, int]]
 
 
-def gltf_scene(document: Document) -> tuple[trimesh.Scene, dict[str, Shape], GltfSource]:
+def gltf_scene(document: Document) -> tuple[trimesh.Scene, dict[str, Shape], GltfPlaces]:
     """The default scene: its nodes, a shape for every primitive of triangles, and where they are in the file.
 
     A mesh of several primitives is one node for each, under the node of the mesh: in trimesh a mesh has one material.
@@ -54,7 +54,7 @@ def gltf_scene(document: Document) -> tuple[trimesh.Scene, dict[str, Shape], Glt
     import trimesh
 
     scene = trimesh.Scene()
-    source = GltfSource(document, {}, {})
+    places = GltfPlaces(document, {}, {})
     shapes: dict[str, Shape] = {}
     of_mesh: dict[int, list[str]] = {}
     counts: dict[str | None, int] = {}
@@ -68,12 +68,12 @@ def gltf_scene(document: Document) -> tuple[trimesh.Scene, dict[str, Shape], Glt
                 continue
             name = trimesh.util.unique_name(mesh.get("name") or f"mesh_{m}", shapes, counts)
             shapes[name] = _shape(document, primitive, faces)
-            source.primitives[name] = (m, p)
+            places.primitives[name] = (m, p)
             of_mesh[m].append(name)
             scene.geometry[name] = _trimesh(document, primitive, shapes[name])
             scene.geometry[name].metadata["from_gltf_primitive"] = len(mesh["primitives"]) > 1
-    _hang(scene, document, source, of_mesh)
-    return scene, shapes, source
+    _hang(scene, document, places, of_mesh)
+    return scene, shapes, places
 
 
 def _shape(document: Document, primitive: dict[str, Any], faces: np.ndarray) -> Shape:
@@ -139,7 +139,7 @@ def _picture(document: Document, info: dict[str, Any]) -> Any:
 
 
 def _hang(
-    scene: trimesh.Scene, document: Document, source: GltfSource, of_mesh: dict[int, list[str]]
+    scene: trimesh.Scene, document: Document, places: GltfPlaces, of_mesh: dict[int, list[str]]
 ) -> None:
     """Fill the scene's graph: every node of the file's scene, in the file's order."""
     import trimesh
@@ -164,12 +164,12 @@ def _hang(
             **({"geometry": pieces[0]} if whole else {}),
             **({"metadata": deepcopy(node["extras"])} if isinstance(node.get("extras"), dict) else {}),
         )
-        source.nodes[name] = number
+        places.nodes[name] = number
         for k, piece in enumerate([] if whole else pieces):
             part = trimesh.util.unique_name(f"{name}_{k}", taken, counts)
             taken.add(part)
             scene.graph.update(frame_from=name, frame_to=part, matrix=np.eye(4), geometry=piece)
-            source.nodes[part] = number
+            places.nodes[part] = number
 
 
 def _say_copies(document: Document, node: dict[str, Any], name: str) -> None:

@@ -7,6 +7,7 @@ A mesh that several nodes show (an instance) is in the job once for each of them
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ from .encoding import shown_name
 from .gltf_check import MOST_FACES
 from .loaded import Loaded, Part
 from .normals import with_unit_normals
+from .read import read_mesh
 from .shape import Shape
-from .sources import read_scene
 
 if TYPE_CHECKING:
     import trimesh
@@ -35,9 +36,9 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
     up, front: axes of the file, "x" to "-z"; "auto" is +y and +z, but +z and -y for STL, PLY and OFF.
     Raises InputError, in one line, for whatever cannot be read or holds nothing that could be painted.
     """
-    source = read_scene(mesh)
-    name, scene, shapes = source.name, source.scene, source.shapes
-    turn = rotation(*axes(up, front, source.format))
+    name, own, source = read_mesh(mesh)
+    scene, shapes = source.scene, source.shapes
+    turn = rotation(*axes(up, front, own))
     placed = _placed(name, scene, shapes)  # from here on every index is one of a vertex
     shapes = shapes | with_unit_normals({shape: shapes[shape] for _, shape, _ in placed})
     vertices = np.concatenate([_moved(shapes[shape].vertices, where) for _, shape, where in placed])
@@ -50,9 +51,8 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
     group = np.repeat(np.arange(len(parts)), np.diff(starts))
     uv, uv_faces = _own_uvs(parts, shapes)
     return Loaded(
-        scene=scene,
+        source=replace(source, shapes=shapes),
         stem=shown_name(Path(name).stem),
-        format=source.format,
         vertices=local,
         faces=painted,
         normals=smooth_normals(local, painted, group),
@@ -60,10 +60,7 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
         uv=uv,
         uv_faces=uv_faces,
         parts=parts,
-        shapes=shapes,
         to_world=to_world,
-        gltf=source.gltf,
-        obj=source.obj,
         polygon=_polygons(parts, shapes),
         names=tuple(part.node for part in parts for _ in shapes[part.shape].materials[0]),
     )

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..surface.types import Mesh
-from .mtl import Mtl
+from ..surface.types import Mesh, Surface
+from .mtl import Library
 from .pbr import Finish
-from .shape import Shape
+from .shape import Section, Shape
 
 if TYPE_CHECKING:
     import trimesh
 
-    from .gltf_scene import GltfSource
 
+class Source(Protocol):
+    """What was read, and how it is given back painted; what all formats answer (`source.TrimeshSource` has an answer
+    for each, which a format overrules where its files say more than trimesh holds).
 
-@dataclass(frozen=True)
-class ObjSource:
-    """What else stands in an OBJ file.  materials: by name.  lost: what a result cannot have."""
+    scene: as trimesh has it, never modified.  shapes: its meshes as the file has them, by geometry name.
+    """
 
-    materials: dict[str, Mtl]
-    lost: tuple[str, ...]
+    @property
+    def scene(self) -> trimesh.Scene: ...
+    @property
+    def shapes(self) -> dict[str, Shape]: ...
+
+    def painted(self, loaded: Loaded, surface: Surface, png: bytes, name: str) -> bytes:
+        """The scene as GLB with `png` as the base colour of every mesh of the job.  name: of the picture."""
+
+    def material(self, loaded: Loaded, shape: str, name: str | None, image: Any) -> Any:
+        """A PBRMaterial of a shape with `image` as base colour.  name: which of the shape's `materials`."""
+
+    def sections(self, loaded: Loaded, part: Part, library: Library) -> tuple[list[Section], list[int]]:
+        """What an OBJ file says before faces, and which of it for each face; adds materials to the library."""
+
+    def other_pictures(self, loaded: Loaded) -> dict[str, bytes | None]:
+        """Pictures that go beside an OBJ file: by the name that materials call them; None for what is not there."""
+
+    def lost(self, loaded: Loaded) -> list[str]:
+        """What the file has and a result cannot have."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +66,21 @@ class Part:
 class Loaded(Mesh):
     """A scene ready to be unwrapped and painted: its arrays, and what stands where in the file.
 
-    scene: as read, never modified.  format: "obj", "glb", ... or "trimesh".  shapes: the meshes as in the file.
-    to_world: (4, 4), from the render frame to the file's.
-    gltf: where the shapes are in a GLB or glTF file.  obj: what else stands in an OBJ file.
+    source: what was read.  to_world: (4, 4), from the render frame to the file's.
     finish: how the new material takes light, where that is known.
     """
 
-    scene: trimesh.Scene
-    format: str
+    source: Source
     parts: tuple[Part, ...]
-    shapes: dict[str, Shape]
     to_world: np.ndarray
-    gltf: GltfSource | None = None
-    obj: ObjSource | None = None
     finish: Finish | None = None
+
+    @property
+    def scene(self) -> trimesh.Scene:
+        """As read, never modified."""
+        return self.source.scene
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """The meshes as in the file, by name."""
+        return self.source.shapes

@@ -6,7 +6,7 @@ Source of the keywords: Alias/Wavefront's MTL format and the extension for physi
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,34 @@ ARGUMENTS = {"-mm": 2, "-o": 3, "-s": 3, "-t": 3}  # options of pictures; all ot
 GLOW, PBR_PICTURES = "map_ke", {"map_pm", "map_pr"}
 BLACK = 0.05  # a diffuse colour below is none
 OPAQUE = 3  # the highest way to light a surface that knows no transparency
+
+
+@dataclass
+class Library:
+    """The materials of the result.
+
+    picture: name of the texture's file.  default: name of a material that has none.  files: new names of other
+    pictures, by the names in the file; those that are not there do not come along.
+    """
+
+    picture: str
+    default: str
+    files: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=dict)
+
+    def name(self, wanted: str | None, lines: list[str], blank: str = "_") -> str:
+        """The name to use for a material of these lines: the one wanted unless another has it.
+
+        blank: instead of blanks, which not all readers of OBJ files take in a name.
+        """
+        wanted = blank.join((wanted or self.default).split())
+        name, k = wanted, 1
+        while self.lines.setdefault(name, lines) != lines:
+            name, k = f"{wanted}_{k}", k + 1
+        return name
+
+    def text(self) -> str:
+        return "\n".join("\n".join([f"newmtl {name}", *lines, ""]) for name, lines in self.lines.items())
 
 
 @dataclass(frozen=True)

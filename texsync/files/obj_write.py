@@ -3,49 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .corners import corner_uvs, keeps_uvs
-from .mtl import lines_of
-from .pbr import mtl_lines, name_of
 from .shape import Section, Shape
 
 if TYPE_CHECKING:
     from ..surface.types import Surface
     from .loaded import Loaded, Part
+    from .mtl import Library
 
 KEYWORDS = (("o", "object"), ("g", "group"), ("usemtl", "material"), ("s", "smooth"))
-
-
-@dataclass
-class Library:
-    """The materials of the result.
-
-    picture: name of the texture's file.  default: name of a material that has none.  files: new names of other
-    pictures, by the names in the file; those that are not there do not come along.
-    """
-
-    picture: str
-    default: str
-    files: dict[str, str] = field(default_factory=dict)
-    lines: dict[str, list[str]] = field(default_factory=dict)
-
-    def name(self, wanted: str | None, lines: list[str], blank: str = "_") -> str:
-        """The name to use for a material of these lines: the one wanted unless another has it.
-
-        blank: instead of blanks, which not all readers of OBJ files take in a name.
-        """
-        wanted = blank.join((wanted or self.default).split())
-        name, k = wanted, 1
-        while self.lines.setdefault(name, lines) != lines:
-            name, k = f"{wanted}_{k}", k + 1
-        return name
-
-    def text(self) -> str:
-        return "\n".join("\n".join([f"newmtl {name}", *lines, ""]) for name, lines in self.lines.items())
 
 
 def obj_text(loaded: Loaded, surface: Surface, mtllib: str, library: Library) -> str:
@@ -61,11 +31,12 @@ def obj_text(loaded: Loaded, surface: Surface, mtllib: str, library: Library) ->
     normals, starts = _world_normals(loaded)
     lines += [f"vn {row}" for row in _numbers(normals)]
     before = Section()
-    for part, start, (runs, which) in zip(loaded.parts, starts, said_before(loaded, library), strict=True):
+    for part, start in zip(loaded.parts, starts, strict=True):
+        sections, which = loaded.source.sections(loaded, part, library)
         for k, line in _polygons(loaded, surface, part, start):
-            if runs[which[k]] != before:
-                lines += _changes(before, runs[which[k]])
-                before = runs[which[k]]
+            if sections[which[k]] != before:
+                lines += _changes(before, sections[which[k]])
+                before = sections[which[k]]
             lines.append(line)
     return "\n".join(lines) + "\n"
 
@@ -73,31 +44,6 @@ def obj_text(loaded: Loaded, surface: Surface, mtllib: str, library: Library) ->
 def _changes(before: Section, now: Section) -> list[str]:
     pairs = [(word, getattr(before, name), getattr(now, name)) for word, name in KEYWORDS]
     return [f"{word} {value}" for word, old, value in pairs if value not in (old, None)]
-
-
-def said_before(loaded: Loaded, library: Library) -> list[tuple[list[Section], list[int]]]:
-    """`_runs` of every part; adds their materials to the library."""
-    return [_runs(loaded, part, library) for part in loaded.parts]
-
-
-def _runs(loaded: Loaded, part: Part, library: Library) -> tuple[list[Section], list[int]]:
-    """What to say before faces, with the names that materials have now; and which of it for each face."""
-    shape = loaded.shapes[part.shape]
-    if shape.run is None or loaded.obj is None:
-        material = getattr(loaded.scene.geometry[part.shape].visual, "material", None)
-        lines = mtl_lines(material, library.picture, loaded.finish)
-        name = library.name(name_of(material), lines)
-        return [Section(" ".join(_display_name(loaded, part).split()), material=name)], [0] * len(shape.faces)
-    named = []
-    for run in shape.runs:
-        said = loaded.obj.materials.get(run.material or "")
-        lines = (
-            mtl_lines(None, library.picture, loaded.finish)
-            if said is None
-            else lines_of(said, library.picture, library.files, loaded.finish)
-        )
-        named.append(run._replace(material=library.name(run.material, lines, blank=" ")))
-    return named, shape.run.tolist()
 
 
 def _world(loaded: Loaded, part: Part) -> np.ndarray:
@@ -173,12 +119,6 @@ def _rings(shape: Shape, uv_faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     owner = np.where(apart[at], triangle[at], start[which[triangle[at]]])
     order = np.lexsort((np.where(apart[at], at, number[at]), owner))
     return owner[order], at[order]
-
-
-def _display_name(loaded: Loaded, part: Part) -> str:
-    """The node's name, but for primitives of one glTF mesh, whose nodes the file does not know."""
-    primitive = loaded.scene.geometry[part.shape].metadata.get("from_gltf_primitive")
-    return part.shape if primitive else part.node
 
 
 def _numbers(table: Any) -> list[str]:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import InputError
+from .formats import formats, known
 
-KNOWN = ("obj", "glb", "gltf", "vrm", "ply", "stl", "off")
-HANDED = "texmesh"  # what the Blender add-on writes; see texmesh.py
 EXPORT_AGAIN = "export it again from the program that made it"
 
 
 def checked_path(path: Path) -> Path:
     """The path if a mesh file may be there; raises InputError otherwise."""
-    formats = ", ".join(KNOWN)
+    endings = ", ".join(known())
     if path.is_dir():
-        raise InputError(f"{path} is a folder", f"name a mesh file in it ({formats})")
+        raise InputError(f"{path} is a folder", f"name a mesh file in it ({endings})")
     if not path.exists():
         raise InputError(f"{path} does not exist", "check the path")
-    if path.suffix[1:].lower() not in (*KNOWN, HANDED):
-        raise InputError(f"{path} has an unknown ending {path.suffix!r}", f"known: {formats}")
+    if path.suffix[1:].lower() not in formats():
+        raise InputError(f"{path} has an unknown ending {path.suffix!r}", f"known: {endings}")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty", EXPORT_AGAIN)
     return path

@@ -13,7 +13,7 @@ from ..options import MARK, MESH_KINDS, MeshOptions, check_output, path, yes
 from ..progress import Progress
 
 if TYPE_CHECKING:
-    from ..files.texmesh import Handed
+    from ..files.formats.texmesh import Handed
     from ..tasks.textured import TexturedMesh
 
 Task = Callable[[dict[str, Any], Progress], dict[str, str]]
@@ -58,15 +58,14 @@ def _function(package: Any, attribute: str) -> Task:
 def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     """`texture_mesh` on a file.  A mesh file gives what the shell gives; a .texmesh what its sender needs:
 
-    texture.png; uvs.bin (see `files.texmesh.new_uvs`), only if there is a new map; run.json.
+    texture.png; uvs.bin (see `files.formats.texmesh.new_uvs`), only if there is a new map; run.json.
     """
-    from ..files.sources import HANDED
-    from ..files.texmesh import read_handed
+    from ..files.formats.texmesh import ENDING, read_handed
     from ..tasks.mesh import texture_mesh
 
     out, overwrite, rest = _place(arguments)
     source = path("mesh", rest.get("mesh"))
-    handed = read_handed(source) if source.suffix == f".{HANDED}" else None
+    handed = read_handed(source) if source.suffix == f".{ENDING}" else None
     if handed and handed.repaint:
         _check_repaint(handed, rest)
     result = _called(texture_mesh, rest, on_progress)
@@ -82,7 +81,7 @@ def save_handed(result: TexturedMesh, handed: Handed, out: Path, overwrite: bool
     """Write texture.png, uvs.bin if the map is new, and run.json: all or nothing."""
     from PIL import Image
 
-    from ..files.texmesh import new_uvs
+    from ..files.formats.texmesh import new_uvs
     from ..record.atomic import atomic_folder
     from ..record.facts import dump
     from ..tasks.textured import record
@@ -103,8 +102,8 @@ def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
 
     arguments: mesh, uvs, texture_size, up, front as for `mesh`.  For senders whose modifiers need UVs first.
     """
+    from ..files.formats.texmesh import new_uvs, read_handed
     from ..files.load import load
-    from ..files.texmesh import new_uvs, read_handed
     from ..record.atomic import atomic_folder
     from ..surface.uv import prepare
 

@@ -1,10 +1,12 @@
-"""Whether all of an STL file is there: readers take what they can from one that was cut short, or nothing."""
+"""STL by trimesh's reader, if all of it is there: readers take what they can from a file that was cut short."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import InputError
+from ...errors import InputError
+from ..source import TrimeshSource, read_by_trimesh
+from . import Z_UP, Format
 
 HEAD, TRIANGLE = 84, 50  # bytes
 AGAIN = "copy or export it again"
@@ -30,3 +32,11 @@ def whole_stl(path: Path) -> bytes:
     if there < announced:
         raise InputError(f"{path.name} is cut short: {there} of {announced} triangles are there", AGAIN)
     return data[: HEAD + TRIANGLE * announced]
+
+
+def read(path: Path) -> TrimeshSource:
+    """The meshes of a file, vertices in the file's order."""
+    return read_by_trimesh(path, whole_stl(path))
+
+
+FORMAT = Format(("stl",), read, axes=Z_UP)

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .polygons import Polygons, shape_of_polygons
-from .shape import Shape
+from ..polygons import Polygons, shape_of_polygons
+from ..shape import Shape
+from ..source import TrimeshSource, alone
+from . import Z_UP, Format
 
 TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4"},
@@ -203,3 +205,11 @@ def _walk(
             place.append(at)
             at += n * width
     return [np.array(x, np.int64) for x in sizes], [np.array(x, np.int64) for x in places]
+
+
+def read(path: Path) -> TrimeshSource:
+    """The mesh of a file."""
+    return alone(path.stem, *read_ply(path))
+
+
+FORMAT = Format(("ply",), read, axes=Z_UP)

@@ -21,21 +21,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
-from ..options import path as as_path
-from ..surface.partial import Repaint
-from .corners import corner_uvs, keeps_uvs
-from .json_table import Fields, Is, Number, Row, check, read_json
-from .path import checked_path
-from .shape import Shape, as_trimesh
+from ...errors import InputError
+from ...options import path as as_path
+from ...surface.partial import Repaint
+from ..corners import corner_uvs, keeps_uvs
+from ..json_table import Fields, Is, Number, Row, check, read_json
+from ..path import checked_path
+from ..shape import Shape, as_trimesh
+from ..source import TrimeshSource
+from . import Z_UP, Format
 
 if TYPE_CHECKING:
-    import trimesh
-
-    from ..surface.types import Surface
-    from .loaded import Loaded
+    from ...surface.types import Surface
+    from ..loaded import Loaded
 
 VERSION = 1
+ENDING = "texmesh"
 LONGEST_HEADER = 2**24  # bytes
 FLOATS, WHOLE = "<f4", "<i4"
 ARRAY = Fields({"at": Number(0, 2.0**53, whole=True), "count": Number(0, 2.0**53, whole=True)})
@@ -156,8 +157,8 @@ def _check_corners(indices: np.ndarray, count: int, what: str) -> None:
         raise ValueError(f"{what} refer to number {indices.max()} of {count}")
 
 
-def read_handed_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
-    """For `sources.read_scene`: the parts as a trimesh scene, and their shapes by name."""
+def read(path: Path) -> TrimeshSource:
+    """The parts as a trimesh scene, and their shapes by name."""
     import trimesh
 
     handed = read_handed(path)
@@ -165,7 +166,7 @@ def read_handed_scene(path: Path) -> tuple[trimesh.Scene, dict[str, Shape]]:
     for part in handed.parts:
         mesh = as_trimesh(part.shape)
         scene.add_geometry(mesh, node_name=part.name, geom_name=part.name, transform=part.transform)
-    return scene, {part.name: part.shape for part in handed.parts}
+    return TrimeshSource(scene, {part.name: part.shape for part in handed.parts})
 
 
 def new_uvs(handed: Handed, loaded: Loaded, surface: Surface) -> bytes | None:
@@ -181,3 +182,6 @@ def new_uvs(handed: Handed, loaded: Loaded, surface: Surface) -> bytes | None:
             table[part.triangles.ravel()] = surface.uv[corners.ravel()]
         blocks.append(table.astype(FLOATS).tobytes())
     return b"".join(blocks)
+
+
+FORMAT = Format((ENDING,), read, axes=Z_UP, public=False)

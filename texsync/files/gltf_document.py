@@ -26,6 +26,13 @@ COMPRESSED = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_mesh
 TRIANGLES, STRIP, FAN = 4, 5, 6
 PLAIN = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9}}  # where a file says nothing
 MAGIC = ((b"\x89PNG", "image/png"), (b"RIFF", "image/webp"), (b"\xabKTX", "image/ktx2"), (b"", "image/jpeg"))
+VERTICES, INDICES = 34962, 34963  # what buffer views are for
+SAMPLER = {  # of the texture: repeat; magnify linear; minify with linear mip-maps
+    "wrapS": 10497,
+    "wrapT": 10497,
+    "magFilter": 9729,
+    "minFilter": 9987,
+}
 JSON_CHUNK, BIN_CHUNK = 0x4E4F534A, 0x004E4942
 
 

@@ -1,0 +1,43 @@
+"""glTF 2.0, as .glb, as .gltf, and as .vrm, which is a GLB with an extension for figures."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import TexsyncWarning
+from ..gltf_document import read_gltf
+from ..gltf_patch import patched
+from ..gltf_scene import GltfPlaces, gltf_scene
+from ..source import TrimeshSource
+from . import Format
+
+if TYPE_CHECKING:
+    from ...surface.types import Surface
+    from ..loaded import Loaded
+
+
+@dataclass(frozen=True)
+class GltfSource(TrimeshSource):
+    """places: where the shapes are in the file."""
+
+    places: GltfPlaces
+
+    def painted(self, loaded: Loaded, surface: Surface, png: bytes, name: str) -> bytes:
+        """The file itself with the picture in it; all else in it stays."""
+        document = self.places.document
+        for image, said in enumerate(document.tree.get("images", [])):
+            if document.picture(image) is None:
+                message = f"{loaded.stem} loses its picture {said.get('uri', image)}, which is not there"
+                warnings.warn(message, TexsyncWarning, stacklevel=3)
+        return patched(loaded, self.places, surface, png, name)
+
+
+def read(path: Path) -> GltfSource:
+    """The default scene of a file."""
+    return GltfSource(*gltf_scene(read_gltf(path)))
+
+
+FORMAT = Format(("glb", "gltf", "vrm"), read)
