@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,20 +26,21 @@ def obj_text(loaded: Loaded, surface: Surface, mtllib: str, library: Library) ->
     and its polygons stay polygons where the corners' UVs still hang together.
     """
     lines = ["# texsync", f"mtllib {mtllib}"]
-    lines += [f"v {row}" for part in loaded.parts for row in _numbers(_world(loaded, part))]
+    lines += [_rows("v", _world(loaded, part)) for part in loaded.parts]
     uv = loaded.uv if loaded.uv is not None and keeps_uvs(loaded, surface) else surface.uv
-    lines += [f"vt {row}" for row in _numbers(uv)]
     normals, starts = _world_normals(loaded)
-    lines += [f"vn {row}" for row in _numbers(normals)]
+    lines += [_rows("vt", uv), _rows("vn", normals)]
     before = Section()
     for part, start in zip(loaded.parts, starts, strict=True):
         sections, which = loaded.source.sections(loaded, part, library)
-        for k, line in _polygons(loaded, surface, part, start):
-            if sections[which[k]] != before:
-                lines += _changes(before, sections[which[k]])
-                before = sections[which[k]]
-            lines.append(line)
-    return "\n".join(lines) + "\n"
+        triangle, faces = _polygons(loaded, surface, part, start)
+        number = np.asarray(which)[triangle]
+        edges = np.flatnonzero(np.diff(number, prepend=-1, append=-1)).tolist()
+        for first, last in pairwise(edges):
+            lines += _changes(before, sections[number[first]])
+            before = sections[number[first]]
+            lines += faces[first:last]
+    return "\n".join(filter(None, lines)) + "\n"
 
 
 def _changes(before: Section, now: Section) -> list[str]:
@@ -82,23 +84,24 @@ def _turned(normals: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.asarray(turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-300))
 
 
-def _polygons(loaded: Loaded, surface: Surface, part: Part, normal_start: int) -> list[tuple[int, str]]:
-    """(first triangle, `f` line) for every polygon of a part."""
+def _polygons(
+    loaded: Loaded, surface: Surface, part: Part, normal_start: int
+) -> tuple[np.ndarray, list[str]]:
+    """The first triangle of every polygon of a part, (P,), and its `f` line."""
     shape = loaded.shapes[part.shape]
     uv_faces = corner_uvs(loaded, surface, part)
     columns = [shape.faces + part.vertices.start + 1, uv_faces + 1]
     if shape.normal_faces is not None:
         columns.append(shape.normal_faces + normal_start + 1)
-    first, at = _rings(shape, uv_faces)
-    rows = np.stack([column.ravel()[at] for column in columns], axis=1).tolist()
+    owner, at = _rings(shape, uv_faces)
+    fresh = np.diff(owner, prepend=-1) != 0
     one = "/".join(["%d"] * len(columns))
-    words = [one % tuple(row) for row in rows]
-    starts = np.flatnonzero(np.diff(first, prepend=-1))
-    ends = np.append(starts[1:], len(first))
-    return [
-        (k, "f " + " ".join(words[start:end]))
-        for k, start, end in zip(first[starts].tolist(), starts.tolist(), ends.tolist(), strict=True)
-    ]
+    words = np.array([f" {one}", f"\nf {one}"], object)[fresh.astype(np.int64)]
+    numbers = np.stack([column.ravel()[at] for column in columns], axis=1).ravel()
+    text = "".join(words.tolist()) % tuple(
+        numbers.tolist()
+    )  # one formatting of all is ten times as fast as many
+    return owner[fresh], text[1:].split("\n")
 
 
 def _rings(shape: Shape, uv_faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -121,12 +124,10 @@ def _rings(shape: Shape, uv_faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return owner[order], at[order]
 
 
-def _numbers(table: Any) -> list[str]:
-    """Rows as text that reads back to the same numbers; as few digits as the file's own precision needs."""
+def _rows(word: str, table: np.ndarray) -> str:
+    """A line for each row, which reads back to the same numbers; as few digits as the file's own precision needs."""
     with np.errstate(over="ignore"):
-        single = table.astype(np.float32)
-    if np.array_equal(single, table):
-        row = " ".join(["%.9g"] * table.shape[1])
-        return [row % tuple(values) for values in table.tolist()]
-    text = "\n".join(" ".join(map(repr, values)) for values in table.tolist())
-    return re.sub(r"\.0(?=[ \n]|$)", "", text).split("\n")
+        single = bool((table.astype(np.float32) == table).all())
+    row = " ".join([word, *["%.9g" if single else "%r"] * table.shape[1]])
+    text = "\n".join([row] * len(table)) % tuple(table.ravel().tolist())
+    return text if single else re.sub(r"\.0(?=[ \n]|$)", "", text)
