@@ -11,9 +11,9 @@ from zoo import make_surface
 from texsync.surface.cameras import Camera, ring
 from texsync.surface.islands import islands, seams
 from texsync.surface.pixels import look
+from texsync.surface.texels import uv_texels
 from texsync.surface.texture import bake, owners
 from texsync.surface.types import Surface
-from texsync.surface.uv import uv_texels
 
 SIZE = 128
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from texsync.surface.texels import covered_share
 from texsync.surface.uncut import cut, uncut
-from texsync.surface.uv import covered_share, unwrap
+from texsync.surface.uv import unwrap
 
 
 def lumpy_quads(n: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

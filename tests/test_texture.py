@@ -16,9 +16,10 @@ from texsync.files.load import load
 from texsync.surface.cameras import Camera, ring
 from texsync.surface.fill import Places, fill
 from texsync.surface.pixels import look
+from texsync.surface.texels import uv_texels
 from texsync.surface.texture import bake, bake_tables
 from texsync.surface.types import Surface
-from texsync.surface.uv import prepare, uv_texels
+from texsync.surface.uv import prepare
 
 SIZE = 256
 MESHES = Path(__file__).parents[1] / "meshes"

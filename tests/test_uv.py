@@ -14,7 +14,8 @@ from texsync.errors import InputError, TexsyncWarning
 from texsync.files.load import load
 from texsync.surface import charts
 from texsync.surface.charts import PADDING
-from texsync.surface.uv import covered_share, parts_sharing, prepare, unwrap, uv_texels
+from texsync.surface.texels import covered_share, parts_sharing, uv_texels
+from texsync.surface.uv import prepare, unwrap
 
 SQUARE = np.array([[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]])
 

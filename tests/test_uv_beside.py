@@ -12,7 +12,8 @@ from texsync.files.gltf_document import read_gltf
 from texsync.files.load import load
 from texsync.files.save import save_model
 from texsync.surface.beside import free_place
-from texsync.surface.uv import covered_share, prepare, uv_texels
+from texsync.surface.texels import covered_share, uv_texels
+from texsync.surface.uv import prepare
 
 SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
 

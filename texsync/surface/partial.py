@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from ..errors import InputError
-from .uv import uv_texels
+from .texels import uv_texels
 
 if TYPE_CHECKING:
     from .types import Surface

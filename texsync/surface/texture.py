@@ -19,8 +19,8 @@ from ..errors import InputError, check_finite, option
 from .fill import Fill, Places, fill
 from .islands import heights
 from .pixels import Pixels, visible
+from .texels import uv_texels
 from .types import Surface
-from .uv import uv_texels
 
 CHUNK = 400_000  # texels at once; (views, texels, 3) floats stay near 50 MB
 
