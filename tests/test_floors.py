@@ -14,6 +14,7 @@ FLOOR = dict(
     errors=0,
     options=1,
     picture_files=1,
+    glb_chunks=1,
     signals=1,
     image_options=2,
     progress=2,

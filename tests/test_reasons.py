@@ -10,8 +10,8 @@ import trimesh
 from jobs import plain
 
 from texsync.errors import InputError, TexsyncWarning
-from texsync.files.gltf_document import glb
 from texsync.files.load import load
+from texsync.glb_chunks import packed as glb
 from texsync.surface.spread import warn_of_spread
 
 

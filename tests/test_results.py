@@ -14,8 +14,8 @@ from PIL import Image
 import texsync
 from texsync import cli
 from texsync.errors import InputError
-from texsync.files.gltf_document import glb
 from texsync.files.stamp import stamped_glb
+from texsync.glb_chunks import packed as glb
 from texsync.options import FORMATS, USUAL_FORMATS, check_formats
 from texsync.show.png import read_parameters
 from texsync.tasks.sweep import sweep

@@ -6,8 +6,6 @@ Source: the glTF 2.0 specification of the Khronos Group, section 3 (accessors 3.
 from __future__ import annotations
 
 import base64
-import json
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from urllib.parse import unquote, unquote_to_bytes
 import numpy as np
 
 from ..errors import InputError
+from ..glb_chunks import unpacked
 from .gltf_check import check_bytes, check_document
 from .gltf_fields import NUMBERS as NUMBERS
 from .gltf_fields import element_bytes as element_bytes
@@ -33,7 +32,6 @@ SAMPLER = {  # of the texture: repeat; magnify linear; minify with linear mip-ma
     "magFilter": 9729,
     "minFilter": 9987,
 }
-JSON_CHUNK, BIN_CHUNK = 0x4E4F534A, 0x004E4942
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ def read_gltf(path: Path) -> Document:
 
     data = path.read_bytes()
     binary = path.suffix.lower() in (".glb", ".vrm") or data[:4] == b"glTF"
-    text, body = _chunks(data) if binary else (data, b"")
+    text, body = unpacked(data) if binary else (data, b"")
     tree = read_json(text)
     _check_version(tree)
     check_document(tree)
@@ -192,32 +190,3 @@ def from_data_uri(uri: str) -> bytes:
     """The bytes that a data URI spells out (RFC 2397)."""
     head, _, body = uri.partition(",")
     return base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
-
-
-def _chunks(data: bytes) -> tuple[bytes, bytes]:
-    """The JSON of a GLB and its binary chunk, empty if there is none."""
-    magic, version, length, size, kind = struct.unpack_from("<4s2I2I", data)
-    if magic != b"glTF" or kind != JSON_CHUNK:
-        raise ValueError("no GLB header")
-    if version != 2:
-        raise ValueError(f"version {version}, not 2")
-    if length > len(data):
-        raise ValueError(f"truncated: {len(data)} of {length} bytes")
-    at = 20 + size
-    while at + 8 <= length:
-        count, kind = struct.unpack_from("<2I", data, at)
-        if kind == BIN_CHUNK:
-            return data[20 : 20 + size], data[at + 8 : at + 8 + count]
-        at += 8 + count
-    return data[20 : 20 + size], b""
-
-
-def glb(tree: dict[str, Any], body: bytes | bytearray) -> bytes:
-    """A GLB of a JSON tree and its one buffer."""
-    text = json.dumps(tree, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<2I", len(text), JSON_CHUNK) + text
-    if body:
-        body = bytes(body) + bytes(-len(body) % 4)
-        chunks += struct.pack("<2I", len(body), BIN_CHUNK) + body
-    return struct.pack("<4s2I", b"glTF", 2, 12 + len(chunks)) + chunks

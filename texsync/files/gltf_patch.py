@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..glb_chunks import packed
 from .corners import corner_uvs, keeps_part
-from .gltf_document import INDICES, NUMBERS, SAMPLER, TRIANGLES, VERTICES, Document, element_bytes, glb
+from .gltf_document import INDICES, NUMBERS, SAMPLER, TRIANGLES, VERTICES, Document, element_bytes
 from .gltf_materials import Materials, reads_first_set, shown
 from .gltf_prune import prune
 from .gltf_scene import place_of
@@ -53,7 +54,7 @@ def patched(loaded: Loaded, places: GltfPlaces, surface: Surface, png: bytes, na
         moved = None if kept else _give_uvs(draft, primitive, loaded, surface, part)
         _show(primitive, materials, moved, place_of(places.document, primitive) if kept else {})
         draft.tree["meshes"][target]["primitives"][piece] = primitive
-    return glb(*prune(places.document.tree, *draft.done()))
+    return packed(*prune(places.document.tree, *draft.done()))
 
 
 def _show(primitive: dict[str, Any], materials: Materials, moved: int | None, place: dict[str, Any]) -> None:

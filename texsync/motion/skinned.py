@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..glb_chunks import packed
 from .features import FPS
 from .rig import CHILDREN, ENDS, Rig
 from .skeleton import JOINTS, PARENTS
@@ -78,15 +77,7 @@ def write_glb(rig: Rig, path: Path) -> None:
     }  # fmt: skip
     whole |= {"bufferViews": buffer.views, "accessors": buffer.accessors}
     whole["buffers"] = [{"byteLength": len(buffer.data)}]
-    path.write_bytes(_packed(whole, bytes(buffer.data)))
-
-
-def _packed(whole: dict[str, Any], data: bytes) -> bytes:
-    text = json.dumps(whole, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    data += bytes(-len(data) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(data), b"BIN\0") + data
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+    path.write_bytes(packed(whole, buffer.data))
 
 
 def _material(name: str, colour: tuple[float, ...]) -> dict[str, Any]:
