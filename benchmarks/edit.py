@@ -19,7 +19,7 @@ from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, sho
 from torch import Tensor
 
 from texsync import edit_image
-from texsync.backbones.diffusion import DiffusionBackbone
+from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.show.png import to_image
 
 PROMPTS = ("red ball", "blue ball", "desert", "meadow")
@@ -34,7 +34,8 @@ def sdedit(backbone: DiffusionBackbone, picture: Tensor, target: str, steps: int
     spans = [span for span in backbone.schedule.spans(steps) if span.frac <= HALF]
     latent = backbone.encode(picture[None])
     noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed))
-    predict, x = backbone.predictor([target], [""], None), spans[0].noised(latent, noise)
+    guidance = backbone.advice.guidance or 7.5
+    predict, x = backbone.predictor([target], [""], guidance=guidance), spans[0].noised(latent, noise)
     for span in spans:
         eps = predict(x, span)
         x = span.ddim(span.tweedie(x, eps), eps)

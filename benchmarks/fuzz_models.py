@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 from texsync.errors import InputError, check_finite
 
 FILES = (
@@ -112,13 +112,13 @@ def outcome(folder: Path) -> str:
 
 def use(folder: Path) -> None:
     """Load a model, predict one step of one view with control, and develop it."""
-    backbone = load_diffusion(folder, device="cpu")
-    said = backbone.recommended
+    backbone = load_model(folder, device="cpu")
+    said = backbone.advice
     size = backbone.multiple * 2
     cells = size // backbone.scale
-    prompt = f"{said.prompt_prefix}a red object"
+    prompt = f"{said.prompt_prefix or ''}a red object"
     control = torch.full((1, 3, size, size), 0.5)
-    predict = backbone.predictor([prompt], [said.negative_prompt], control, chunk=1)
+    predict = backbone.predictor([prompt], [said.negative_prompt or ""], control, chunk=1)
     span = backbone.schedule.spans(min(4, len(backbone.schedule.alphas)))[0]
     x = torch.ones(1, backbone.latent_channels, cells, cells)
     eps = predict(x, span)

@@ -22,7 +22,8 @@ from rich.table import Table
 from torch import Tensor
 
 from texsync import wide_image
-from texsync.backbones.diffusion import DiffusionBackbone, load_diffusion
+from texsync.backbones.by_name import load_model
+from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.tasks.made import Pictures
 from texsync.tasks.reading import read_picture, to_tensor
 
@@ -100,7 +101,7 @@ class Judge:
     """A model that looks at pictures.  candidates: prompts among which it must find the right one."""
 
     def __init__(self, model: str, device: str, candidates: Sequence[str]):
-        self.backbone: DiffusionBackbone = load_diffusion(model, "none", device=device)
+        self.backbone: DiffusionBackbone = load_model(model, "none", device=device)
         self.candidates = list(dict.fromkeys(candidates))
         self.spans = [
             min(self.backbone.schedule.spans(100), key=lambda s: abs(s.frac - level)) for level in LEVELS

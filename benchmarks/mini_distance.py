@@ -22,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 from texsync.mini.data import Sample, material_samples
 from texsync.mini.shapes import shots
 
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--dtype", default="auto", help="bf16 takes half of the time on some CPUs")
     options = parser.parse_args()
-    model = load_diffusion(options.model, device="cpu", dtype=options.dtype)
+    model = load_model(options.model, device="cpu", dtype=options.dtype)
     real, other, made = [], [], []
     total = -(-options.count // BATCH)
     for k, samples in enumerate(track(batches(options.count, SEEDS[0]), "painting", total)):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from texsync import TexsyncWarning
-from texsync.backbones.diffusion import DiffusionBackbone
+from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.files.load import load
 from texsync.surface.cameras import Camera
 from texsync.surface.pixels import Pixels, depth_condition, look

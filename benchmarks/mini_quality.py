@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.utils import save_image
 
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 from texsync.mini.captions import Recipe
 from texsync.mini.data import material_samples, on_shot, scene_samples
 from texsync.mini.shapes import shots
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="keep the pictures and the figures here")
     parser.add_argument("--only", nargs="+", default=["colour", "pattern", "near", "vae"])
     options = parser.parse_args()
-    model = load_diffusion(options.model, device="cpu", dtype=options.dtype)
+    model = load_model(options.model, device="cpu", dtype=options.dtype)
     figures = {}
     for name in options.only:
         found, pictures = TESTS[name](model, options.steps, options.each)

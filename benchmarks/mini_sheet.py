@@ -13,7 +13,7 @@ from mini_paint import MESHES, front, paint
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 
 PROMPTS = (
     "a red object", "a teal teapot", "red and white stripes", "black and yellow checks", "blue and white polka dots",
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=100)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    model = load_diffusion(options.model, device="cpu", dtype=options.dtype)
+    model = load_model(options.model, device="cpu", dtype=options.dtype)
     sampling = {"seed": options.seed, "steps": options.steps, "guidance": options.guidance}
     prompts, scenes = (names[:: 3 if options.few else 1] for names in (PROMPTS, SCENES))
     conditions = [front(MESHES / name) for name in SHOWN]

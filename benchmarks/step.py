@@ -150,9 +150,9 @@ def main() -> None:
     x = shared_noise(views, 4, torch.Generator().manual_seed(0)).to(options.device)
     compiled_or_not(surface, views, pixels, x)
     try:
-        from texsync.backbones.diffusion import load_diffusion
+        from texsync.backbones.by_name import load_model
 
-        share_of_a_step(load_diffusion(options.model, device=options.device), surface, views, pixels, x)
+        share_of_a_step(load_model(options.model, device=options.device), surface, views, pixels, x)
     except InputError as error:
         print(f"\n1. left out: {error}")
 

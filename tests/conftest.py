@@ -45,9 +45,9 @@ def tiny_v_model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def backbone(tiny_model):
-    from texsync.backbones.diffusion import load_diffusion
+    from texsync.backbones.by_name import load_model
 
-    return load_diffusion(tiny_model)
+    return load_model(tiny_model)
 
 
 @pytest.fixture(scope="session")

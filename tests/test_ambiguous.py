@@ -9,7 +9,7 @@ from zoo import close, model
 from texsync import InputError, ambiguous_image
 from texsync.couplings import make
 from texsync.image_options import AmbiguousOptions
-from texsync.sample import sample
+from texsync.loop import sample
 from texsync.schedule import Schedule
 from texsync.tasks.ambiguous import check_different, looks
 from texsync.tasks.wide import assembled

@@ -28,7 +28,7 @@ OPTIONS = {
     "strength negative": ("--strength -1", "strength -1", "at least 0"),
     "strength nan": ("--strength nan", "strength nan", "at least 0"),
     "strength inf": ("--strength inf", "strength inf", "at least 0"),
-    "coupling": ("--coupling glue", "'glue'", "'syncsde', 'synctweedies', "),
+    "coupling": ("--coupling glue", "'glue'", "syncsde, synctweedies, "),
     "integrator": ("--integrator euler", "'euler'", "'paper', 'exact'"),
     "model": ("--model maxi", "unknown model 'maxi'", "known: mini, the path of a folder, or a hub id"),
     "model offline": ("--model nobody/nothing", "nobody/nothing", "use --model mini"),

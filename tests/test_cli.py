@@ -117,7 +117,7 @@ def test_mesh_can_be_said_and_quiet_is_quiet(painter, capsys):
 WRONG = {
     "no arguments to a mesh": (["jug.obj"], "Missing argument 'PROMPT'"),
     "unknown flag": (["jug.obj", "rust", "--bogus"], "No such option '--bogus'"),
-    "unknown coupling": (["jug.obj", "rust", "--coupling", "glue"], "'syncsde', 'synctweedies', 'multi"),
+    "unknown coupling": (["jug.obj", "rust", "--coupling", "glue"], "syncsde, synctweedies, "),
     "not a number": (["jug.obj", "rust", "--seed", "x"], "'x' is not a valid integer"),
     "empty prompt": (["jug.obj", ""], "the prompt '' says nothing"),
     "steps": (["jug.obj", "rust", "--steps", "0"], "steps 0 is out of range; use 1 to 1000"),

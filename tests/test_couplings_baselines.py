@@ -11,7 +11,6 @@ import torch
 from zoo import ALL_VIEWS, CHANNELS, close, predictor_for, start_for
 
 from texsync.couplings import (
-    COUPLINGS,
     CSG,
     Independent,
     MultiDiffusion,
@@ -22,11 +21,12 @@ from texsync.couplings import (
     VisualAnagrams,
     flat_colours,
     make,
+    names,
     perceptual,
     takes,
 )
 from texsync.errors import InputError
-from texsync.sample import sample
+from texsync.loop import sample
 from texsync.schedule import Schedule
 from texsync.views import identity, masks, noise, windows
 
@@ -208,7 +208,7 @@ def test_which_steps_descend():
             "windows",
             "syncdiffusion compares decoded pictures and has no decoder; hand it",
         ),
-        ("csg", {}, "surface", "csg holds the background of a masked picture, and these views have no masks"),
+        ("csg", {}, "surface", "CSG is for masked pictures, and these views have no masks"),
         (
             "multidiffusion",
             {"colours": torch.zeros(1)},
@@ -226,7 +226,7 @@ def test_couplings_say_where_they_are_not_defined(name, options, views, message)
 
 def test_options_of_couplings_are_known():
     assert takes("none") == () and set(takes("csg")) == {"strength"}
-    assert all("until" in takes(name) for name in COUPLINGS if name not in ("none", "csg"))
+    assert all("until" in takes(name) for name in names() if name not in ("none", "csg"))
     with pytest.raises(InputError, match="unknown coupling 'glue'"):
         takes("glue")
 
@@ -298,9 +298,9 @@ def test_distances_with_trained_networks_never_download(monkeypatch, tmp_path):
 
 
 def test_gradients_pass_through_a_real_model(tiny_model):
-    from texsync.backbones.diffusion import load_diffusion
+    from texsync.backbones.by_name import load_model
 
-    backbone = load_diffusion(str(tiny_model), None, device="cpu", dtype="fp32")
+    backbone = load_model(str(tiny_model), None, device="cpu", dtype="fp32")
     views, span = windows(12, 8, 8, 4), backbone.schedule.spans(4)[1]
     predict, at_once = (
         backbone.predictor(["a red object"] * 2, [""] * 2, None, guidance=2.0, chunk=chunk)

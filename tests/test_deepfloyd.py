@@ -9,9 +9,10 @@ from diffusers import DDIMScheduler, IFPipeline, IFSuperResolutionPipeline
 from zoo import close
 
 from texsync import InputError, ambiguous_image, wide_image
-from texsync.backbones.deepfloyd import Clipped, Upscaler, is_deepfloyd, load_deepfloyd
+from texsync.backbones.by_name import load_model
+from texsync.backbones.families.deepfloyd import Clipped, Upscaler, claims
 from texsync.couplings import Independent
-from texsync.sample import sample
+from texsync.loop import sample
 from texsync.schedule import Schedule
 from texsync.tasks.reading import to_tensor
 from texsync.views import identity
@@ -32,7 +33,7 @@ def second(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def stage(first):
-    return load_deepfloyd(first, device="cpu")
+    return load_model(first, device="cpu")
 
 
 def schedule(config, **more):
@@ -40,8 +41,8 @@ def schedule(config, **more):
 
 
 def test_folders_of_if_are_told_from_others(first, second, tiny_model):
-    assert is_deepfloyd(first) and is_deepfloyd(second) and not is_deepfloyd(tiny_model)
-    assert is_deepfloyd("DeepFloyd/IF-I-M-v1.0") and not is_deepfloyd("mini")
+    assert claims(str(first)) and claims(str(second)) and not claims(str(tiny_model))
+    assert claims("DeepFloyd/IF-I-M-v1.0") and not claims("mini")
 
 
 def test_the_schedule_ends_without_noise(stage):
@@ -139,7 +140,7 @@ def test_stage_two_enlarges_the_last_view_and_turns_it_back(first, second, name)
         PROMPTS, views=[name], model=str(first), upscaler=str(second), steps=2, device="cpu", seed=1
     )
     assert made.image.size == (32, 32) and made.made[0].views.shape == (2, 3, 16, 16)
-    stage = load_deepfloyd(first, device="cpu")
+    stage = load_model(first, device="cpu")
     kept = made.made[0].views[1:] * 2 - 1
     big = Upscaler(second, stage)(kept, PROMPTS[1:], steps=2, guidance=10.0, seed=1)[0]
     found = made.made[0].images[f"view_2_{name}"]
@@ -156,7 +157,7 @@ def test_other_tasks_run_on_it_too(first):
     ("values", "message"),
     [
         ({"upscaler": "/nowhere"}, "no model folder /nowhere; give the folder of a stage of DeepFloyd IF"),
-        ({"view_size": 32}, "view size 32 is not IF's; use 16"),
+        ({"view_size": 32}, "view size 32 is not the model's; use 16"),
         ({"views": ["patch"]}, "unknown view 'patch'"),
     ],
 )

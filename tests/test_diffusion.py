@@ -17,13 +17,13 @@ from diffusers import (
 )
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from texsync.backbones.diffusion import load_diffusion
-from texsync.backbones.folder import Recommended
+from texsync.backbones.advice import Advice
+from texsync.backbones.by_name import load_model
 from texsync.backbones.prediction import schedule_from, to_eps
 from texsync.backbones.prompts import view_prompts
 from texsync.couplings import make
 from texsync.errors import InputError, TexsyncWarning
-from texsync.sample import sample
+from texsync.loop import sample
 from texsync.schedule import Span
 from texsync.views.plane import identity
 
@@ -77,14 +77,16 @@ def test_a_unet_that_reads_the_words_once_more(tiny_model, tmp_path, noise, cont
     more = {"addition_embed_type": "text", "addition_embed_type_num_heads": 4}
     UNet2DConditionModel.from_config({**config, **more}).save_pretrained(folder / "unet")
     options = {"guidance": 3.0, "control_scale": 1.0, "control_until": 1}
-    eps = load_diffusion(folder).predictor(PROMPTS, NEGATIVES, control, **options)(noise, SPAN)
+    eps = load_model(folder).predictor(PROMPTS, NEGATIVES, control, **options)(noise, SPAN)
     expected = reference_eps(folder, noise, SPAN.t, control, 1.0, 3.0)
     torch.testing.assert_close(eps, expected, atol=2e-5, rtol=1e-4)
 
 
 def test_control_scale_runs_from_start_to_end(backbone, tiny_model, noise, control):
     """Linear in t, off past control_until, and off means the ControlNet is not called."""
-    predict = backbone.predictor(PROMPTS, NEGATIVES, control, guidance=3.0, control_scale=(0.2, 1.0))
+    predict = backbone.predictor(
+        PROMPTS, NEGATIVES, control, guidance=3.0, control_scale=(0.2, 1.0), control_until=0.99
+    )
     assert predict.scale_at(Span(999, 0.1, 0.2, 1.0)) == pytest.approx(0.2)
     assert predict.scale_at(SPAN) == pytest.approx(0.2 * 0.501 + 1.0 * 0.499)
     last = backbone.schedule.spans(30)[-1]
@@ -95,7 +97,7 @@ def test_control_scale_runs_from_start_to_end(backbone, tiny_model, noise, contr
 
 def test_scale_zero_never_calls_the_controlnet(tiny_model, noise, control):
     """A ControlNet that is off costs nothing."""
-    backbone = load_diffusion(tiny_model)
+    backbone = load_model(tiny_model)
     predict = backbone.predictor(PROMPTS, NEGATIVES, control, guidance=3.0, control_scale=0.0)
     calls = []
     backbone.parts.controlnet.register_forward_hook(lambda *_: calls.append(1))
@@ -143,7 +145,7 @@ def test_three_steps_equal_the_pipeline(which, request, noise, control):
         eta=0.0,
         output_type="latent",
     ).images
-    backbone = load_diffusion(folder)
+    backbone = load_model(folder)
     predict = backbone.predictor(
         PROMPTS, NEGATIVES, control, guidance=5.0, control_scale=0.7, control_until=1.0, chunk=2
     )
@@ -206,7 +208,7 @@ def test_half_precision_follows_full(tiny_model, noise, control):
     """bf16 inside, float32 outside, near the same noise."""
     eps = {}
     for dtype in ("fp32", "bf16"):
-        backbone = load_diffusion(tiny_model, dtype=dtype)
+        backbone = load_model(tiny_model, dtype=dtype)
         eps[dtype] = backbone.predictor(PROMPTS, NEGATIVES, control, guidance=2.0)(noise, SPAN)
         assert eps[dtype].dtype == torch.float32
         assert backbone.decode(noise).dtype == torch.float32
@@ -244,12 +246,11 @@ def test_words_that_are_not_read_are_named(backbone):
 
 def test_recommendations_come_from_the_folder(tiny_model, tmp_path):
     """texsync.json overrides the paper's values one by one, and is checked."""
-    assert load_diffusion(tiny_model).recommended == Recommended(view_size=32)
+    assert load_model(tiny_model).advice == Advice(view_size=32)
     folder = shutil.copytree(tiny_model, tmp_path / "copy")
     (folder / "texsync.json").write_text('{"guidance": 4, "control_scale": [1.0, 1.0]}')
-    loaded = load_diffusion(folder)
-    assert loaded.recommended == Recommended(guidance=4, control_scale=(1.0, 1.0))
-    assert loaded.said == {"guidance": 4, "control_scale": (1.0, 1.0)}
+    loaded = load_model(folder)
+    assert loaded.advice == Advice(guidance=4, control_scale=(1.0, 1.0))
     for wrong in (
         '{"guidence": 4}',
         '{"guidance": "4"}',
@@ -260,7 +261,7 @@ def test_recommendations_come_from_the_folder(tiny_model, tmp_path):
     ):
         (folder / "texsync.json").write_text(wrong)
         with pytest.raises(InputError, match=r"texsync\.json"):
-            load_diffusion(folder)
+            load_model(folder)
 
 
 def test_the_latent_shape_is_checked(backbone):

@@ -10,12 +10,12 @@ from zoo import CHANNELS, close, model
 
 from texsync import InputError, edit_image
 from texsync.backbones.attention import Listener, spread_by_self, tokens_of
+from texsync.backbones.by_name import load_model
 from texsync.backbones.difference import disagreement, rescaled
-from texsync.backbones.diffusion import load_diffusion
 from texsync.backbones.inversion import Replay, invert, path
 from texsync.couplings import make
 from texsync.image_options import EditOptions
-from texsync.sample import sample
+from texsync.loop import sample
 from texsync.schedule import Schedule
 from texsync.views.masks import masks
 
@@ -39,7 +39,7 @@ def clean(count=1):
 
 @pytest.fixture(scope="module")
 def backbone(tiny_model):
-    return load_diffusion(tiny_model, "none", device="cpu")
+    return load_model(tiny_model, "none", device="cpu")
 
 
 @pytest.fixture
@@ -275,7 +275,7 @@ def test_an_edit_comes_with_its_reconstruction_and_mask(change, find):
 
 def test_stable_diffusion_takes_attention_and_what_has_none_difference(change, tiny_model):
     assert change().report["find"] == "attention"
-    mini = load_diffusion("mini", "none", device="cpu")
+    mini = load_model("mini", "none", device="cpu")
     from texsync.backbones.attention import is_fine
 
     assert not is_fine(mini.parts.unet)

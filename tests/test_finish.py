@@ -13,7 +13,7 @@ from jobs import TEXTURE, new_uvs, plain, tree_of, written
 from PIL import Image
 
 import texsync
-from texsync.backbones.folder import read_said
+from texsync.backbones.advice import read_advice
 from texsync.errors import InputError
 from texsync.files.load import load
 from texsync.files.pbr import Finish, finish_of
@@ -87,12 +87,12 @@ def test_without_a_word_for_it_nothing_changes(tmp_path):
 def test_a_folder_that_says_it_wrong_is_told(tmp_path, wrong):
     (tmp_path / "texsync.json").write_text(json.dumps({"materials": wrong}))
     with pytest.raises(InputError, match="materials"):
-        read_said(tmp_path)
+        read_advice(tmp_path)
 
 
 def test_minis_materials_know_theirs():
     folder = Path(texsync.__file__).parent / "mini" / "weights"
-    said = read_said(folder)["materials"]
+    said = read_advice(folder).materials
     assert {name: tuple(value) for name, value in said.items()} == finishes()
     assert finish_of("a golden rabbit", said) == (1.0, 0.25) and finish_of("oak wood", said) == (0.0, 0.9)
 

@@ -14,7 +14,7 @@ import pytest
 from fake_hub import COMMIT, FakeHub
 
 from texsync.backbones import download, hub
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 from texsync.errors import Cancelled, InputError
 
 # in a process of its own, since the client reads its endpoint and cache when it is imported
@@ -88,7 +88,7 @@ def test_a_fetched_model_makes_no_request(online):
 
 def test_a_fetched_model_works_offline(offline, noise):
     """The client calls this cache incomplete, since the files that texsync leaves out are not in it."""
-    backbone = load_diffusion("some/model")
+    backbone = load_model("some/model")
     assert backbone.decode(noise).shape == (3, 3, 32, 32)
     assert hub.commit_of(offline) == COMMIT and hub.commit_of(offline.parent) is None
 
@@ -110,7 +110,7 @@ def test_a_broken_off_download_is_not_taken_for_whole(offline, lost):
     shutil.rmtree(target) if target.is_dir() else target.unlink()
     assert hub.cached("some/model") is None
     with pytest.raises(InputError, match="cannot fetch some/model from the hub .*go online once"):
-        load_diffusion("some/model")
+        load_model("some/model")
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from PIL import Image
 from zoo import close, model
 
 from texsync import InputError, cli, masked_image
-from texsync.couplings import COUPLINGS, make
+from texsync.couplings import make, named, names
 from texsync.errors import TexsyncWarning
 from texsync.image_options import MaskOptions
-from texsync.sample import sample
+from texsync.loop import sample
 from texsync.schedule import Schedule
 from texsync.tasks.reading import fitted_size, mask_cells, read_mask, read_picture
 from texsync.views.masks import masks
@@ -80,7 +80,7 @@ def test_baselines_put_masks_together_as_their_papers_do(name, soft):
     spans, words = Schedule.scaled_linear().spans(10), ["brick", "rust"]
     predict = model(6, 6).predictor(words, [""] * 2, None, guidance=1.5, control_scale=0.0, chunk=64)
     start = torch.randn(2, 2, 6, 6, generator=draw, dtype=torch.float64)
-    views = masks(m[None], COUPLINGS[name].composition)
+    views = masks(m[None], named(name).composition)
     *_, (_, together, _) = sample(predict, views, make(name, until=0.0), spans, start)
     x = start if name == "synctweedies" else ((1 - m) * start[0] + m * start[1]).expand(2, -1, -1, -1)
     for span in spans:
@@ -96,13 +96,13 @@ def test_baselines_put_masks_together_as_their_papers_do(name, soft):
     assert close(together, x, 1e-9)
 
 
-@pytest.mark.parametrize("name", COUPLINGS)
+@pytest.mark.parametrize("name", names())
 def test_only_who_has_a_whole_paints_one(paint, name):
     """The others' picture is the canvas of the parts."""
     options = {"coupling_options": ("weight=0",)} if name == "syncdiffusion" else {}
     made = paint(square(), coupling=name, **options)
     whole = name in ("syncsde", "csg", "none")
-    assert made.report["composition"] == COUPLINGS[name].composition
+    assert made.report["composition"] == named(name).composition
     assert (made.report["whole"] is not None) == whole
     assert made.titles == ["background", "a red object", "whole"]
     assert torch.equal(made.made[0].images["picture"], made.made[0].views[-1])

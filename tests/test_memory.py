@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from texsync.backbones import memory
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 from texsync.errors import InputError, TexsyncWarning, out_of_memory
 from texsync.schedule import Span
 
@@ -86,7 +86,7 @@ def test_too_little_memory_for_the_weights(tiny_model, monkeypatch):
     """Told before anything is read."""
     monkeypatch.setattr("texsync.backbones.loading.free_bytes", lambda device: 1000)
     with pytest.raises(InputError, match="the model takes .* are free on cpu"):
-        load_diffusion(tiny_model)
+        load_model(tiny_model)
 
 
 def test_devices_that_are_not_there(monkeypatch):

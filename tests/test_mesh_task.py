@@ -15,7 +15,7 @@ from painted import CRATE, MESHES, Watch, apart, ball
 from PIL import Image
 
 from texsync import Cancelled, InputError, TexsyncWarning, TexturedMesh, texture_mesh
-from texsync.backbones.diffusion import DiffusionBackbone
+from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.options import MeshOptions
 from texsync.progress import STAGES as ALL_STAGES
 from texsync.show import render as preview

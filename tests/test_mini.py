@@ -13,7 +13,7 @@ import trimesh
 from safetensors import safe_open
 
 from texsync import TexsyncWarning, texture_mesh
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 from texsync.backbones.folder import PARTS, read_model
 from texsync.backbones.locate import find_model
 from texsync.files.load import load
@@ -35,7 +35,7 @@ LIMIT = 30e6  # bytes, all files of the model together
 
 @pytest.fixture(scope="module")
 def mini():
-    return load_diffusion("mini", device="cpu")
+    return load_model("mini", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +63,11 @@ def test_the_folder_is_small_and_holds_no_code():
 def test_the_advice_is_complete():
     """Nothing is left to the defaults, which are Stable Diffusion's."""
     said = json.loads((FOLDER / "texsync.json").read_text())
-    recommended = read_model(FOLDER).recommended
-    assert set(said) == set(vars(recommended))
+    advice = read_model(FOLDER).advice
+    assert set(said) == set(vars(advice))
     # scenes want the size they were trained at; a pattern on a mesh has twice as many periods at twice the size
-    assert recommended.view_size == 2 * models.PIXELS and recommended.prompt_prefix == ""
-    assert recommended.pictures == {"view_size": models.PIXELS, "steps": 30}
+    assert advice.view_size == 2 * models.PIXELS and advice.prompt_prefix == ""
+    assert advice.pictures == {"view_size": models.PIXELS, "steps": 30}
 
 
 def test_diffusers_own_pipeline_paints_the_same_picture(mini, rabbit):
@@ -140,7 +140,7 @@ def paint(
     model, prompt: str, control: torch.Tensor, steps: int = 8, seed: int = 0, view: str = ", front view."
 ):
     """One view (1, 3, 256, 256) of plain DDIM."""
-    predict = model.predictor([prompt + view], [""], control, chunk=1)
+    predict = model.predictor([prompt + view], [""], control, guidance=model.advice.guidance, chunk=1)
     x = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(seed))
     for span in model.schedule.spans(steps):
         eps = predict(x, span)

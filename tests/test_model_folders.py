@@ -13,7 +13,7 @@ from diffusers import (
 )
 
 from texsync.backbones import hub
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 from texsync.backbones.locate import EMBEDDED, find_model
 from texsync.errors import InputError
 from texsync.schedule import Span
@@ -152,7 +152,7 @@ def test_an_odd_value_is_named_before_it_costs_anything(case, tiny_model, tmp_pa
     edit(folder / file, **changes)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(InputError, match=message) as told:
-        load_diffusion(folder)
+        load_model(folder)
     assert "\n" not in str(told.value) and told.value.remedy
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024  # KB
 
@@ -167,7 +167,7 @@ def test_a_token_that_the_network_does_not_know_is_told(tiny_model, tmp_path):
     assert token < 10**6
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="token 1000000, the text encoder knows"):
-        load_diffusion(folder).text(["copper"])
+        load_model(folder).text(["copper"])
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -177,7 +177,7 @@ def test_a_wrong_folder_is_named(case, tiny_model, tmp_path):
     folder = copy(tiny_model, tmp_path)
     spoil(folder)
     with pytest.raises(InputError, match=message) as told:
-        load_diffusion(folder)
+        load_model(folder)
     assert "\n" not in str(told.value) and told.value.remedy
 
 
@@ -189,15 +189,15 @@ def test_names_that_stand_for_no_model(tmp_path, tiny_model):
     with pytest.raises(InputError, match="is a file"):
         find_model(tmp_path / "sd.safetensors")
     with pytest.raises(InputError, match="no ControlNet folder"):
-        load_diffusion(tiny_model, controlnet=tmp_path / "absent")
+        load_model(tiny_model, controlnet=tmp_path / "absent")
 
 
 def test_the_hub_is_not_reached_but_told(tiny_model):
     """Offline, a hub id for the model or the ControlNet ends in one line."""
     with pytest.raises(InputError, match="cannot fetch someone/something from the hub"):
-        load_diffusion("someone/something")
+        load_model("someone/something")
     with pytest.raises(InputError, match="cannot fetch someone/depth from the hub"):
-        load_diffusion(tiny_model, controlnet="someone/depth")
+        load_model(tiny_model, controlnet="someone/depth")
 
 
 def test_a_hub_model_gets_its_usual_controlnet(tiny_model, tmp_path, monkeypatch):
@@ -212,7 +212,7 @@ def test_a_hub_model_gets_its_usual_controlnet(tiny_model, tmp_path, monkeypatch
 
     monkeypatch.setattr(hub, "fetch", fetch)
     monkeypatch.setattr("texsync.backbones.locate.SD15_WIDTH", 16)
-    assert load_diffusion("owner/sd15").parts.controlnet is not None
+    assert load_model("owner/sd15").parts.controlnet is not None
     assert asked == ["owner/sd15", "lllyasviel/control_v11f1p_sd15_depth"]
 
 
@@ -245,7 +245,7 @@ def test_without_a_controlnet(tiny_model, tmp_path, noise, control):
     """Other tasks do without; a control picture is then refused."""
     folder = copy(tiny_model, tmp_path)
     shutil.rmtree(folder / "controlnet")
-    backbone = load_diffusion(folder, controlnet="none")
+    backbone = load_model(folder, controlnet="none")
     assert backbone.predictor(PROMPTS, NEGATIVES, None, guidance=2.0)(noise, SPAN).shape == noise.shape
     with pytest.raises(InputError, match="no ControlNet"):
         backbone.predictor(PROMPTS, NEGATIVES, control)
@@ -260,12 +260,12 @@ def test_fp16_variants_and_shards_are_read(tiny_model, tmp_path, noise):
     assert len(list((folder / "unet").glob("*.safetensors"))) > 1
     file = folder / "vae" / SAFE
     file.rename(file.with_name("diffusion_pytorch_model.fp16.safetensors"))
-    whole = load_diffusion(tiny_model, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
-    shards = load_diffusion(folder, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
+    whole = load_model(tiny_model, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
+    shards = load_model(folder, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
     assert torch.equal(whole, shards)
     next((folder / "unet").glob("*.safetensors")).unlink()
     with pytest.raises(InputError, match=r"\.safetensors is missing"):
-        load_diffusion(folder)
+        load_model(folder)
 
 
 def test_bgr_controlnets_see_their_own_order(tiny_model, tmp_path, noise, control):
@@ -273,8 +273,8 @@ def test_bgr_controlnets_see_their_own_order(tiny_model, tmp_path, noise, contro
     folder = copy(tiny_model, tmp_path)
     edit(folder / "controlnet" / "config.json", controlnet_conditioning_channel_order="bgr")
     options = {"guidance": 1.0, "control_scale": 1.0}
-    reverse = load_diffusion(folder).predictor(PROMPTS, NEGATIVES, control.flip(1), **options)(noise, SPAN)
-    straight = load_diffusion(tiny_model).predictor(PROMPTS, NEGATIVES, control, **options)(noise, SPAN)
+    reverse = load_model(folder).predictor(PROMPTS, NEGATIVES, control.flip(1), **options)(noise, SPAN)
+    straight = load_model(tiny_model).predictor(PROMPTS, NEGATIVES, control, **options)(noise, SPAN)
     torch.testing.assert_close(reverse, straight, atol=1e-5, rtol=1e-4)
 
 

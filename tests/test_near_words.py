@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 from texsync.backbones import near_words
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 from texsync.backbones.folder import read_model
 from texsync.backbones.locate import find_model
 from texsync.errors import InputError, TexsyncWarning
@@ -38,14 +38,14 @@ def own(tiny_model, tmp_path):
 
 def test_any_models_table_is_read_and_said(own):
     folder = own({"crimson": {"scarlet": 0.3, "red": 0.7}, "unsaid": {"red": 1.0}})
-    said = notes(load_diffusion(str(folder)), "a Crimson ball", "Crimson")
+    said = notes(load_model(str(folder)), "a Crimson ball", "Crimson")
     near = [line for line in said if "nearest" in line]
     assert near == ["words that the model reads as the nearest that it knows: crimson as red and scarlet"]
 
 
 def test_a_model_without_a_table_says_nothing(tiny_model):
     assert read_model(tiny_model).near == {}
-    assert not [line for line in notes(load_diffusion(str(tiny_model)), "strawberry") if "nearest" in line]
+    assert not [line for line in notes(load_model(str(tiny_model)), "strawberry") if "nearest" in line]
 
 
 def test_mini_ships_what_it_was_made_with():

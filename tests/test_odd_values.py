@@ -14,7 +14,8 @@ from PIL import Image
 
 import texsync
 from texsync import InputError, cli
-from texsync.couplings import COUPLINGS, make, takes
+from texsync.couplings import make, takes
+from texsync.couplings import names as coupling_names
 from texsync.image_options import AmbiguousOptions, EditOptions, MaskOptions, WideOptions
 from texsync.options import MeshOptions
 from texsync.worker.tasks import UNWRAP, tasks
@@ -66,8 +67,8 @@ def no_model(monkeypatch, tmp_path):
         raise Reached
 
     for place in (
-        "backbones.diffusion.load_parts",
-        "backbones.deepfloyd.load_deepfloyd",
+        "backbones.families.diffusion.load_parts",
+        "backbones.families.deepfloyd.load",
         "backbones.download.fetch",
     ):
         monkeypatch.setattr(f"texsync.{place}", reached)
@@ -166,7 +167,7 @@ def test_numbers_of_other_libraries_become_pythons():
     assert MaskOptions("a wall", "a cat", "white.png").foregrounds == ("a cat",)
 
 
-@pytest.mark.parametrize("name", COUPLINGS)
+@pytest.mark.parametrize("name", coupling_names())
 def test_couplings_own_options_are_typed(name):
     for option in takes(name):
         for value in ODD:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import math
 import os
@@ -13,8 +12,7 @@ import torch
 from zoo import ALL_VIEWS, defined
 
 from texsync import options
-from texsync.couplings import COUPLINGS, make, takes
-from texsync.couplings.sync_sde import INTEGRATORS, SyncSDE
+from texsync.couplings import make, names, takes
 from texsync.errors import InputError
 from texsync.options import MeshOptions, check_output
 
@@ -39,7 +37,7 @@ WRONG = [
     ({"guidance": math.nan}, "guidance nan"),
     ({"control_scale": (0.5,)}, "control scale must be two numbers"),
     ({"control_scale": (0.5, math.nan)}, "control scale end nan"),
-    ({"coupling": "glue"}, "unknown coupling 'glue'; known: syncsde, synctweedies, .*none"),
+    ({"coupling": "glue"}, "unknown coupling 'glue'; known: csg, .*syncsde, synctweedies"),
     ({"integrator": "euler"}, "integrator 'euler'"),
     ({"uvs": "no"}, "uvs 'no'"),
     ({"dtype": "int8"}, "dtype 'int8'"),
@@ -76,17 +74,12 @@ def test_right_values_pass(values):
     assert made.arguments().items() >= values.items()
 
 
-def test_options_know_the_couplings():
-    """The names are written twice so that --help needs no torch; they must be the same names."""
-    assert tuple(COUPLINGS) == options.COUPLINGS
+def test_what_a_coupling_says_of_masks_is_so():
+    """It is found out before a model loads, so before there are views."""
     surface = ALL_VIEWS["surface"]
-    for name in COUPLINGS:
+    for name in names():
         coupling = make(name, **({"decode": torch.tanh} if "decode" in takes(name) else {}))
-        assert (name in options.MESH_COUPLINGS) == defined(surface, coupling), name
-    assert tuple(INTEGRATORS) == options.INTEGRATORS
-    defaults = {field.name: field.default for field in dataclasses.fields(SyncSDE)}
-    assert defaults["strength"] == MeshOptions.defaults()["strength"]
-    assert defaults["integrator"] == MeshOptions.defaults()["integrator"]
+        assert coupling.needs_masks != defined(surface, coupling), name
 
 
 def test_an_output_is_not_overwritten(tmp_path):

@@ -26,7 +26,7 @@ from texsync.couplings import (
     VisualAnagrams,
 )
 from texsync.couplings.cases import CASES
-from texsync.sample import sample
+from texsync.loop import sample
 from texsync.schedule import Schedule, Span
 from texsync.views import ambiguous, identity, latest, masks, noise, segments, windows
 from texsync.views.motion import joints

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from texsync.backbones.diffusion import DiffusionBackbone
+from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.backbones.memory import home_of
 
 MPS = torch.device("mps")
@@ -35,11 +35,11 @@ def test_only_networks_go_to_apples_gpu(task, paint, place, few, monkeypatch):
     from PIL import Image
 
     from texsync import edit_image, wide_image
-    from texsync.backbones import diffusion
+    from texsync.backbones import by_name
 
-    load = diffusion.load_diffusion
-    monkeypatch.setattr(diffusion, "load_diffusion", lambda *a, **k: OnApple(load(*a, **k)))
-    assert isinstance(diffusion.load_diffusion(few["model"]), OnApple)
+    load = by_name.load_model
+    monkeypatch.setattr(by_name, "load_model", lambda *a, **k: OnApple(load(*a, **k)))
+    assert isinstance(by_name.load_model(few["model"]), OnApple)
     assert not issubclass(OnApple, DiffusionBackbone)
     if task == "mesh":
         made = paint("jug.obj")

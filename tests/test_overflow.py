@@ -6,7 +6,7 @@ import pytest
 import torch
 from doors import refused, small
 
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 from texsync.errors import InputError, TexsyncWarning
 
 LARGE = 1e5  # what an fp16 autoencoder of some published models reaches inside; fp16 ends at 65,504
@@ -21,7 +21,7 @@ def grown(backbone, part):
 
 @pytest.mark.parametrize("way", ["decode", "encode"])
 def test_an_autoencoder_that_overflows_goes_on_in_fp32(way, tiny_model, noise, control):
-    narrow, wide = (grown(load_diffusion(tiny_model, dtype=dtype), f"{way}r") for dtype in ("bf16", "fp32"))
+    narrow, wide = (grown(load_model(tiny_model, dtype=dtype), f"{way}r") for dtype in ("bf16", "fp32"))
     narrow.parts.vae.to(torch.float16)
     given = noise if way == "decode" else control
     with pytest.warns(TexsyncWarning, match="overflows in this number format and goes on in fp32"):
@@ -49,17 +49,17 @@ STAGES = {
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_stage_that_made_nan_is_named(stage, tiny_model, place, capsys, monkeypatch):
-    from texsync.backbones import diffusion
+    from texsync.backbones import by_name
 
     spoil, said = STAGES[stage]
-    load = diffusion.load_diffusion
+    load = by_name.load_model
 
     def loaded(*source, **options):
         backbone = load(*source, **options)
         spoil(backbone)
         return backbone
 
-    monkeypatch.setattr(diffusion, "load_diffusion", loaded)
+    monkeypatch.setattr(by_name, "load_model", loaded)
     assert "NaN or infinity after" in refused([*small(tiny_model), "--quiet"], capsys, said)
 
 

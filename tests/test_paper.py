@@ -8,7 +8,7 @@ import torch
 from zoo import blob_views
 
 from texsync import Cancelled, cli, image_cli
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 from texsync.image_options import AmbiguousOptions, EditOptions, MaskOptions, WideOptions, swept
 from texsync.options import MeshOptions
 from texsync.tasks.edit import Finder
@@ -45,13 +45,16 @@ def test_like_paper_sets_all_that_is_not_given(kind):
     assert options(**needed, like_paper=False) == plain
 
 
+OTHER = {"steps": 7, "fade": "none", "strength": 2.0, "integrator": "exact", "pick": "best"}
+
+
 @every_kind
 def test_what_is_given_wins_also_where_it_is_the_default(kind):
     options, needed, paper = KINDS[kind]
     plain = options(**needed)
     for name in paper:
         own = getattr(plain, name)
-        own = {"steps": 7, "fade": "none"}.get(name) if own is None else own
+        own = OTHER.get(name) if own is None else own
         made = options(**needed, like_paper=True, **{name: own})
         assert getattr(made, name) == own
         assert all(getattr(made, other) == paper[other] for other in paper if other != name)
@@ -95,7 +98,7 @@ def test_the_shell_hands_on_what_was_typed(monkeypatch, tmp_path, extra):
 def test_the_preset_reaches_the_coupling(tiny_model):
     from texsync.views import windows
 
-    backbone = load_diffusion(tiny_model, "none", device="cpu")
+    backbone = load_model(tiny_model, "none", device="cpu")
     views = windows(8, 4, 4, 2)
     options = WideOptions("brick", model=str(tiny_model), like_paper=True)
     coupling = Run("wide", options).couplings(backbone, views, memory=1)(0)
@@ -118,7 +121,7 @@ def test_a_cell_may_take_its_nearest_pixel():
 
 def test_attention_may_be_taken_as_it_is(tiny_model):
     """Stretched, the least attention in the picture is 0 and the most 1."""
-    backbone = load_diffusion(tiny_model, "none", device="cpu")
+    backbone = load_model(tiny_model, "none", device="cpu")
     x, span = torch.randn(1, 4, 8, 8), backbone.schedule.spans(3)[1]
     heats = []
     for scale in ("stretched", "raw"):

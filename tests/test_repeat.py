@@ -119,7 +119,7 @@ def test_what_is_no_run_is_told(content, said, tmp_path):
 
 
 def test_another_commit_of_a_hubs_model_is_said(here, still, monkeypatch):
-    from texsync.backbones import diffusion
+    from texsync.backbones.families import diffusion
 
     monkeypatch.setattr(diffusion, "_commits", lambda *_: {"model": "b" * 40})
     RUNS["wide"]().save("out")

@@ -10,7 +10,7 @@ from zoo import CHANNELS, close, model, start_for
 
 from texsync.couplings import Independent, SyncSDE
 from texsync.errors import InputError
-from texsync.sample import sample
+from texsync.loop import sample
 from texsync.schedule import Schedule
 from texsync.views import ambiguous, feathered, latest, masks, segments, windows
 from texsync.views.masks import COMPOSITIONS

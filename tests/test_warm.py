@@ -11,7 +11,7 @@ import trimesh
 
 import texsync
 from texsync.backbones import warm
-from texsync.backbones.diffusion import load_diffusion
+from texsync.backbones.by_name import load_model
 
 GUIDE = Path(__file__).parents[1] / "docs" / "scripting.md"
 
@@ -38,11 +38,11 @@ def test_warm_models_are_one_at_a_time():
 
 def test_a_script_keeps_its_model_and_lets_go_of_it(tiny_model):
     with texsync.warm_model():
-        first = load_diffusion(tiny_model)
+        first = load_model(tiny_model)
         with texsync.warm_model():
-            assert load_diffusion(tiny_model) is first
-        assert load_diffusion(tiny_model) is first
-    assert load_diffusion(tiny_model) is not first
+            assert load_model(tiny_model) is first
+        assert load_model(tiny_model) is first
+    assert load_model(tiny_model) is not first
 
 
 @pytest.mark.filterwarnings("ignore:.*:texsync.errors.TexsyncWarning")

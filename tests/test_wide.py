@@ -8,11 +8,11 @@ import torch
 from zoo import close, model
 
 from texsync import InputError, wide_image
-from texsync.backbones.diffusion import DiffusionBackbone
+from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.backbones.tiled import decode_tiled, tile_starts
 from texsync.couplings import make
 from texsync.image_options import WideOptions
-from texsync.sample import sample
+from texsync.loop import sample
 from texsync.schedule import Schedule
 from texsync.tasks.wide import Frame, assembled
 

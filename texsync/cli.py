@@ -19,8 +19,8 @@ from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
 from .errors import InputError, TexsyncError, flag, out_of_memory
-from .grouped import Grouped, MeshByDefault, help_command, typed
-from .image_cli import COMMANDS
+from .grouped import CouplingName, Grouped, MeshByDefault, help_command, typed
+from .image_cli import COMMANDS, COUPLING_OPTION
 from .image_options import swept
 from .options import (
     DTYPES,
@@ -29,7 +29,6 @@ from .options import (
     FRAMINGS,
     INTEGRATORS,
     MARK,
-    MESH_COUPLINGS,
     NOISES,
     PICKS,
     VIEW_ORDERS,
@@ -133,16 +132,21 @@ MESH_OPTIONS = (
     click.option("--preview", is_flag=True, help="Also write a viewer that opens in a browser."),
     _option("seed", "Same seed, same texture.", type=int),
     _option("steps", "Denoising steps.  [default: the model's, 30 for most]", type=int),
-    _option("strength", "How hard later views are drawn to earlier ones (SyncSDE).", type=float),
-    _option("coupling", "How views listen to each other.", type=click.Choice(MESH_COUPLINGS)),
+    _option(
+        "strength",
+        "How hard later views are drawn to earlier ones.  [default: the model's, else 5]",
+        type=float,
+    ),
+    _option("coupling", "How views listen to each other.", type=CouplingName()),
+    COUPLING_OPTION,
     _option(
         "integrator",
-        "SyncSDE's update; the paper's overshoots with fewer than 30 steps.",
+        "SyncSDE's update; the paper's overshoots with fewer than 30 steps.  [default: exact]",
         type=click.Choice(INTEGRATORS),
     ),
     _option(
         "pick",
-        "Where several earlier views show a point, SyncSDE hears the one that faces it best, or their mean.",
+        "Where several earlier views show a point: the one that faces it best, or their mean.  [default: best]",
         type=click.Choice(PICKS),
     ),
     _option("model", "mini, the path of a diffusers folder, or a hub id.", metavar="NAME|PATH|HUB_ID"),

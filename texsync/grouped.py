@@ -7,6 +7,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from .plugins import COUPLINGS
+
 LINE = 120  # characters of what a command does, wrapped where it must be
 MAIN = "Main"  # where an option goes that no other heading names
 HEADINGS = {
@@ -51,6 +53,20 @@ def heading_of(option: click.Option) -> str:
     """The heading that an option stands under."""
     name = "help" if "--help" in option.opts else option.name  # click's own name for it varies
     return next((heading for heading, names in HEADINGS.items() if name in names), MAIN)
+
+
+class CouplingName(click.ParamType):
+    """The name of a coupling; they are looked for when they are needed, not when a command is declared."""
+
+    name = "name"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"[{'|'.join(COUPLINGS.names())}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not COUPLINGS.known(value):
+            self.fail(f"{value!r} is not one of {', '.join(COUPLINGS.names())}.", param, ctx)
+        return value
 
 
 class Grouped(click.Command):

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .errors import InputError, out_of_memory
-from .grouped import Grouped, typed
+from .grouped import CouplingName, Grouped, typed
 from .image_options import (
     ASSEMBLIES,
     FINDERS,
@@ -25,7 +25,7 @@ from .image_options import (
     slug,
     swept,
 )
-from .options import COUPLINGS, DTYPES, FADES, INTEGRATORS, NOISES, check_output
+from .options import DTYPES, FADES, INTEGRATORS, NOISES, check_output
 from .progress import Display
 
 Option = Callable[[Callable], Callable]
@@ -46,6 +46,14 @@ def common(name: str, text: str, **details: Any) -> Option:
     return flag(ImageOptions, name, text, **details)
 
 
+COUPLING_OPTION = click.option(
+    "--coupling-option",
+    "coupling_options",
+    multiple=True,
+    default=(),
+    metavar="NAME=VALUE",
+    help="More for the coupling, e.g. first=3 or weight=20 for syncdiffusion; may be repeated.",
+)
 COMMON: tuple[Option, ...] = (
     click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: <task>_<prompt>]"),
     click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists."),
@@ -55,16 +63,13 @@ COMMON: tuple[Option, ...] = (
     common(
         "strength", "How hard views are drawn to earlier ones.  [default: the model's, else 5]", type=float
     ),
-    common("coupling", "How views listen to each other.", type=click.Choice(COUPLINGS)),
-    click.option(
-        "--coupling-option",
-        "coupling_options",
-        multiple=True,
-        default=(),
-        metavar="NAME=VALUE",
-        help="More for the coupling, e.g. first=3 or weight=20 for syncdiffusion; may be repeated.",
+    common("coupling", "How views listen to each other.", type=CouplingName()),
+    COUPLING_OPTION,
+    common(
+        "integrator",
+        "SyncSDE's update; exact is stable with few steps.  [default: exact]",
+        type=click.Choice(INTEGRATORS),
     ),
-    common("integrator", "SyncSDE's update; exact is stable with few steps.", type=click.Choice(INTEGRATORS)),
     common(
         "fade",
         "1/lambda weakens with the noise level, as that from the first step on, or not.  [default: level; "

@@ -5,7 +5,6 @@ Nothing heavy is imported here, so wrong input is refused before a picture is re
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import partial
@@ -14,18 +13,19 @@ from typing import Any, ClassVar
 
 from .errors import InputError, option
 from .options import (
-    COUPLINGS,
     FADES,
     SHARED_KINDS,
     Kind,
     MeshOptions,
     Presets,
-    brief,
+    check_parts,
     check_prompt,
     choice,
     convert,
     maybe,
     model,
+    named_values,
+    plain,
     real,
     text,
     texts,
@@ -51,14 +51,6 @@ MASK_CELLS = ("mean", "nearest")
 MASK_SCALES = ("stretched", "raw")
 FINDERS = ("auto", "attention", "difference")
 PICTURE_REMEDY = 'describe the picture, e.g. "mossy stone"'
-OURS = (
-    "decode",
-    "colours",
-    "seed",
-    "strength",
-    "integrator",
-    "fade",
-)  # of a coupling's options, set by other means
 STEPS = 50  # the paper's (SyncSDE, supplement A)
 MOST_PICTURES = 1000  # of one run
 LONGEST_SIDE = 65536  # pixels
@@ -83,9 +75,6 @@ SIDE = maybe(partial(whole, low=16, high=LONGEST_SIDE))
 IMAGE_KINDS: dict[str, Kind] = {
     **SHARED_KINDS,
     "count": partial(whole, low=1, high=MOST_PICTURES),
-    "strength": maybe(partial(real, low=0.0, high=math.inf)),
-    "coupling": partial(choice, known=COUPLINGS),
-    "coupling_options": partial(texts, remedy='e.g. "first=3"'),
     "view_size": maybe(partial(whole, low=16, high=4096)),
     "control": maybe(partial(choice, known=CONTROLS)),
     "fade": maybe(partial(choice, known=FADES)),
@@ -99,6 +88,8 @@ class ImageOptions(metaclass=Presets):
 
     None means: what the model's folder recommends, else the paper's value; for `strength`, the coupling's own (5 for
     SyncSDE, 10 for CSG); for `chunk`, what fits.
+    model: a name, folder or hub id, or a Backbone, see `texsync.load_model`.  coupling: a name, or a Coupling, which
+    brings its own settings.  integrator: None is "exact".
     seed, count: pictures of `count` seeds, `seed` the first.  steps: denoising steps, 1..1000.
     coupling_options: more of the coupling's own, each "name=value", e.g. "first=3" for SyncDiffusion.
     strength: SyncSDE's 1/lambda, >= 0, unitless; fade: how it weakens, see `couplings.SyncSDE`, None is "level" and for
@@ -120,11 +111,11 @@ class ImageOptions(metaclass=Presets):
     count: int = 1
     steps: int | None = None
     strength: float | None = None
-    coupling: str = "syncsde"
+    coupling: str | Any = "syncsde"
     coupling_options: tuple[str, ...] = ()
-    integrator: str = "exact"
+    integrator: str | None = None
     noise: str = "shared"
-    model: str = "mini"
+    model: str | Any = "mini"
     negative: str | None = None
     guidance: float | None = None
     view_size: int | None = None
@@ -140,9 +131,7 @@ class ImageOptions(metaclass=Presets):
 
     def __post_init__(self) -> None:
         convert(self, self.KINDS)
-        for pair in self.coupling_options:
-            if not re.fullmatch(r"[a-z_]+=.+", pair) or pair.partition("=")[0] in OURS:
-                raise InputError(f"coupling option {brief(pair)}", 'give name=value, e.g. "first=3"')
+        check_parts(self)
         self._check_control()
         self.check()
 
@@ -164,8 +153,7 @@ class ImageOptions(metaclass=Presets):
     @property
     def more(self) -> dict[str, Any]:
         """The coupling's options by name."""
-        pairs = (pair.partition("=") for pair in self.coupling_options)
-        return {name: _number(value) for name, _, value in pairs}
+        return named_values(self.coupling_options)
 
     @property
     def seeds(self) -> range:
@@ -388,7 +376,7 @@ def swept(options: ImageOptions | MeshOptions, text: str) -> tuple[str, list[Any
         raise InputError(
             f"{option('sweep')} {text!r} names no option that can vary", f"use one of {', '.join(able)}"
         )
-    values = [_number(value) for value in listed.split(",") if value.strip()]
+    values = [plain(value) for value in listed.split(",") if value.strip()]
     if not values:
         raise InputError(
             f"{option('sweep')} {text!r} gives no values", f"e.g. {option('sweep')} {name}=0,1,3"
@@ -396,17 +384,6 @@ def swept(options: ImageOptions | MeshOptions, text: str) -> tuple[str, list[Any
     for value in values:
         replace(options, **{name: value})
     return name, values
-
-
-def _number(text: str) -> Any:
-    """The whole or other number, or yes or no, that a text stands for; else the text."""
-    text = text.strip()
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
 
 
 def slug(text: str, most: int = 40) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,13 +14,9 @@ from ..errors import InputError
 from ..schedule import Span
 from .base import Predictor
 from .prompts import read_tokens
+from .words import find_words
 
 COARSE = 16  # cells a side: cross-attention of layers up to this size, or a quarter of the latent, is heard
-
-
-def words_of(prompt: str) -> list[str]:
-    """The words of a prompt, as a person counts them."""
-    return re.findall(r"[\w'-]+", prompt)
 
 
 def tokens_of(tokenizer: Any, prompt: str, word: str) -> list[int]:
@@ -30,15 +25,9 @@ def tokens_of(tokenizer: Any, prompt: str, word: str) -> list[int]:
     A word that the tokenizer splits has several places, and words before it may shift it; start marks are counted.
     Raises InputError if the word is not in the prompt (it lists those that are) or lies beyond what is read.
     """
-    pattern = r"[\W_]+".join(map(re.escape, words_of(word)))
-    found = re.search(rf"(?<![\w'-]){pattern}(?![\w'-])", prompt, re.IGNORECASE) if pattern else None
-    if found is None:
-        raise InputError(
-            f"the word {word!r} is not in the prompt {prompt!r}",
-            f"use one of {', '.join(dict.fromkeys(words_of(prompt)))}",
-        )
+    start, end = find_words(prompt, word)
     spans = read_tokens(tokenizer, prompt, return_offsets_mapping=True, verbose=False)["offset_mapping"]
-    places = [i for i, (a, b) in enumerate(spans) if a < b and a < found.end() and b > found.start()]
+    places = [i for i, (a, b) in enumerate(spans) if a < b and a < end and b > start]
     if not places or places[-1] >= tokenizer.model_max_length - 1:
         raise InputError(
             f"the word {word!r} lies beyond the {tokenizer.model_max_length} tokens that are read",

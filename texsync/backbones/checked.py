@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
@@ -29,3 +31,17 @@ def several(where: str, name: str, value: Any, most: int) -> list[Any]:
     if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= most:
         raise InputError(f"{where} has {name} {value!r:.60}", f"expected a list of 1 to {most}")
     return list(value)
+
+
+def read_json(path: Path, hint: str = "") -> dict[str, Any]:
+    """The JSON object in a file; raises InputError naming the file otherwise."""
+    remedy = hint or "fetch or save the model again"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing", remedy) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read ({error})", remedy) from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not a JSON object", remedy)
+    return content

@@ -2,19 +2,19 @@
 
 model_index.json   names the classes             unet/ vae/ text_encoder/   config.json + safetensors
 tokenizer/         vocabulary, near.json           scheduler/                 scheduler_config.json
-controlnet/        optional, config + weights    texsync.json               optional, `Recommended`
+controlnet/        optional, config + weights    texsync.json               optional, `Advice`
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, option
-from .checked import number, several, whole
+from .advice import Advice, read_advice
+from .checked import number, read_json, several, whole
 from .hub import TOKENIZER_FILES
 from .near_words import Near, check_near, near_file
 from .weights import Weights, find_weights
@@ -25,45 +25,6 @@ UNREAD = ("text_encoder_2", "transformer", "prior", "image_encoder_2", "decoder"
 
 
 @dataclass(frozen=True)
-class Recommended:
-    """How a model likes to be sampled; the defaults are the paper's for meshes (A.5 and its code).
-
-    guidance: classifier-free, 1 = off.  control_scale: ControlNet at the noisiest and the cleanest level.
-    control_until: share of the way to the clean picture during which ControlNet is heard, 0..1.
-    view_size: pixels a side.  strength: SyncSDE's, by task ("ambiguous"), where its own 5 is not best.
-    pictures: what is otherwise in 2D tasks: any of PICTURES.
-    materials: metallic and roughness, 0..1, of what a prompt may name ("gold"), for the mesh's new material.
-    Source: `texsync.json` in the model's folder, any subset of these names.
-    """
-
-    guidance: float = 15.5
-    steps: int = 30
-    prompt_prefix: str = "Best quality, extremely detailed "
-    negative_prompt: str = (
-        "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect."
-    )
-    control_scale: tuple[float, float] = (0.7, 0.9)
-    control_until: float = 0.99
-    view_size: int = 768
-    strength: dict[str, float] = field(default_factory=dict)
-    pictures: dict[str, Any] = field(default_factory=dict)
-    materials: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-
-PICTURES = ("guidance", "steps", "negative_prompt", "view_size")
-LONGEST_TEXT = 1000
-LIMITS: dict[str, tuple[float, float]] = {  # of the numbers in texsync.json
-    "guidance": (0, 100),
-    "steps": (1, 1000),
-    "control_scale": (0, 2),
-    "control_until": (0, 1),
-    "view_size": (16, 4096),
-    "strength": (0, 1000),
-    "materials": (0, 1),
-}
-
-
-@dataclass(frozen=True)
 class ModelFolder:
     """A folder whose files are all there: what each part is and where its weights lie."""
 
@@ -71,8 +32,7 @@ class ModelFolder:
     classes: dict[str, tuple[str, str]]  # part -> (library, class name)
     configs: dict[str, dict[str, Any]]
     weights: dict[str, Weights]
-    recommended: Recommended = field(default_factory=Recommended)
-    said: dict[str, Any] = field(default_factory=dict)  # by the folder itself; other tasks have other papers
+    advice: Advice = field(default_factory=Advice)
     near: Near = field(default_factory=dict)  # see near_words.py
 
 
@@ -100,8 +60,7 @@ def read_model(path: Path) -> ModelFolder:
     _check_tokenizer(path / "tokenizer")
     _check_numbers(path, configs)
     _check_widths(path, configs)
-    said = read_said(path)
-    return ModelFolder(path, classes, configs, weights, Recommended(**said), said, read_near(path))
+    return ModelFolder(path, classes, configs, weights, read_advice(path), read_near(path))
 
 
 def read_control(path: Path, model: ModelFolder) -> ControlFolder:
@@ -123,77 +82,10 @@ def pixels_per_latent(vae: Mapping[str, Any]) -> int:
     return 2 ** (len(vae["block_out_channels"]) - 1)
 
 
-def read_said(path: Path) -> dict[str, Any]:
-    """What `texsync.json` says of `Recommended`, no more; raises InputError for a name or value unknown."""
-    if not (path / "texsync.json").exists():
-        return {}
-    said = read_json(path / "texsync.json")
-    known = vars(Recommended()) | {
-        "strength": {"ambiguous": 2.0},
-        "materials": {"gold": (1.0, 0.3)},
-    }  # examples
-    _check_said(str(path / "texsync.json"), said, known)
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
-
-
-def _check_said(where: str, said: dict[str, Any], known: dict[str, Any]) -> None:
-    for name, value in said.items():
-        if name not in known:
-            raise InputError(f"{where} says {name!r}", f"known: {', '.join(known)}")
-        if name == "pictures" and isinstance(value, dict):
-            _check_said(f"{where} under {name}", value, {one: known[one] for one in PICTURES})
-            continue
-        if not _same_kind(value, known[name]):
-            raise InputError(f"{where} has {name} {value!r:.60}", f"expected e.g. {known[name]!r}")
-        _check_limits(where, name, value)
-
-
 def read_near(path: Path) -> Near:
     """The words that a model reads as others; raises InputError for a table that is none."""
     file = near_file(path)
     return check_near(read_json(file), file) if file.exists() else {}
-
-
-def read_json(path: Path, hint: str = "") -> dict[str, Any]:
-    """The JSON object in a file; raises InputError naming the file otherwise."""
-    remedy = hint or "fetch or save the model again"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing", remedy) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read ({error})", remedy) from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is not a JSON object", remedy)
-    return content
-
-
-def _check_limits(where: str, name: str, value: Any) -> None:
-    if isinstance(value, str):
-        if len(value) > LONGEST_TEXT or not value.isprintable():
-            raise InputError(
-                f"{where} has {name} {value!r:.60}", f"expected {LONGEST_TEXT} characters at most"
-            )
-    elif name in LIMITS:
-        for one in _flat(value):
-            number(where, name, one, *LIMITS[name])
-
-
-def _flat(value: Any) -> list[Any]:
-    """The numbers in lists and objects."""
-    inside = value if isinstance(value, list) else value.values() if isinstance(value, dict) else None
-    return [value] if inside is None else [number for one in inside for number in _flat(one)]
-
-
-def _same_kind(value: Any, example: Any) -> bool:
-    if isinstance(example, tuple):
-        return isinstance(value, list) and len(value) == 2 and all(_same_kind(v, 0.0) for v in value)
-    if isinstance(example, dict):
-        one = next(iter(example.values()), 0.0)
-        return isinstance(value, dict) and all(_same_kind(v, one) for v in value.values())
-    if isinstance(example, float):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return type(value) is type(example)
 
 
 def _class_of(path: Path, index: dict[str, Any], part: str) -> tuple[str, str]:

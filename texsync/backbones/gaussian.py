@@ -10,17 +10,21 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..schedule import Schedule, Span
+from .advice import Advice
 from .base import Backbone, Predictor
 
 
 class Gaussian(Backbone):
     """Pictures are N(means[prompt], cov), so the best guess of the noise is exact.
 
-    means: prompt -> (C, h, w).  cov: (D, D) with D = C h w, shared by all prompts.  Computes in float64.
+    means: prompt -> (C, h, w); a prompt has the mean of the longest one that it contains, so that "rust, front view."
+    has that of "rust"; a negative one without any has that of "".
+    cov: (D, D) with D = C h w, shared by all prompts.  Computes in float64.
     One latent cell is one pixel; a picture's value v in [0, 1] is the latent 4 v - 2, first three channels.
     """
 
-    scale = 1
+    scale, resizable = 1, False
+    advice = Advice(prompt_prefix="", negative_prompt="")
 
     def __init__(self, means: Mapping[str, Tensor], cov: Tensor, schedule: Schedule | None = None):
         self.schedule = schedule or Schedule.scaled_linear()
@@ -28,12 +32,28 @@ class Gaussian(Backbone):
         self.latent_channels, self.native_size, _ = next(iter(means.values())).shape
         self.variances, self.axes = torch.linalg.eigh(cov.double())
 
-    def predictor(self, prompts, negatives, control, *, guidance, control_scale, chunk) -> Predictor:
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float64
+
+    def predictor(
+        self,
+        prompts: Sequence[str],
+        negatives: Sequence[str],
+        control: Tensor | None = None,
+        *,
+        guidance: float = 7.5,
+        control_scale: float | tuple[float, float] = 1.0,
+        control_until: float = 1.0,
+        chunk: int | None = None,
+    ) -> Predictor:
         """See `Backbone.predictor`; control is ignored.  Raises InputError on a prompt without a mean."""
-        wanted, unwanted = self._means(prompts), self._means(negatives)
+        wanted = torch.stack([self._mean(prompt) for prompt in prompts])
+        unwanted = torch.stack([self._mean(prompt, "") for prompt in negatives])
 
         def predict(x: Tensor, span: Span) -> Tensor:
-            parts = [slice(i, i + chunk) for i in range(0, len(x), chunk)]
+            size = chunk or len(x)
+            parts = [slice(i, i + size) for i in range(0, len(x), size)]
             positive = torch.cat([self.eps(x[part], wanted[part], span) for part in parts])
             negative = torch.cat([self.eps(x[part], unwanted[part], span) for part in parts])
             return (negative + guidance * (positive - negative)).to(x.dtype)
@@ -54,8 +74,8 @@ class Gaussian(Backbone):
         pictures = (latents[:, :3] + 2) / 4
         return pictures + (pictures.clamp(0, 1) - pictures).detach()
 
-    def _means(self, prompts: Sequence[str]) -> Tensor:
-        for prompt in prompts:
-            if prompt not in self.means:
-                raise InputError(f"no mean for the prompt {prompt!r}", f"use one of {', '.join(self.means)}")
-        return torch.stack([self.means[prompt] for prompt in prompts])
+    def _mean(self, prompt: str, otherwise: str | None = None) -> Tensor:
+        within = [known for known in self.means if known in prompt and (known or not prompt)]
+        if within or otherwise in self.means:
+            return self.means[max(within, key=len) if within else str(otherwise)]
+        raise InputError(f"no mean for the prompt {prompt!r}", f"use one of {', '.join(self.means)}")

@@ -65,6 +65,11 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
+def dtype_name(dtype: torch.dtype) -> str:
+    """What `choose_dtype` calls a number format; torch's own name for one that it does not know."""
+    return next((name for name, known in DTYPES.items() if known == dtype), str(dtype).removeprefix("torch."))
+
+
 def free_bytes(device: torch.device) -> int:
     """Memory that may still be taken on a device."""
     if device.type == "cuda":

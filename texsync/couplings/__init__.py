@@ -1,55 +1,63 @@
-"""How pictures listen to each other; one file per method."""
+"""How pictures listen to each other; one file per method, in `methods`, and found there by its name."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
+from inspect import isclass
 from numbers import Integral, Real
+from types import ModuleType
 from typing import Any
 
 from ..errors import InputError
 from ..options import brief
+from ..plugins import COUPLINGS
 from .base import Coupling as Coupling
-from .csg import CSG as CSG
-from .independent import Independent as Independent
-from .multi_diffusion import MultiDiffusion as MultiDiffusion
-from .multi_diffusion import flat_colours as flat_colours
-from .sync_diffusion import SyncDiffusion as SyncDiffusion
-from .sync_mvd import SyncMVD as SyncMVD
-from .sync_sde import SyncSDE as SyncSDE
-from .sync_tweedies import SyncTweedies as SyncTweedies
-from .visual_anagrams import VisualAnagrams as VisualAnagrams
+from .methods.csg import CSG as CSG
+from .methods.multidiffusion import MultiDiffusion as MultiDiffusion
+from .methods.multidiffusion import flat_colours as flat_colours
+from .methods.none import Independent as Independent
+from .methods.syncdiffusion import SyncDiffusion as SyncDiffusion
+from .methods.syncmvd import SyncMVD as SyncMVD
+from .methods.syncsde import SyncSDE as SyncSDE
+from .methods.synctweedies import SyncTweedies as SyncTweedies
+from .methods.visual_anagrams import VisualAnagrams as VisualAnagrams
 
-COUPLINGS: dict[str, type[Coupling]] = {
-    "syncsde": SyncSDE,
-    "synctweedies": SyncTweedies,
-    "multidiffusion": MultiDiffusion,
-    "visual-anagrams": VisualAnagrams,
-    "syncmvd": SyncMVD,
-    "syncdiffusion": SyncDiffusion,
-    "csg": CSG,
-    "none": Independent,
-}
+
+def names() -> list[str]:
+    """Of all couplings, texsync's own first."""
+    return COUPLINGS.names()
+
+
+def named(name: str) -> type[Coupling]:
+    """The coupling of that name, texsync's or another package's.  Raises InputError if there is none."""
+    found = COUPLINGS.load(name)
+    if isinstance(found, ModuleType):
+        mine = [one for one in vars(found).values() if _is_coupling(one) and one.__module__ == found.__name__]
+        found = mine[0] if len(mine) == 1 else found
+    if not _is_coupling(found):
+        raise InputError(
+            f"coupling {name!r} is {brief(found)}", "it must be one class, derived from Coupling"
+        )
+    return found
 
 
 def takes(name: str) -> tuple[str, ...]:
     """The options of a coupling, by name.  Raises InputError on an unknown one."""
-    if name not in COUPLINGS:
-        raise InputError(f"unknown coupling {name!r}", f"use one of {', '.join(COUPLINGS)}")
-    return tuple(field.name for field in fields(COUPLINGS[name]))  # type: ignore[arg-type]
+    return tuple(_annotations(named(name)))
 
 
-def make(name: str, **options) -> Coupling:
+def make(name: str, **options: Any) -> Coupling:
     """Build a coupling by name.  Raises InputError on an unknown name, option or value."""
-    known = takes(name)
+    kind, known = named(name), takes(name)
     for option in options:
         if option not in known:
             raise InputError(
                 f"coupling {name!r} has no {option}", f"it takes {', '.join(known) or 'no options'}"
             )
-    for field in fields(COUPLINGS[name]):  # type: ignore[arg-type]
-        if field.name in options:
-            check_type(field.name, options[field.name], str(field.type))
-    return COUPLINGS[name](**options)
+    for option, annotation in _annotations(kind).items():
+        if option in options:
+            check_type(option, options[option], annotation)
+    return kind(**options)
 
 
 def check_type(name: str, value: Any, annotation: str) -> None:
@@ -61,6 +69,17 @@ def check_type(name: str, value: Any, annotation: str) -> None:
     wrong = not isinstance(value, type_) or (isinstance(value, bool) and kind != "bool")
     if wrong or (isinstance(value, int) and abs(value) >= 2**63):
         raise InputError(f"{name} is {brief(value)}", f"give {words}")
+
+
+def _annotations(kind: type[Coupling]) -> dict[str, str]:
+    """Option to its type, as it is written."""
+    if not is_dataclass(kind):
+        return {}
+    return {one.name: getattr(one.type, "__name__", str(one.type)) for one in fields(kind)}
+
+
+def _is_coupling(value: Any) -> bool:
+    return isclass(value) and issubclass(value, Coupling) and value is not Coupling
 
 
 TYPES: dict[str, tuple[type, str]] = {

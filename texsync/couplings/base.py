@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from ..backbones.base import Backbone
 from ..errors import InputError
 from ..schedule import Span
 from ..views import Views
@@ -19,9 +20,11 @@ class Coupling(ABC):
     """How the pictures listen to each other during one denoising step.
 
     composition: which views the parts of a masked picture become for this method, see `views.masks`.
+    needs_masks: it is defined only where the views are parts of a masked picture.
     """
 
     composition: ClassVar[str] = "whole"
+    needs_masks: ClassVar[bool] = False
 
     @abstractmethod
     def step(self, x: Tensor, z: Tensor, predict: Predict, views: Views, span: Span) -> tuple[Tensor, Tensor]:
@@ -32,8 +35,21 @@ class Coupling(ABC):
         Returns the new (x, z).
         """
 
-    def check(self, views: Views) -> None:  # noqa: B027  most couplings are defined everywhere
+    def ready(self, backbone: Backbone, views: Views, seed: int) -> Coupling:
+        """This coupling with what it takes of a run's model, views and seed; itself if that is nothing."""
+        return self
+
+    def check(self, views: Views) -> None:
         """Raises InputError if this coupling is not defined on these views, or lacks what it needs for them."""
+        self.check_masks(views.shares)
+
+    def check_masks(self, there: bool) -> None:
+        """Raises InputError if it needs masks and there are none."""
+        if self.needs_masks and not there:
+            raise InputError(
+                f"{type(self).__name__} is for masked pictures, and these views have no masks",
+                "use it for editing and masks, or another coupling",
+            )
 
 
 def free(x: Tensor, predict: Predict, span: Span) -> Tensor:

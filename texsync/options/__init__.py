@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from inspect import Signature, signature
@@ -19,18 +19,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import InputError, option
+from ..plugins import COUPLINGS
 
-COUPLINGS = (
-    "syncsde",
-    "synctweedies",
-    "multidiffusion",
-    "visual-anagrams",
-    "syncmvd",
-    "syncdiffusion",
-    "csg",
-    "none",
-)
-MESH_COUPLINGS = tuple(name for name in COUPLINGS if name != "csg")  # which needs the shares of masks
 INTEGRATORS = ("paper", "exact")
 PICKS = ("mean", "best")
 UVS = ("auto", "keep", "unwrap")
@@ -47,6 +37,8 @@ USUAL_FORMATS = FORMATS[:-1]
 MARK = "run.json"  # every folder of results has one, and only such a folder may be overwritten
 LONGEST_TEXT = 10_000  # characters; models read some 300
 LEAST_DISK = 64 * 2**20  # bytes; a 1024 texture with previews takes about a tenth of it
+SETTINGS = ("strength", "integrator", "pick", "fade")  # of a coupling, that are options of tasks
+OURS = ("decode", "colours", "seed", *SETTINGS)  # of a coupling's options, set by other means
 Kind = Callable[[str, Any], Any]  # (name, value) -> the value with its type, or an InputError that names both
 
 
@@ -76,7 +68,10 @@ class Presets(type):
 class MeshOptions(metaclass=Presets):
     """How a mesh gets its texture; raises InputError for any value out of range.
 
-    None means: what the model's folder recommends, or for `controlnet` and `chunk`, what fits.
+    None means: what the model's folder recommends, else the paper's value; for `controlnet` and `chunk`, what fits;
+    for `integrator` "exact", for `pick` "best".
+    model: a name, folder or hub id, or a Backbone, see `texsync.load_model`.  coupling: a name, or a Coupling, which
+    brings its own settings.  coupling_options: more of a named coupling's own, each "name=value".
     steps: denoising steps, 1..1000.  strength: SyncSDE's 1/lambda at the noisiest step, >= 0, unitless.
     texture_size: texels a side, 64..8192.  view_size: pixels a side of each view, 64..4096.
     chunk: views per model call; the texture does not depend on it.  guidance: classifier-free, 1 = off.
@@ -100,11 +95,12 @@ class MeshOptions(metaclass=Presets):
     prompt: str
     seed: int = 0
     steps: int | None = None
-    strength: float = 5.0
-    coupling: str = "syncsde"
-    integrator: str = "exact"
-    pick: str = "best"
-    model: str = "mini"
+    strength: float | None = None
+    coupling: str | Any = "syncsde"
+    coupling_options: tuple[str, ...] = ()
+    integrator: str | None = None
+    pick: str | None = None
+    model: str | Any = "mini"
     controlnet: str | None = None
     texture_size: int = 1024
     view_size: int | None = None
@@ -125,11 +121,17 @@ class MeshOptions(metaclass=Presets):
 
     def __post_init__(self) -> None:
         convert(self, MESH_KINDS)
+        check_parts(self)
         check_axes(self.up, self.front)
 
     def arguments(self) -> dict[str, Any]:
         """Every option by name, as converted: what `run.json` keeps and `texture_mesh` takes."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """The coupling's options by name."""
+        return named_values(self.coupling_options)
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
@@ -227,11 +229,65 @@ def path(name: str, value: Any) -> Path:
     return where
 
 
-def model(name: str, value: Any) -> str:
-    """A model's name, hub id or folder, as a text; raises InputError for what can be none of them."""
+def model(name: str, value: Any) -> Any:
+    """A model's name, hub id or folder, as a text, or a loaded model; raises InputError for what can be neither."""
+    if is_a(value, "Backbone"):
+        return value
     said = text(name, os.fspath(value) if isinstance(value, os.PathLike) else value)
     path(name, said)
     return said
+
+
+def coupling(name: str, value: Any) -> Any:
+    """The name of a coupling, texsync's or an installed package's, or a Coupling; raises InputError otherwise."""
+    if is_a(value, "Coupling"):
+        return value
+    if not isinstance(value, str) or not COUPLINGS.known(value):
+        raise InputError(f"unknown {name} {brief(value)}", f"known: {', '.join(COUPLINGS.names())}")
+    return str(value)
+
+
+def is_a(value: Any, name: str) -> bool:
+    """Whether an object's class, or one that it is derived from, has this name; spares importing it."""
+    return any(kind.__name__ == name for kind in type(value).__mro__)
+
+
+def check_parts(options: Any) -> None:
+    """What options say about a model or a coupling that is there already; raises InputError for what it cannot be."""
+    for pair in options.coupling_options:
+        if not re.fullmatch(r"[a-z_]+=.+", pair) or pair.partition("=")[0] in OURS:
+            raise InputError(f"coupling option {brief(pair)}", 'give name=value, e.g. "first=3"')
+    if not isinstance(options.coupling, str):
+        for name in (*SETTINGS, "coupling_options"):
+            if getattr(options, name, None) not in (None, ()):
+                raise InputError(
+                    f"{name} {brief(getattr(options, name))} for a coupling that is made already",
+                    f"make it with that, or leave out {option(name)}",
+                )
+    if not isinstance(options.model, str):
+        for name, unsaid in (("controlnet", None), ("device", "auto"), ("dtype", "auto")):
+            if getattr(options, name) != unsaid:
+                raise InputError(
+                    f"{name} {getattr(options, name)} for a model that is loaded already",
+                    f"say it to load_model, or leave out {option(name)}",
+                )
+
+
+def named_values(pairs: Sequence[str]) -> dict[str, Any]:
+    """What "first=3" and the like stand for, by name."""
+    split = (pair.partition("=") for pair in pairs)
+    return {name: plain(value) for name, _, value in split}
+
+
+def plain(text: str) -> Any:
+    """The whole or other number, or yes or no, that a text stands for; else the text."""
+    text = text.strip()
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
 
 
 def brief(value: Any, most: int = 60) -> str:
@@ -304,7 +360,10 @@ SHARED_KINDS: dict[str, Kind] = {  # what every task takes
     "seed": partial(whole, low=0, high=2**63 - 1),
     "steps": maybe(partial(whole, low=1, high=1000)),
     "chunk": maybe(partial(whole, low=1, high=1000)),
-    "integrator": partial(choice, known=INTEGRATORS),
+    "strength": maybe(partial(real, low=0.0, high=math.inf)),
+    "coupling": coupling,
+    "coupling_options": partial(texts, remedy='e.g. "first=3"'),
+    "integrator": maybe(partial(choice, known=INTEGRATORS)),
     "noise": partial(choice, known=NOISES),
     "model": model,
     "controlnet": maybe(model),
@@ -317,9 +376,7 @@ SHARED_KINDS: dict[str, Kind] = {  # what every task takes
 MESH_KINDS: dict[str, Kind] = {
     "prompt": lambda _, value: check_prompt(value),
     **SHARED_KINDS,
-    "strength": partial(real, low=0.0, high=math.inf),
-    "coupling": partial(choice, known=MESH_COUPLINGS),
-    "pick": partial(choice, known=PICKS),
+    "pick": maybe(partial(choice, known=PICKS)),
     "texture_size": partial(whole, low=64, high=8192),
     "view_size": maybe(partial(whole, low=64, high=4096)),
     "uvs": partial(choice, known=UVS),

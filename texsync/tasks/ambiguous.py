@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..backbones.base import Backbone
-    from ..backbones.diffusion import DiffusionBackbone
     from ..views import Views
 
 
@@ -61,31 +60,25 @@ def ambiguous_image(
 
 
 def developer(
-    run: Run, backbone: DiffusionBackbone, asked: AmbiguousOptions, views: Views
+    run: Run, backbone: Backbone, asked: AmbiguousOptions, views: Views
 ) -> Callable[[Tensor, int], Tensor]:
     """(clean latents of all views, seed) to the canvas as a picture, (3, H, H) in [0, 1].
 
     With an upscaler the last view's picture is enlarged as that view shows it and with its prompt, then turned back.
     """
-    from ..backbones.deepfloyd import DeepFloyd, Upscaler
     from ..views.base import lookup
     from ..views.shuffle import table
     from .wide import assembled
 
     if asked.upscaler is None:
         return lambda x, seed: backbone.decode(assembled(views, x, asked.assemble)[None])[0].cpu()
-    if not isinstance(backbone, DeepFloyd):
-        raise InputError(
-            f"{option('upscaler')} is for DeepFloyd IF",
-            f"name its stage I with {option('model')}, or leave it out",
-        )
-    upscaler = Upscaler(asked.upscaler, backbone)
+    upscaler = backbone.upscaler(asked.upscaler)
     seen, sign = table(asked.all_views[-1], upscaler.size, asked.seed, views.canvas[0])
     last = lookup(seen[None], (upscaler.size, upscaler.size), np.full_like(seen, sign)[None])
 
     def enlarge(x: Tensor, seed: int) -> Tensor:
-        options = dict(steps=run.steps(backbone), guidance=run.guidance(backbone), seed=seed)
-        big = upscaler(x[-1:], asked.prompts[-1:], **options)
+        steps, guidance = run.steps(backbone), run.guidance(backbone)
+        big = upscaler(x[-1:], asked.prompts[-1:], steps=steps, guidance=guidance, seed=seed)
         return (last.f_inv(big * 2 - 1) / 2 + 0.5).cpu()
 
     return enlarge

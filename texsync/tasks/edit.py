@@ -15,8 +15,7 @@ from .made import Made, Pictures
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..backbones.base import Predictor
-    from ..backbones.diffusion import DiffusionBackbone
+    from ..backbones.base import Backbone, Predictor, WordListener
     from ..schedule import Span
     from .paste import Paste
 
@@ -100,7 +99,7 @@ def check_memory(pixels: int, options: EditOptions) -> None:
 
 
 def both_paths(
-    run: Run, backbone: DiffusionBackbone, finder: Finder, spans: Sequence[Span], latents: Tensor
+    run: Run, backbone: Backbone, finder: Finder, spans: Sequence[Span], latents: Tensor
 ) -> tuple[list[Tensor], list[Tensor]]:
     """From the picture to its noise, noisiest first, and from that noise to a picture again; the finder listens."""
     from ..backbones.inversion import REFINEMENTS, invert, path
@@ -117,7 +116,7 @@ def both_paths(
 
 def edit_predictor(
     run: Run,
-    backbone: DiffusionBackbone,
+    backbone: Backbone,
     options: EditOptions,
     spans: Sequence[Span],
     known: Sequence[Tensor],
@@ -138,26 +137,25 @@ class Finder:
     when this is made, before the model runs.
     """
 
-    def __init__(
-        self, run: Run, backbone: DiffusionBackbone, options: EditOptions, own: Any, latent: tuple[int, ...]
-    ):
-        from ..backbones.attention import Listener, is_fine, tokens_of
+    def __init__(self, run: Run, backbone: Backbone, options: EditOptions, own: Any, latent: tuple[int, ...]):
         from .mask import name_of
         from .reading import mask_cells
 
         self.run, self.backbone, self.options = run, backbone, options
-        unet = backbone.parts.unet
         self.how = "mask" if own is not None else options.find
         if self.how == "auto":
-            self.how = "attention" if is_fine(unet) else "difference"
+            self.how = "attention" if backbone.attention == "fine" else "difference"
         self.word = options.changing if own is None else None
-        tokens = [] if self.word is None else tokens_of(backbone.text.tokenizer, options.source, self.word)
+        if self.word is not None:
+            backbone.check_words(options.source, self.word)
         self.cells = (
             None
             if own is None
             else mask_cells(own, latent[0], latent[1], name_of(options.mask), pick=options.mask_cells)
         )
-        self.listener = Listener(unet, tokens, (latent[0], latent[1])) if self.how == "attention" else None
+        self.listener: WordListener | None = None
+        if self.how == "attention" and self.word is not None:
+            self.listener = backbone.listener(options.source, self.word, (latent[0], latent[1]))
 
     @contextmanager
     def listening(self, predict: Predictor) -> Iterator[Predictor]:

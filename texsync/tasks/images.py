@@ -11,6 +11,7 @@ from ..image_options import FINDERS, STEPS, ImageOptions
 from ..options import listener
 from ..progress import Progress
 from ..record.inputs import input_files
+from . import parts
 from .made import Made, Pictures
 from .preview import Preview, Watched
 
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from ..backbones.base import Predictor
-    from ..backbones.diffusion import DiffusionBackbone
+    from ..backbones.base import Backbone, Predictor
     from ..couplings import Coupling
     from ..schedule import Span
     from ..views import Views
 
 GUIDANCE = 7.5  # the paper's, for a model that recommends nothing (SyncSDE, supplement A.1)
 INPUTS = ("image", "mask", "masks", "control_image")  # options that are files, or pictures from memory
+COUPLING = {"until": 0.0}
 AT_ONCE = 16  # views per model call at most, so that memory does not grow with the picture
 
 
@@ -46,6 +47,7 @@ class Run:
         self.sent: dict[str, list[str]] = {}  # prompts and negatives, one each per view
         self.files = input_files(**{name: getattr(options, name, None) for name in INPUTS})
         self._follow: Image | None = None
+        self.used: Coupling  # once `couplings` has made it
 
     @contextmanager
     def stage(self, name: str, total: int = 1) -> Iterator[None]:
@@ -56,27 +58,18 @@ class Run:
         self.on_progress(name, total, total, None)
         self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
 
-    def backbone(self) -> DiffusionBackbone:
+    def backbone(self) -> Backbone:
         """The model, and its ControlNet if one is asked for.  Raises InputError for what it cannot do."""
-        from ..backbones.deepfloyd import is_deepfloyd, load_deepfloyd
-        from ..backbones.diffusion import fetch_source, load_diffusion
-        from ..backbones.download import in_megabytes
         from .reading import read_picture
 
         options = self.options
+        parts.coupling_of(options, COUPLING)
         if options.control_image is not None:
             self._follow = read_picture(options.control_image)
         controlnet = "none" if options.control is None else options.controlnet
-        place: dict[str, Any] = {"device": options.device, "dtype": options.dtype}
-        told = in_megabytes(self.on_progress)
-        pixels = is_deepfloyd(options.model)
-        if not pixels:
-            fetch_source(options.model, controlnet, **place, on_bytes=told)
+        parts.fetch_model(options, controlnet, self.on_progress)
         with self.stage("model"):
-            if pixels:
-                backbone: Any = load_deepfloyd(options.model, **place, on_bytes=told)
-            else:
-                backbone = load_diffusion(options.model, controlnet, **place)
+            backbone = parts.model_of(options, controlnet)
             backbone.schedule.spans(self.steps(backbone))
             backbone.latent_shape(self.view_size(backbone))
             backbone.check_room(self.view_size(backbone))
@@ -90,62 +83,41 @@ class Run:
             return None
         return control_picture(self._follow, self.options.control, width, height)
 
-    def steps(self, backbone: DiffusionBackbone) -> int:
+    def steps(self, backbone: Backbone) -> int:
         """The step count asked for, else the model's own, else the paper's."""
         return self._said(backbone, "steps", STEPS)
 
-    def guidance(self, backbone: DiffusionBackbone) -> float:
+    def guidance(self, backbone: Backbone) -> float:
         return self._said(backbone, "guidance", self.papers_guidance)
 
-    def negative(self, backbone: DiffusionBackbone) -> str:
+    def negative(self, backbone: Backbone) -> str:
         return self._said(backbone, "negative_prompt", "", asked=self.options.negative)
 
-    def strength(self, backbone: DiffusionBackbone) -> float | None:
-        """As asked for, else SyncSDE's for this task with this model; None is the coupling's own."""
-        options = self.options
-        if options.strength is None and options.coupling == "syncsde" and not options.like_paper:
-            return backbone.recommended.strength.get(self.task)
-        return self.options.strength
-
-    def view_size(self, backbone: DiffusionBackbone) -> int:
+    def view_size(self, backbone: Backbone) -> int:
         """Pixels a side of what the model sees at once: as asked for, else what it was trained at."""
         return self._said(backbone, "view_size", backbone.native_size)
 
-    def _said(self, backbone: DiffusionBackbone, name: str, papers: Any, asked: Any = None) -> Any:
+    def _said(self, backbone: Backbone, name: str, papers: Any, asked: Any = None) -> Any:
         """What the user asks for, else what the model's folder says, else the paper's value for this task."""
         asked = getattr(self.options, name, None) if asked is None else asked
-        said = backbone.said | backbone.said.get("pictures", {})
-        return asked if asked is not None else said.get(name, papers)
+        said = getattr(backbone.advice.for_pictures(), name)
+        return next(value for value in (asked, said, papers) if value is not None)
 
-    def couplings(self, backbone: DiffusionBackbone, views: Views, **task: Any) -> Callable[[int], Coupling]:
+    def couplings(self, backbone: Backbone, views: Views, **task: Any) -> Callable[[int], Coupling]:
         """Seed to the coupling asked for, acting on every step.
 
         task: the task's own settings, for couplings that have them.  Raises InputError if the coupling is not
         defined on these views.
         """
-        from ..couplings import flat_colours, make, takes
-
-        options, known = self.options, takes(self.options.coupling)
-        wanted = {"until": 0.0, "integrator": options.integrator, "decode": backbone.decode, **task}
-        strength = self.strength(backbone)
-        if strength is not None:
-            wanted["strength"] = strength
-        if options.fade is not None:
-            wanted["fade"] = options.fade
-        if views.shares and "colours" in known:
-            height, width = (side * backbone.scale for side in views.canvas)
-            wanted["colours"] = flat_colours(backbone.encode, height, width)
-        chosen = {name: value for name, value in wanted.items() if name in known} | options.more
-
-        def coupling(seed: int) -> Coupling:
-            return make(options.coupling, **chosen, **({"seed": seed} if "seed" in known else {}))
-
-        coupling(options.seed).check(views)
-        return coupling
+        strength = parts.strength_of(self.options, self.task, backbone)
+        made = parts.coupling_of(self.options, {**COUPLING, "strength": strength, **task})
+        self.used = made.ready(backbone, views, self.options.seed)
+        self.used.check(views)
+        return lambda seed: self.used.ready(backbone, views, seed)
 
     def predictor(
         self,
-        backbone: DiffusionBackbone,
+        backbone: Backbone,
         prompts: Sequence[str],
         negatives: Sequence[str] | None = None,
         control: Tensor | None = None,
@@ -162,13 +134,13 @@ class Run:
             negatives,
             control,
             guidance=guidance,
-            control_scale=options.control_scale,
             chunk=options.chunk or backbone.chunk_that_fits(most, size, guided=guidance != 1),
+            **parts.control_of(options, backbone),
         )
 
     def denoise_all(
         self,
-        backbone: DiffusionBackbone,
+        backbone: Backbone,
         predict: Predictor,
         views: Views,
         coupling: Callable[[int], Coupling],
@@ -178,7 +150,7 @@ class Run:
 
         coupling: by seed, see `couplings`.  start: seed to where its run begins, (N, C, h, w); None is `noise`.
         """
-        from ..sample import sample
+        from ..loop import sample
 
         start = start or (lambda seed: self.noise(views, backbone.latent_channels, seed))
         spans = backbone.schedule.spans(self.steps(backbone))
@@ -217,30 +189,23 @@ class Run:
         count, height, width = views.shape
         return torch.randn(count, channels, height, width, generator=generator)
 
-    def result(
-        self, backbone: DiffusionBackbone, made: list[Made], titles: list[str], **used: Any
-    ) -> Pictures:
+    def result(self, backbone: Backbone, made: list[Made], titles: list[str], **used: Any) -> Pictures:
         """Everything together; used: options that the task filled in."""
-        from ..backbones.memory import DTYPES
-
         asked = self.options.arguments()
-        report = {
-            "task": self.task,
-            **asked,
+        filled = {
             "steps": self.steps(backbone),
             "guidance": self.guidance(backbone),
-            "strength": self.strength(backbone),
             "negative": self.negative(backbone),
             "view_size": self.view_size(backbone),
-            "device": str(backbone.device).removesuffix(":0"),
-            "dtype": next(name for name, dtype in DTYPES.items() if dtype == backbone.dtype),
             **used,
         }
+        report = {"task": self.task, **parts.recorded({**asked, **filled}, backbone, self.used)}
         report |= {
             "options": self.repeatable({name: report[name] for name in asked}),
             "sent": self.sent,
             "files": self.files,
-            "commits": getattr(backbone, "commits", {}),
+            "objects": parts.objects(self.options, backbone),
+            "commits": backbone.commits,
             "backbone_calls": self.calls,
             "seconds": self.seconds,
         }

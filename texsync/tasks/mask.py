@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, TexsyncWarning, option
 from ..image_options import MaskOptions
 from ..progress import Progress, with_bar
-from .images import Run
+from . import parts
+from .images import COUPLING, Run
 from .made import Made, Pictures
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ def masked_image(
     import numpy as np
     import torch
 
-    from ..couplings import COUPLINGS
     from ..views.masks import masks as mask_views
     from .reading import check_shape, mask_cells, read_mask
 
@@ -54,10 +54,10 @@ def masked_image(
     for mask, file in zip(read, files, strict=True):
         check_shape(mask, size, size, name_of(file))
         cells.append(mask_cells(mask, side, side, name_of(file), soft=asked.soft, pick=asked.mask_cells))
-    composition = COUPLINGS[asked.coupling].composition
+    composition = parts.coupling_of(asked, COUPLING).composition
     whole = composition == "whole"
     if asked.whole and not whole:
-        _note_whole(asked.coupling)
+        _note_whole(asked.coupling if isinstance(asked.coupling, str) else type(asked.coupling).__name__)
     views = mask_views(torch.as_tensor(np.stack(cells)), composition)
     prompts = [background, *things, *([asked.everything] if whole else [])]
     followed = run.control(size, size)

@@ -13,14 +13,14 @@ from ..errors import TexsyncWarning, option
 from ..options import MeshOptions, listener
 from ..progress import Progress, with_bar
 from ..record.inputs import input_files
+from . import parts
 from .preview import Preview, Watched
 from .textured import TexturedMesh
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..backbones.base import Predictor
-    from ..backbones.diffusion import DiffusionBackbone
+    from ..backbones.base import Backbone, Predictor
     from ..couplings import Coupling
     from ..surface.cameras import Camera
     from ..surface.extra import Extra
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 TEXEL_BYTES = 220  # peak memory of baking, per texel, as seen at 2048 texels a side
 PIXEL_BYTES = 130  # peak memory of looking, per pixel, as seen at 512 pixels a side
+# where neither user nor model says any, the paper's (SyncSDE, supplement A.5 and its code)
+STEPS, GUIDANCE, VIEW_SIZE = 30, 15.5, 768
+PREFIX = "Best quality, extremely detailed "
+NEGATIVE = "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect."
+COUPLING = {"pick": "best"}
 LATENT_TEXELS = 16  # per latent pixel along a side: 1536 texels for 96 latent pixels, as the reference has it
 
 
@@ -61,13 +66,14 @@ class Job:
         self.files: list[dict[str, str]] = []
         self.sent: dict[str, list[str]] = {}  # prompts and negatives, one each per view
         self.extra: Extra | None = None
+        self.used: Coupling  # from the stage "denoise" on
 
     def run(self, mesh: Any) -> TexturedMesh:
         from ..errors import check_finite
         from ..files.load import load
         from ..files.pbr import finish_of
         from ..files.save import rehearse
-        from ..sample import OVERFLOW
+        from ..loop import OVERFLOW
         from ..surface.spread import warn_of_spread
         from ..surface.texture import bake_tables, chunks
         from ..surface.uv import prepare
@@ -79,17 +85,17 @@ class Job:
             loaded = load(mesh, up=options.up, front=options.front)
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
             rehearse(loaded, surface)
-        self.fetch()
+        parts.fetch_model(options, options.controlnet, self.on_progress)
         with self.stage("model"):
             backbone = self.backbone()
-        finish = finish_of(options.prompt, backbone.recommended.materials)
+        finish = finish_of(options.prompt, backbone.advice.materials)
         loaded = replace(loaded, finish=finish)
         warn_of_spread(loaded, self.view_size(backbone))
-        size, parts = options.texture_size, chunks(options.texture_size)
-        with self.stage("geometry", parts):
+        size, rows = options.texture_size, chunks(options.texture_size)
+        with self.stage("geometry", rows):
             pixels, condition, views = self.geometry(surface, backbone)
             # refuses what no view can see
-            tables = bake_tables(surface, pixels, size, on_chunk=self.progress_of("geometry", parts))
+            tables = bake_tables(surface, pixels, size, on_chunk=self.progress_of("geometry", rows))
         with self.stage("denoise", self.steps(backbone)):
             latents = self.denoise(backbone, views, condition, pixels.cameras)
         with self.stage("decode"):
@@ -116,35 +122,21 @@ class Job:
         """Raises InputError for a model or device that is not there, and a texture too large for the memory."""
         import torch
 
-        from ..backbones.diffusion import check_source
         from ..backbones.memory import require
 
         options = self.options
-        check_source(options.model, options.controlnet, device=options.device, dtype=options.dtype)
+        parts.check_model(options, options.controlnet)
+        parts.coupling_of(options, COUPLING).check_masks(False)
         size = options.texture_size
         what = f"a texture of {size} texels a side"
         require(TEXEL_BYTES * size**2, torch.device("cpu"), what, f"lower {option('texture_size')}")
 
-    def fetch(self) -> None:
-        """Download the model, if it is a hub's and not in the cache."""
-        from ..backbones.diffusion import fetch_source
-        from ..backbones.download import in_megabytes
-
-        options, told = self.options, in_megabytes(self.on_progress)
-        device, dtype = options.device, options.dtype
-        fetch_source(options.model, options.controlnet, device=device, dtype=dtype, on_bytes=told)
-
-    def backbone(self) -> DiffusionBackbone:
-        from ..backbones.diffusion import load_diffusion
-
-        options = self.options
-        backbone = load_diffusion(
-            options.model, options.controlnet, device=options.device, dtype=options.dtype
-        )
+    def backbone(self) -> Backbone:
+        backbone = parts.model_of(self.options, self.options.controlnet)
         self.check_model(backbone)
         return backbone
 
-    def check_model(self, backbone: DiffusionBackbone) -> None:
+    def check_model(self, backbone: Backbone) -> None:
         """Raises InputError for step counts and view sizes that this model, or the memory, cannot do."""
         from ..backbones.memory import require
         from ..surface.cameras import ring
@@ -156,15 +148,22 @@ class Job:
         require(count * PIXEL_BYTES * size**2, backbone.home, what, f"lower {option('view_size')}")
         backbone.check_room(size)
 
-    def steps(self, backbone: DiffusionBackbone) -> int:
-        """The step count asked for, else the model's own."""
-        return self.options.steps if self.options.steps is not None else backbone.recommended.steps
+    def steps(self, backbone: Backbone) -> int:
+        """The step count asked for, else the model's own, else the paper's."""
+        return self.options.steps or backbone.advice.steps or STEPS
 
-    def view_size(self, backbone: DiffusionBackbone) -> int:
-        """Pixels a side of each view: as asked for, else the model's own."""
-        return self.options.view_size or backbone.recommended.view_size
+    def view_size(self, backbone: Backbone) -> int:
+        """Pixels a side of each view: as asked for, else the model's own, else the paper's if the model can do it."""
+        usual = VIEW_SIZE if backbone.resizable else backbone.native_size
+        return self.options.view_size or backbone.advice.view_size or usual
 
-    def geometry(self, surface: Surface, backbone: DiffusionBackbone) -> tuple[Pixels, Tensor, Views]:
+    def guidance(self, backbone: Backbone) -> float:
+        return first(self.options.guidance, backbone.advice.guidance, GUIDANCE)
+
+    def negative(self, backbone: Backbone) -> str:
+        return first(self.options.negative, backbone.advice.negative_prompt, NEGATIVE)
+
+    def geometry(self, surface: Surface, backbone: Backbone) -> tuple[Pixels, Tensor, Views]:
         """Everything that depends on the mesh alone, compiled once: (pixels, depth condition, views)."""
         import numpy as np
 
@@ -196,51 +195,46 @@ class Job:
             warnings.warn(str(self.extra), TexsyncWarning, stacklevel=2)
         return (*around, *self.extra.cameras)
 
-    def coupling(self, backbone: DiffusionBackbone) -> Coupling:
-        from ..couplings import make, takes
-
-        options = self.options
-        mine = {name: getattr(options, name) for name in ("strength", "integrator", "pick")}
-        mine["decode"] = backbone.decode
-        known = takes(options.coupling)
-        return make(options.coupling, **{name: value for name, value in mine.items() if name in known})
+    def coupling(self, backbone: Backbone, views: Views) -> Coupling:
+        strength = parts.strength_of(self.options, "mesh", backbone)
+        made = parts.coupling_of(self.options, {**COUPLING, "strength": strength})
+        return made.ready(backbone, views, self.options.seed)
 
     def denoise(
-        self, backbone: DiffusionBackbone, views: Views, condition: Tensor, cameras: tuple[Camera, ...]
+        self, backbone: Backbone, views: Views, condition: Tensor, cameras: tuple[Camera, ...]
     ) -> Tensor:
         """All views down to clean latents (N, C, h, w)."""
-        from ..sample import sample
+        from ..loop import sample
 
         predict = Watched(self.predictor(backbone, condition, cameras))
         spans = backbone.schedule.spans(self.steps(backbone))
         x = self.noise(views, backbone.latent_channels).to(backbone.home)
-        for i, (_, latents, _) in enumerate(sample(predict, views, self.coupling(backbone), spans, x)):
+        self.used = self.coupling(backbone, views)
+        for i, (_, latents, _) in enumerate(sample(predict, views, self.used, spans, x)):
             x = latents
             self.on_progress("denoise", i + 1, len(spans), Preview(backbone, predict))
         return x
 
-    def predictor(
-        self, backbone: DiffusionBackbone, condition: Tensor, cameras: tuple[Camera, ...]
-    ) -> Predictor:
+    def predictor(self, backbone: Backbone, condition: Tensor, cameras: tuple[Camera, ...]) -> Predictor:
         from ..backbones.prompts import view_prompts
         from ..surface.cameras import view_name
 
-        options, said = self.options, backbone.recommended
+        options = self.options
         prompts, negatives = view_prompts(
             options.prompt,
             [view_name(camera) for camera in cameras],
-            prefix=said.prompt_prefix,
-            negative=said.negative_prompt if options.negative is None else options.negative,
-            shorten=backbone.text.shorten,
+            prefix=first(backbone.advice.prompt_prefix, PREFIX),
+            negative=self.negative(backbone),
+            shorten=backbone.shorten,
         )
         self.sent = {"prompts": prompts, "negatives": negatives}
         return backbone.predictor(
             prompts,
             negatives,
-            condition if backbone.parts.controlnet is not None else None,
-            guidance=options.guidance,
-            control_scale=options.control_scale,
+            condition if backbone.reads_control else None,
+            guidance=self.guidance(backbone),
             chunk=options.chunk,
+            **parts.control_of(options, backbone),
         )
 
     def noise(self, views: Views, channels: int) -> Tensor:
@@ -255,28 +249,22 @@ class Job:
         count, height, width = views.shape
         return torch.randn(count, channels, height, width, generator=draw)
 
-    def report(self, backbone: DiffusionBackbone) -> dict[str, Any]:
+    def report(self, backbone: Backbone) -> dict[str, Any]:
         """What `run.json` keeps: every option as it was used, so that the same options paint the same texture."""
-        from ..backbones.memory import DTYPES
-
-        asked, said = self.options.arguments(), backbone.recommended
-        recommended = {
-            "guidance": said.guidance,
-            "control_scale": said.control_scale,
-            "negative": said.negative_prompt,
-        }
-        used = {
-            **asked,
-            **{name: value for name, value in recommended.items() if asked[name] is None},
+        asked = {
+            **self.options.arguments(),
             "steps": self.steps(backbone),
             "view_size": self.view_size(backbone),
-            "device": str(backbone.device).removesuffix(":0"),
-            "dtype": next(name for name, dtype in DTYPES.items() if dtype == backbone.dtype),
+            "guidance": self.guidance(backbone),
+            "negative": self.negative(backbone),
+            "control_scale": parts.control_of(self.options, backbone)["control_scale"],
         }
+        used = parts.recorded(asked, backbone, self.used)
         return {
             "task": "mesh",
             **used,
             "options": used,
+            "objects": parts.objects(self.options, backbone),
             "sent": self.sent,
             "files": self.files,
             "commits": backbone.commits,
@@ -284,3 +272,8 @@ class Job:
             "seconds": self.seconds,
             **({} if self.extra is None else {"views_added": self.extra.report()}),
         }
+
+
+def first(*values: Any) -> Any:
+    """The first of the values that is said, that is, not None."""
+    return next(value for value in values if value is not None)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError
-from .base import Coupling, check_until, free, rests
+from ...errors import InputError
+from ..base import Coupling, check_until, free, rests
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class MultiDiffusion(Coupling):
     """Average the next pictures on one canvas (Bar-Tal et al. 2023, arXiv:2302.08113, Eq. 5; case 6 of SyncTweedies).
 
     until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.
-    colours: (K, C, h, w) clean latents of K flat colours, see `flat_colours`; for views of masks only.  In the first
+    colours: (K, C, h, w) clean latents of K flat colours, see `flat_colours`; for views of masks only, which are given
+    some where there are none.  In the first
     steps, the share `bootstrap` of their number, a thing in the foreground stands before one of them, drawn anew for
     every step, instead of before the rest of the picture, so that it takes shape inside its mask (section 4.3 there).
     bootstrap: in [0, 1], 0.4 are 20 of 50 steps.  seed: the run's, so that the noise before which things stand
@@ -36,6 +37,12 @@ class MultiDiffusion(Coupling):
         check_until(self.until)
         if not 0 <= self.bootstrap <= 1:
             raise InputError(f"bootstrap is {self.bootstrap}", "give a share of the noise levels, 0 to 1")
+
+    def ready(self, backbone, views, seed):
+        colours = self.colours
+        if colours is None and views.shares:
+            colours = flat_colours(backbone.encode, *(side * backbone.scale for side in views.canvas))
+        return replace(self, colours=colours, seed=seed)
 
     def check(self, views) -> None:
         if self.colours is not None and not views.shares:

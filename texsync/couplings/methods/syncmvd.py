@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .base import Coupling, check_until, free, rests, towards
+from ..base import Coupling, check_until, free, rests, towards
 
 
 @dataclass(frozen=True)

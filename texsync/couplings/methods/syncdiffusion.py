@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError
-from ..options import brief
-from ..schedule import Span
-from .base import Coupling, check_until, free, rests
-from .perceptual import DISTANCES, Distance, distance
+from ...errors import InputError
+from ...options import brief
+from ...schedule import Span
+from ..base import Coupling, check_until, free, rests
+from ..perceptual import DISTANCES, Distance, distance
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ class SyncDiffusion(Coupling):
                 raise InputError(f"{name} is {value}", f"give a number >= {least}")
         if not 0 < self.decay <= 1:
             raise InputError(f"decay is {self.decay}", "give a factor per step, above 0 and at most 1")
+
+    def ready(self, backbone, views, seed):
+        return self if self.decode is not None else replace(self, decode=backbone.decode)
 
     def check(self, views) -> None:
         if self.decode is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
-from ..errors import InputError
-from ..schedule import Span
-from ..views import Views
-from .base import Coupling, free
+from ...errors import InputError
+from ...schedule import Span
+from ...views import Views
+from ..base import Coupling, free
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,13 @@ class CSG(Coupling):
     strength: >= 0, unitless; gamma * strength above 1 overshoots.  Raises InputError on other values.
     """
 
+    needs_masks: ClassVar[bool] = True
+
     strength: float = 10.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.strength) and self.strength >= 0):
             raise InputError(f"strength is {self.strength}", "give a number >= 0; 0 switches coupling off")
-
-    def check(self, views: Views) -> None:
-        if not views.shares:
-            raise InputError(
-                "csg holds the background of a masked picture, and these views have no masks",
-                "use it for editing and masks, or another coupling",
-            )
 
     def step(self, x, z, predict, views: Views, span: Span):
         held = self.held(views, span).to(x)

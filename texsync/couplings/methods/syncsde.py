@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import InputError
-from ..options import FADES, INTEGRATORS, brief
-from ..schedule import Span
-from ..views import PICKS, Views
-from .base import Coupling, check_until, rests
+from ...errors import InputError
+from ...options import FADES, INTEGRATORS, brief
+from ...schedule import Span
+from ...views import PICKS, Views
+from ..base import Coupling, check_until, rests
 
 
 @dataclass(frozen=True)

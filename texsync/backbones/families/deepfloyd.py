@@ -14,125 +14,95 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import InputError, option
-from ..schedule import Span
-from .base import Backbone, Predictor
-from .checked import number
-from .diffusion import DiffusionPredictor
-from .download import fetch
-from .folder import Recommended, read_json
-from .hub import HUB_ID, OnBytes
-from .loading import Parts, load_network, load_tokenizer, quiet
-from .locate import EMBEDDED
-from .memory import Chunks, choose_device, choose_dtype, denoise_bytes, fitting, home_of, workspace_bytes
-from .prediction import HERE, prediction_type, schedule_from
-from .prompts import read_tokens
-from .weights import find_weights
+from ...errors import InputError, option
+from ...schedule import Span
+from ..advice import Advice
+from ..base import Predictor
+from ..checked import number, read_json
+from ..download import fetch as fetched
+from ..hub import HUB_ID, OnBytes
+from ..loading import Parts, load_network, load_tokenizer, quiet
+from ..locate import EMBEDDED
+from ..memory import Chunks
+from ..prediction import HERE, prediction_type, schedule_from
+from ..prompts import read_tokens
+from ..unet import DiffusionPredictor, UNetBackbone
+from ..weights import find_weights
 
 LENGTH = 77  # tokens that IF was trained to read
 NOISED = 250  # of 1000: how noisy the picture is made that the upscaler starts from (diffusers' default)
-SAID = {"guidance": 10.0, "prompt_prefix": "", "negative_prompt": ""}  # step counts are the tasks' own
 
 
-def is_deepfloyd(model: str | Path) -> bool:
+def claims(model: str) -> bool:
     """Is this the folder, or by its name the hub repository, of a stage of IF?"""
     path = Path(model).expanduser()
     if (path / "model_index.json").is_file():
         return str(read_json(path / "model_index.json").get("_class_name", "")).startswith("IF")
-    return str(model) not in EMBEDDED and not path.exists() and str(model).startswith("DeepFloyd/IF-")
+    return model not in EMBEDDED and not path.exists() and model.startswith("DeepFloyd/IF-")
 
 
-def load_deepfloyd(
-    model: str | Path, *, device: str = "auto", dtype: str = "auto", on_bytes: OnBytes | None = None
-) -> DeepFloyd:
-    """Load stage I, words included; raises InputError for a missing or wrong file.  on_bytes: of a download."""
-    place = choose_device(device)
-    number = choose_dtype(dtype, place)
-    path = _folder(model, half=number != torch.float32, on_bytes=on_bytes)
+def load(model: str, controlnet: str | None, *, device: torch.device, dtype: torch.dtype) -> DeepFloyd:
+    """Load stage I, words included; raises InputError for a missing or wrong file.  There is no ControlNet for it."""
+    path = _folder(model, half=dtype != torch.float32)
     scheduler, t5 = read_json(path / "scheduler" / "scheduler_config.json"), path / "text_encoder"
     with quiet():
-        unet = MeanOnly(_unet(path, 3, place, number))
-        text = load_network(t5, ("transformers", "T5EncoderModel"), find_weights(t5), place, number)
+        unet = MeanOnly(_unet(path, 3, device, dtype))
+        text = load_network(t5, ("transformers", "T5EncoderModel"), find_weights(t5), device, dtype)
         parts = Parts(unet, None, text, load_tokenizer(path / "tokenizer"))
     return DeepFloyd(parts, scheduler)
 
 
-class DeepFloyd(Backbone):
+def fetch(model: str, controlnet: str | None, *, half: bool, on_bytes: OnBytes | None) -> None:
+    _folder(model, half=half, on_bytes=on_bytes)
+
+
+class DeepFloyd(UNetBackbone):
     """Stage I.  A latent cell is a pixel, its value -1 for black and 1 for white, so every view can be done.
 
     The network also predicts a variance, which deterministic steps do not use (SyncSDE's code).  Clean guesses are
     clipped dynamically where the scheduler's config says so (Imagen, arXiv:2205.11487, section 2.3).
     """
 
-    scale = 1
+    scale, resizable = 1, False
 
     def __init__(self, parts: Parts, scheduler: dict[str, Any]):
         self.parts = parts
-        self.said: dict[str, Any] = {**SAID, "view_size": parts.unet.config.sample_size}
-        self.recommended = Recommended(**self.said)
         self.schedule, self.prediction = schedule_from(scheduler), prediction_type(scheduler)
         self.latent_channels, self.native_size = 3, parts.unet.config.sample_size
+        # step counts are the tasks' own
+        self.advice = Advice(10.0, prompt_prefix="", negative_prompt="", view_size=self.native_size)
         self.clipping = _clipping(scheduler)
         self.text = Words(parts.tokenizer, parts.text_encoder)
-
-    @property
-    def device(self) -> torch.device:
-        return self.parts.unet.device
-
-    @property
-    def home(self) -> torch.device:
-        return home_of(self.device)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.parts.unet.dtype
-
-    @property
-    def multiple(self) -> int:
-        """Pixels; the sides of what the model sees are whole multiples of it."""
-        return 2 ** (len(self.parts.unet.config.block_out_channels) - 1)
-
-    def latent_shape(self, view_size: int) -> tuple[int, int, int]:
-        """(3, h, w) of a square view; raises InputError for another size than the model's own."""
-        if view_size != self.native_size:
-            raise InputError(f"view size {view_size} is not IF's", f"use {self.native_size}")
-        return 3, view_size, view_size
-
-    def chunk_that_fits(self, views: int, view_size: int, *, guided: bool = True) -> int:
-        """How many of `views` views to denoise at once in the memory that is free; raises InputError if none."""
-        unet, latent = self.parts.unet, self.latent_shape(view_size)
-        each = denoise_bytes(unet.config, latent, self.dtype, guided, self.device)
-        return fitting(each, self.device, views, f"a view of {view_size} pixels", workspace_bytes(unet))
-
-    def check_room(self, view_size: int) -> None:
-        """Raises InputError if there is no memory for one view; to be developed a picture needs next to none."""
-        self.chunk_that_fits(1, view_size)
 
     @torch.no_grad()
     def predictor(
         self,
         prompts: Sequence[str],
         negatives: Sequence[str],
-        control: Tensor | None,
+        control: Tensor | None = None,
         *,
-        guidance: float | None = None,
-        control_scale: Any = None,
+        guidance: float = 7.5,
+        control_scale: float | tuple[float, float] = 1.0,
+        control_until: float = 1.0,
         chunk: int | None = None,
     ) -> Predictor:
         """See `Backbone.predictor`; raises InputError for a control picture, since there is no ControlNet for IF."""
         if control is not None:
             raise InputError("there is no ControlNet for DeepFloyd IF", f"leave out {option('control')}")
         predict = DiffusionPredictor(
-            self,  # type: ignore[arg-type]
+            self,
             positive=self.text(prompts),
             negative=self.text(negatives),
             control=None,
-            guidance=self.recommended.guidance if guidance is None else guidance,
+            guidance=guidance,
             control_scale=(0.0, 0.0),
             control_until=0.0,
             chunk=chunk,
         )
         return predict if self.clipping is None else Clipped(predict, *self.clipping)
+
+    def upscaler(self, source: str) -> Upscaler:
+        return Upscaler(source, self)
 
     def encode(self, images: Tensor) -> Tensor:
         return images * 2 - 1
@@ -247,7 +217,7 @@ def _folder(
 ) -> Path:
     path = Path(model).expanduser()
     if not path.is_dir() and HUB_ID.fullmatch(str(model)):
-        return fetch(str(model), half=half, parts=parts, on_bytes=on_bytes)
+        return fetched(str(model), half=half, parts=parts, on_bytes=on_bytes)
     if not path.is_dir():
         raise InputError(
             f"no model folder {path}", "give the folder of a stage of DeepFloyd IF, or its hub id"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import Coupling, free
+from ..base import Coupling, free
 
 
 @dataclass(frozen=True)

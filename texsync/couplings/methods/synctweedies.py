@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..errors import InputError
-from .base import Coupling, check_until, free, rests
-from .cases import CASES
+from ...errors import InputError
+from ..base import Coupling, check_until, free, rests
+from ..cases import CASES
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,114 @@
+"""A model by its name, whatever its family: one of `families`, or of another package's."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+
+from ..errors import InputError, TexsyncWarning
+from ..options import brief
+from ..plugins import BACKBONES
+from .base import Backbone
+from .hub import OnBytes
+from .memory import choose_device, choose_dtype
+from .warm import remembered
+
+USUAL = "diffusion"  # takes what no other family claims
+PathName = str | os.PathLike[str]
+
+
+class Family(Protocol):
+    """How models of one kind are loaded: a file in `families`, or what an entry point of `texsync.backbones` names.
+
+    It may also have check(model, controlnet), which raises InputError for what `load` would refuse of names and
+    folders on this machine, without reading weights; and fetch(model, controlnet, half=, on_bytes=), which downloads
+    what `load` will read, half: weights of 16 bits where there are any.
+    """
+
+    def claims(self, model: str) -> bool:
+        """Whether this name, folder, file or hub id is one of this family's; looks, but does not load."""
+
+    def load(
+        self, model: str, controlnet: str | None, *, device: torch.device, dtype: torch.dtype
+    ) -> Backbone:
+        """The model; raises InputError for a missing or wrong file.  controlnet: as in `load_model`."""
+
+
+def load_model(
+    model: PathName = "mini",
+    controlnet: PathName | None = None,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Backbone:
+    """Load a model, to be handed to tasks as `model=`, or to take part in a loop of your own.
+
+    model: "mini", a folder, or a hub id "owner/name" (only that touches the network), of any family that is installed.
+    controlnet: a folder or hub id; None takes the model's own `controlnet/` folder, or for Stable Diffusion 1.5
+    from the hub its usual depth ControlNet; "none" does without.
+    device: auto, cpu, cuda, cuda:N, mps.  dtype: auto, fp32, fp16, bf16.
+    Raises InputError for a missing or wrong file, parts that do not fit each other, or too little memory.
+    """
+    name, control = os.fspath(model), None if controlnet is None else os.fspath(controlnet)
+    place = choose_device(device)
+    number = choose_dtype(dtype, place)
+
+    def load() -> Backbone:
+        backbone = family_of(name).load(name, control, device=place, dtype=number)
+        if not isinstance(backbone, Backbone):
+            raise InputError(
+                f"model {name!r} loads as {brief(backbone)}", "its family must return a Backbone"
+            )
+        backbone.source = {"model": name, "controlnet": control}
+        return backbone
+
+    return remembered((name, control, place, number), load)
+
+
+def check_model(
+    model: PathName, controlnet: PathName | None = None, *, device: str = "auto", dtype: str = "auto"
+) -> None:
+    """What `load_model` would refuse of names, folders on this machine and devices, at no cost.
+
+    Reads no weights and fetches nothing, so it can come before long work on a mesh.  Raises InputError.
+    """
+    choose_dtype(dtype, choose_device(device))
+    family: Any = family_of(os.fspath(model))
+    if hasattr(family, "check"):
+        family.check(os.fspath(model), None if controlnet is None else os.fspath(controlnet))
+
+
+def fetch_model(
+    model: PathName,
+    controlnet: PathName | None = None,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    on_bytes: OnBytes | None = None,
+) -> None:
+    """Download what `load_model` will read, where it is a hub's and not in the cache; raises InputError.
+
+    Loading does so too; this is for doors that tell a download from the reading of weights.
+    """
+    family: Any = family_of(os.fspath(model))
+    if hasattr(family, "fetch"):
+        half = choose_dtype(dtype, choose_device(device)) != torch.float32
+        control = None if controlnet is None else os.fspath(controlnet)
+        family.fetch(os.fspath(model), control, half=half, on_bytes=on_bytes)
+
+
+def family_of(model: str) -> Family:
+    """The first family that claims a model: another package's, then texsync's own."""
+    return next((family for family in _families() if family.claims(model)), BACKBONES.load(USUAL))
+
+
+def _families() -> Iterator[Family]:
+    for name in (*BACKBONES.others(), *(name for name in BACKBONES.own() if name != USUAL)):
+        try:
+            yield BACKBONES.load(name)
+        except InputError as error:  # a package that is broken must not keep others' models from loading
+            warnings.warn(TexsyncWarning(error.line()), stacklevel=2)

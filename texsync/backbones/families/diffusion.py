@@ -1,0 +1,140 @@
+"""Any latent Stable Diffusion-like model, with or without a ControlNet, through diffusers.
+
+The embedded model "mini", a folder and a hub id all end up as one folder and one code path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ...errors import InputError, option
+from ..attention import Listener, is_fine, tokens_of
+from ..autoencoder import Autoencoder
+from ..base import Attention
+from ..folder import ControlFolder, ModelFolder, pixels_per_latent, read_model
+from ..hub import OnBytes, commit_of
+from ..loading import Parts, load_parts
+from ..locate import find_control, find_model, on_hub
+from ..meta import attempt
+from ..prediction import prediction_type, schedule_from
+from ..prompts import TextEncoder
+from ..unet import DiffusionPredictor, UNetBackbone, both_ends
+
+USUAL_SIZE = 768  # pixels a side, of a UNet that does not say at which it was trained
+
+
+def claims(model: str) -> bool:
+    """Whatever no other family does: "mini", folders and hub repositories in the diffusers layout."""
+    return True
+
+
+def load(
+    model: str, controlnet: str | None, *, device: torch.device, dtype: torch.dtype
+) -> DiffusionBackbone:
+    """See `by_name.load_model`."""
+    half = dtype != torch.float32
+    folder = read_model(find_model(model, half=half))
+    control = find_control(folder, model, controlnet, half=half)
+    return DiffusionBackbone(folder, load_parts(folder, control, device, dtype), _commits(folder, control))
+
+
+def fetch(model: str, controlnet: str | None, *, half: bool, on_bytes: OnBytes | None) -> None:
+    if on_hub(model) or (controlnet is not None and on_hub(controlnet)):
+        folder = read_model(find_model(model, half=half, on_bytes=on_bytes))
+        find_control(folder, model, controlnet, half=half, on_bytes=on_bytes)
+
+
+def check(model: str, controlnet: str | None) -> None:
+    if not on_hub(model):
+        folder = read_model(find_model(model))
+        if controlnet is None or not on_hub(controlnet):
+            find_control(folder, model, controlnet, half=False)
+
+
+def _commits(folder: ModelFolder, control: ControlFolder | None) -> dict[str, str]:
+    places = {"model": folder.path} | ({} if control is None else {"controlnet": control.path})
+    return {part: commit for part, path in places.items() if (commit := commit_of(path))}
+
+
+class DiffusionBackbone(UNetBackbone):
+    """A loaded Stable Diffusion, or a model laid out like one.
+
+    Pictures and latents go in and come out as float32 on the CPU or wherever they were given; x comes back on
+    the device that it came from.
+    """
+
+    def __init__(self, folder: ModelFolder, parts: Parts, commits: dict[str, str] | None = None):
+        self.commits = commits or {}
+        scheduler = folder.configs["scheduler"]
+        self.advice = folder.advice
+        self.schedule = schedule_from(scheduler)
+        self.prediction = prediction_type(scheduler)
+        self.latent_channels = parts.unet.config.in_channels
+        self.scale = pixels_per_latent(folder.configs["vae"])
+        trained = parts.unet.config.sample_size
+        self.native_size = (
+            trained * self.scale if isinstance(trained, int) else folder.advice.view_size or USUAL_SIZE
+        )
+        self.parts = parts
+        self.reads_control = parts.controlnet is not None
+        self.attention: Attention = "fine" if is_fine(parts.unet) else "coarse"
+        self.text = TextEncoder(parts.tokenizer, parts.text_encoder, folder.near)
+        attempt(folder.path / "tokenizer", self.text.check)
+        self.autoencoder = Autoencoder(parts.vae, self.scale)
+
+    def check_room(self, view_size: int) -> None:
+        """Raises InputError if there is no memory for one view, or to decode a tile of a picture."""
+        self.chunk_that_fits(1, view_size)
+        self.autoencoder.tile(self.latent_shape(view_size)[1])
+
+    @torch.no_grad()
+    def predictor(
+        self,
+        prompts: Sequence[str],
+        negatives: Sequence[str],
+        control: Tensor | None = None,
+        *,
+        guidance: float = 7.5,
+        control_scale: float | tuple[float, float] = 1.0,
+        control_until: float = 1.0,
+        chunk: int | None = None,
+    ) -> DiffusionPredictor:
+        """See `Backbone.predictor`.
+
+        Warns about words that the model will not read.  Raises InputError for control without a ControlNet.
+        """
+        if control is not None and not self.reads_control:
+            raise InputError(
+                "there is a control picture but no ControlNet", f"name one with {option('controlnet')}"
+            )
+        self.text.warn(prompts)
+        return DiffusionPredictor(
+            self,
+            positive=self.text(prompts),
+            negative=self.text(negatives),
+            control=control,
+            guidance=guidance,
+            control_scale=both_ends(control_scale),
+            control_until=control_until,
+            chunk=chunk,
+        )
+
+    def shorten(self, text: str, endings: Sequence[str]) -> str:
+        return self.text.shorten(text, endings)
+
+    def check_words(self, prompt: str, words: str) -> None:
+        tokens_of(self.text.tokenizer, prompt, words)
+
+    def listener(self, prompt: str, words: str, latent: tuple[int, int]) -> Listener:
+        return Listener(self.parts.unet, tokens_of(self.text.tokenizer, prompt, words), latent)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Pictures (N, 3, H, W) in [0, 1] to latents, see `Autoencoder.encode`."""
+        return self.autoencoder.encode(images)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (N, C, h, w) to pictures (N, 3, h * scale, w * scale) in [0, 1], see `Autoencoder.decode`."""
+        return self.autoencoder.decode(latents)

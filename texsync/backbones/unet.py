@@ -1,0 +1,125 @@
+"""What models have in common whose noise a UNet of diffusers predicts, in latents or in pixels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from ..schedule import Span
+from .base import Backbone
+from .loading import Parts
+from .memory import Chunks, denoise_bytes, fitting, workspace_bytes
+from .prediction import to_eps
+
+
+class UNetBackbone(Backbone):
+    """A model whose noise a UNet predicts.
+
+    parts: its networks.  prediction: what the UNet was trained to predict, see `prediction.prediction_type`.
+    """
+
+    parts: Parts
+    prediction: str
+
+    @property
+    def device(self) -> torch.device:
+        return self.parts.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.parts.unet.dtype
+
+    @property
+    def multiple(self) -> int:
+        """See `Backbone.multiple`; the UNet halves what it sees."""
+        return self.scale * 2 ** (len(self.parts.unet.config.block_out_channels) - 1)
+
+    def chunk_that_fits(self, views: int, view_size: int, *, guided: bool = True) -> int:
+        unet, latent = self.parts.unet, self.latent_shape(view_size)
+        each = denoise_bytes(unet.config, latent, self.dtype, guided, self.device)
+        return fitting(each, self.device, views, f"a view of {view_size} pixels", workspace_bytes(unet))
+
+
+class DiffusionPredictor:
+    """Tells noise from picture in N views whose words and control pictures are fixed."""
+
+    def __init__(
+        self,
+        backbone: UNetBackbone,
+        *,
+        positive: Tensor,
+        negative: Tensor,
+        control: Tensor | None,
+        guidance: float,
+        control_scale: tuple[float, float],
+        control_until: float,
+        chunk: int | None,
+    ):
+        self.backbone, self.guidance = backbone, guidance
+        self.control_scale, self.control_until = control_scale, control_until
+        self.words = torch.stack([negative, positive])  # (2, N, tokens, width)
+        self._chunks = Chunks(chunk) if chunk else None
+        self._hint = None if control is None else self._read_control(control)
+
+    @property
+    def chunk(self) -> int | None:
+        """Views per call of the model; None until the first call has measured it."""
+        return self._chunks.size if self._chunks else None
+
+    def scale_at(self, span: Span) -> float:
+        """ControlNet's share at this noise level."""
+        start, end = self.control_scale
+        return 0.0 if 1 - span.frac > self.control_until else span.frac * start + (1 - span.frac) * end
+
+    def __call__(self, x: Tensor, span: Span) -> Tensor:
+        """x (N, C, h, w) -> eps, same shape and device, at least float32; gradients pass if x asks for them."""
+        if len(x) != self.words.shape[1]:
+            raise ValueError(f"{len(x)} pictures, but words for {self.words.shape[1]}")
+        if self._chunks is None:
+            size = x.shape[-1] * self.backbone.scale
+            self._chunks = Chunks(self.backbone.chunk_that_fits(len(x), size, guided=self.guidance != 1))
+        wanted = x.requires_grad and torch.is_grad_enabled()
+
+        def some(which: slice) -> Tensor:
+            if not wanted:
+                return self._eps(x[which], span, which)
+            # computed again on the way back, so that one chunk's intermediate maps are kept at a time
+            return checkpoint(self._eps, x[which], span, which, use_reentrant=False)
+
+        with torch.set_grad_enabled(wanted):
+            return self._chunks.run(some, len(x))
+
+    def _eps(self, x: Tensor, span: Span, which: slice) -> Tensor:
+        words = self.words[:, which] if self.guidance != 1 else self.words[1:, which]
+        copies = len(words)
+        inputs = torch.cat([x.to(self.backbone.device, self.backbone.dtype)] * copies)
+        predicted = self._network(inputs, span, words.flatten(0, 1), which, copies)
+        predicted = predicted.to(x.device, torch.promote_types(x.dtype, torch.float32))
+        if copies == 2:
+            without, given = predicted.chunk(2)
+            predicted = without + self.guidance * (given - without)
+        return to_eps(self.backbone.prediction, x, predicted, span.alpha)
+
+    def _network(self, x: Tensor, span: Span, words: Tensor, which: slice, copies: int) -> Tensor:
+        t = torch.full((len(x),), span.t, device=x.device)
+        scale, residuals = self.scale_at(span), {}
+        if self._hint is not None and scale > 0:
+            hint = torch.cat([self._hint[which]] * copies)
+            down, middle = self.backbone.parts.controlnet(
+                x, t, words, controlnet_cond=hint, conditioning_scale=scale, return_dict=False
+            )
+            residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+        return self.backbone.parts.unet(x, t, words, return_dict=False, **residuals)[0]
+
+    def _read_control(self, control: Tensor) -> Tensor:
+        """The control pictures' features: they do not change during a run, so they are computed once."""
+        backbone = self.backbone
+        chunks = Chunks(self.chunk or 1)
+        pictures = control.to(backbone.device, backbone.dtype)
+        return chunks.run(lambda which: backbone.parts.hint(pictures[which]), len(pictures))
+
+
+def both_ends(scale: float | tuple[float, float]) -> tuple[float, float]:
+    """ControlNet's share at the noisiest and at the cleanest level."""
+    return (scale[0], scale[1]) if isinstance(scale, (tuple, list)) else (scale, scale)

@@ -1,0 +1,98 @@
+"""The model and the coupling of a run: named, to be loaded and made, or handed in as objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..options import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..backbones.base import Backbone
+    from ..couplings import Coupling
+
+CONTROL_SCALE, CONTROL_UNTIL = (0.7, 0.9), 0.99  # the mesh paper's, where neither user nor model says any
+
+
+def check_model(options: Any, controlnet: str | None) -> None:
+    """Raises InputError for a model or device that is not there, before anything heavy is done."""
+    from ..backbones import by_name
+
+    if isinstance(options.model, str):
+        by_name.check_model(options.model, controlnet, device=options.device, dtype=options.dtype)
+
+
+def fetch_model(options: Any, controlnet: str | None, on_progress: Callable[..., None]) -> None:
+    """Download the model, if it is a hub's and not in the cache."""
+    from ..backbones import by_name
+    from ..backbones.download import in_megabytes
+
+    if isinstance(options.model, str):
+        where = {"device": options.device, "dtype": options.dtype}
+        by_name.fetch_model(options.model, controlnet, **where, on_bytes=in_megabytes(on_progress))
+
+
+def model_of(options: Any, controlnet: str | None) -> Backbone:
+    """The model asked for, loaded unless it is."""
+    from ..backbones import by_name
+
+    if not isinstance(options.model, str):
+        return options.model
+    return by_name.load_model(options.model, controlnet, device=options.device, dtype=options.dtype)
+
+
+def control_of(options: Any, backbone: Backbone) -> dict[str, Any]:
+    """How a ControlNet is followed: as asked for, else as the model likes it, else as the paper does."""
+    scale, until = options.control_scale or backbone.advice.control_scale, backbone.advice.control_until
+    return {
+        "control_scale": scale or CONTROL_SCALE,
+        "control_until": CONTROL_UNTIL if until is None else until,
+    }
+
+
+def coupling_of(options: Any, task: Mapping[str, Any]) -> Coupling:
+    """The coupling asked for, if it is a name with the settings asked for.
+
+    task: the task's own defaults, for couplings that have such settings.  Raises InputError for a setting that the
+    coupling does not have (but not for options that every task has) or a value out of range.
+    """
+    from ..couplings import make, takes
+
+    if not isinstance(options.coupling, str):
+        return options.coupling
+    asked = {name: getattr(options, name, None) for name in SETTINGS}
+    wanted = {**task, **{name: value for name, value in asked.items() if value is not None}}
+    known = takes(options.coupling)
+    chosen = {name: value for name, value in wanted.items() if name in known and value is not None}
+    return make(options.coupling, **chosen, **options.more)
+
+
+def strength_of(options: Any, task: str, backbone: Backbone) -> float | None:
+    """SyncSDE's in this task, where the model says one; None: the coupling's own."""
+    if options.coupling == "syncsde" and not options.like_paper:
+        return backbone.advice.strength.get(task)
+    return None
+
+
+def recorded(used: Mapping[str, Any], backbone: Backbone, coupling: Coupling) -> dict[str, Any]:
+    """Options as they were used, for `run.json`: an object is named, and a coupling's settings are filled in."""
+    from ..backbones.memory import dtype_name
+
+    named: dict[str, Any] = {name: used[name] for name in SETTINGS if name in used}
+    for name in named:
+        named[name] = getattr(coupling, name, named[name])
+    if not isinstance(used["coupling"], str):
+        named["coupling"] = repr(coupling)
+    if not isinstance(used["model"], str):
+        named["model"] = f"<{type(backbone).__name__}>"
+        named |= backbone.source
+    named["device"] = str(backbone.device).removesuffix(":0")
+    named["dtype"] = dtype_name(backbone.dtype)
+    return {**used, **named}
+
+
+def objects(options: Any, backbone: Backbone) -> list[str]:
+    """Which of the parts were handed in and cannot be found again by a name."""
+    made = [] if isinstance(options.coupling, str) else ["coupling"]
+    return made if isinstance(options.model, str) or backbone.source else ["model", *made]
