@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Parts:
+class Group:
     """Parts of one kind.
 
     what: in messages, "coupling".  folder: where texsync has its own, "couplings/methods"; the file half_way.py there
@@ -72,5 +72,5 @@ class Parts:
             ) from error
 
 
-COUPLINGS = Parts("coupling", "couplings/methods", "texsync.couplings")
-BACKBONES = Parts("family of models", "backbones/families", "texsync.backbones")
+COUPLINGS = Group("coupling", "couplings/methods", "texsync.couplings")
+BACKBONES = Group("family of models", "backbones/families", "texsync.backbones")

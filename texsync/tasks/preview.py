@@ -10,8 +10,7 @@ from ..show.sheet import some
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..backbones.base import Predictor
-    from ..backbones.diffusion import DiffusionBackbone
+    from ..backbones.base import Backbone, Predictor
     from ..schedule import Span
 
 
@@ -32,7 +31,7 @@ class Watched:
 class Preview:
     """Decodes the clean guess of all views, or of at most that many."""
 
-    backbone: DiffusionBackbone
+    backbone: Backbone
     predict: Watched
 
     def __call__(self, most: int | None = None) -> Tensor:
