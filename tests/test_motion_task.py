@@ -20,6 +20,7 @@ import texsync
 from texsync.backbones.motion_model import find_checkpoint, load_motion
 from texsync.couplings import SyncSDE
 from texsync.errors import InputError, TexsyncWarning
+from texsync.loop import sample
 from texsync.motion.bvh import write_bvh
 from texsync.motion.clips import clip
 from texsync.motion.features import features
@@ -27,7 +28,6 @@ from texsync.motion.feet import planted, skate
 from texsync.motion.plan import plan
 from texsync.motion.rig import rigged
 from texsync.motion.skinned import steady, write_glb
-from texsync.sample import sample
 from texsync.schedule import Schedule
 from texsync.views import latest, unequal
 from texsync.views.motion import joints

@@ -86,7 +86,7 @@ class LongRun:
 
     def denoise(self, model: MotionModel, segments: tuple[Segment, ...]) -> Tensor:
         """Clean x (263, F) of the whole motion."""
-        from ..sample import sample
+        from ..loop import sample
         from ..views import latest, unequal
 
         options, lengths = self.options, [one.length for one in segments]
@@ -142,7 +142,7 @@ class LongRun:
         import torch
 
         from ..couplings.kept import Kept
-        from ..sample import sample
+        from ..loop import sample
         from ..views import identity
 
         overlap = self.options.overlap
