@@ -169,37 +169,30 @@ def _wastes_or_shares(mesh: Mesh) -> bool:
     drawn = _areas_2d(uv[uv_faces]).sum()
     # coarser where hundreds of faces lie on each other, each of which every ray meets
     whole = covered_share(uv, uv_faces, int(np.sqrt(MEETINGS / max(drawn, 1)).clip(64, 512)))
-    if whole < LEAST_COVERED:
-        message = (
-            f"{mesh.stem}: new UV map, because its own uses only {100 * whole:.2g} % of the texture, "
-            f"as for a palette of colours; {option('uvs', 'keep')} keeps it"
-        )
+    why = _why_new(mesh, uv, uv_faces, whole, drawn)
+    if why:
+        message = f"{mesh.stem}: new UV map, because {why}; {option('uvs', 'keep')} keeps it"
         warnings.warn(message, TexsyncWarning, stacklevel=3)
-        return True
-    apart = whole * parts_sharing(uv, uv_faces, mesh.part)
-    if apart > whole * (1 + OVERLAP) + OVERLAP**2:
-        share = 100 * (1 - whole / apart)
-        message = (
-            f"{mesh.stem}: new UV map, because its parts share {share:.0f} % of theirs; "
-            f"{option('uvs', 'keep')} keeps it"
-        )
-        warnings.warn(message, TexsyncWarning, stacklevel=3)
-        return True
-    if drawn > whole * MULTIPLE:
-        message = (
-            f"{mesh.stem}: new UV map, because a texel stands for {drawn / whole:.1f} places on average; "
-            f"{option('uvs', 'keep')} keeps it"
-        )
-        warnings.warn(message, TexsyncWarning, stacklevel=3)
-        return True
-    if drawn > whole * (1 + OVERLAP) + 0.002:
+    elif drawn > whole * (1 + OVERLAP) + 0.002:
         share = 100 * (1 - whole / drawn)
         message = (
             f"{mesh.stem}: {share:.0f} % of the UV map is used more than once (mirrored or overlapping); "
             f"those places will show the same texels; {option('uvs', 'unwrap')} gives each its own"
         )
         warnings.warn(message, TexsyncWarning, stacklevel=3)
-    return False
+    return bool(why)
+
+
+def _why_new(mesh: Mesh, uv: np.ndarray, uv_faces: np.ndarray, whole: float, drawn: float) -> str:
+    """What is wrong with a map, "" if nothing is.  whole, drawn: areas, shared places counted once, and each."""
+    if whole < LEAST_COVERED:
+        return f"its own uses only {100 * whole:.2g} % of the texture, as for a palette of colours"
+    apart = whole * parts_sharing(uv, uv_faces, mesh.part)
+    if apart > whole * (1 + OVERLAP) + OVERLAP**2:
+        return f"its parts share {100 * (1 - whole / apart):.0f} % of theirs"
+    if drawn > whole * MULTIPLE:
+        return f"a texel stands for {drawn / whole:.1f} places on average"
+    return ""
 
 
 def unwrap(vertices: np.ndarray, faces: np.ndarray, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
