@@ -19,10 +19,9 @@ from rich.table import Table
 from skimage.color import rgb2lab
 
 from texsync.files.load import load
-from texsync.options import MeshOptions
 from texsync.surface.texture import bake_tables
 from texsync.surface.uv import prepare
-from texsync.tasks.mesh import Job
+from texsync.tasks.mesh import Job, MeshOptions
 
 MESHES = Path(__file__).parents[1] / "meshes"
 REFERENCES = {
@@ -47,12 +46,12 @@ def main() -> None:
     table, right, backbone = Table("mesh", "asked", "got", "mean sRGB", "distance to own"), 0, None
     for mesh in options.meshes:
         surface = prepare(load(mesh), texture_size=512)
-        settings = MeshOptions("a red object", model=options.model, steps=options.steps)
-        backbone = backbone or Job(settings, quiet).backbone()
-        pixels, condition, views = Job(settings, quiet).geometry(surface, backbone)
+        settings = MeshOptions(None, "a red object", model=options.model, steps=options.steps)
+        backbone = backbone or Job(settings).backbone()
+        pixels, condition, views = Job(settings).geometry(surface, backbone)
         tables = bake_tables(surface, pixels, 512)
         for i, name in enumerate(names):
-            job = Job(replace(settings, prompt=f"a {name} object", seed=i), quiet)
+            job = Job(replace(settings, prompt=f"a {name} object", seed=i))
             latents = job.denoise(backbone, views, condition, pixels.cameras)
             baked = tables.apply(backbone.decode(latents))
             mean = np.average(baked.image[baked.covered] / 255, axis=0, weights=baked.area[baked.covered])

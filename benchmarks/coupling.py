@@ -22,10 +22,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from texsync.files.load import load
-from texsync.options import MeshOptions
 from texsync.surface.pixels import Pixels, visible
 from texsync.surface.uv import prepare
-from texsync.tasks.mesh import Job
+from texsync.tasks.mesh import Job, MeshOptions
 
 PROMPTS = [
     "weathered copper",
@@ -87,8 +86,8 @@ def measure(
     surface, prompt: str, seed: int, steps: int, noise: str, method: dict, shared: dict
 ) -> tuple[float, float]:
     """(disagreement, sharpness) of one run; `shared` keeps the model and the geometry between runs."""
-    asked = MeshOptions(prompt, seed=seed, steps=steps, noise=noise, model=shared["model"], **method)
-    job = Job(asked, lambda *_: None)
+    asked = MeshOptions(None, prompt, seed=seed, steps=steps, noise=noise, model=shared["model"], **method)
+    job = Job(asked)
     if "backbone" not in shared:
         backbone = job.backbone()
         shared.update(backbone=backbone, geometry=job.geometry(surface, backbone))

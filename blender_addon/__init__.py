@@ -2,7 +2,7 @@
 """TexSync in Blender: a panel that textures the selected mesh while one goes on working.
 
 bpy and the standard library only.  The work is done by another program, `texsync worker`, which is started when needed.
-Files without bpy: client, handoff, locate, results, session, state, words.
+Files without bpy: client, handoff, installed, offered, results, session, state, words.
 """
 
 bl_info = {

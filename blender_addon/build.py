@@ -2,11 +2,14 @@
 """Make the zip that Blender installs, as an add-on (3.4 and later) or as an extension (4.2 and later):
 
 python blender_addon/build.py [folder]
+
+It asks texsync, which has to be importable, for the options that the panel shows.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -20,6 +23,7 @@ DATE = (2026, 1, 1, 0, 0, 0)  # the same files make the same zip
 
 def build(folder: Path) -> Path:
     """Write texsync_blender-<version>.zip into a folder and return its path."""
+    describe()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"texsync_blender-{version()}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -30,9 +34,23 @@ def build(folder: Path) -> Path:
     return path
 
 
+def describe() -> Path:
+    """Write options.json: what texsync declares of the options that the panel shows.  Not kept in git."""
+    sys.path.insert(0, str(HERE.parent))
+    try:
+        from texsync.options.declared import described
+        from texsync.tasks import options_of
+    finally:
+        sys.path.pop(0)
+    text = json.dumps(described(options_of("mesh")), indent=1, ensure_ascii=False)
+    path = HERE / "options.json"
+    path.write_text(f"{text}\n", encoding="utf-8")
+    return path
+
+
 def shipped() -> list[Path]:
-    """Python files, the manifest and the licence."""
-    files = [*HERE.glob("*.py"), HERE / "blender_manifest.toml", HERE / "LICENSE"]
+    """Python files, what texsync declares, the manifest and the licence."""
+    files = [*HERE.glob("*.py"), HERE / "options.json", HERE / "blender_manifest.toml", HERE / "LICENSE"]
     return sorted(file for file in files if file.name not in NOT_SHIPPED)
 
 

@@ -60,30 +60,19 @@ class TEXSYNC_OT_fix(bpy.types.Operator):
     bl_options = {"INTERNAL", "UNDO"}
 
     def execute(self, context):
-        name, _, value = state.session.problem.fix.partition(" ") if state.session.problem else ("", "", "")
-        chosen = settings(context)
-        if name == "new_map":
-            chosen.uvs = "unwrap"
-        elif name == "smaller":
+        problem, chosen = state.session.problem, settings(context)
+        fix = problem.fix if problem else ""
+        if fix == "set":
+            setattr(chosen, problem.option, problem.value)
+        elif fix == "smaller":
             chosen.texture_size = max(chosen.texture_size // 2, 64)
-        elif name == "texture_size":
-            chosen.texture_size = int(value)
-        elif name in ("preferences", "check"):
+        elif fix in ("preferences", "check"):
             bpy.ops.texsync.preferences()
-            if name == "check" and command_known():
+            if fix == "check" and command_known():
                 bpy.ops.texsync.check()
             return {"FINISHED"}
         state.session.problem = None
         return {"FINISHED"}
-
-
-FIXES = {
-    "new_map": "Use a New Map",
-    "smaller": "Halve the Texture Size",
-    "texture_size": "Use That Texture Size",
-    "preferences": "Open Preferences",
-    "check": "Check texsync",
-}
 
 
 class TEXSYNC_OT_preferences(bpy.types.Operator):

@@ -7,8 +7,7 @@ from pathlib import Path
 import bpy
 import bpy.utils.previews
 
-from . import preferences, scene, state
-from .help_operators import FIXES
+from . import offered, preferences, scene, state
 from .operators import blocked
 from .words import clock_words
 
@@ -41,20 +40,34 @@ class TEXSYNC_PT_main(bpy.types.Panel):
 def _draw_settings(layout, context, chosen) -> None:
     layout.prop(chosen, "prompt", text="", icon="TEXT", **placeholder("What should it look like?"))
     layout.use_property_split, layout.use_property_decorate = True, False
-    layout.prop(chosen, "negative")
-    row = layout.row(align=True)
-    row.prop(chosen, "seed")
-    row.operator("texsync.new_seed", text="", icon="FILE_REFRESH")
-    row = layout.row(align=True)
-    row.prop(chosen, "model")
-    row.menu("TEXSYNC_MT_models", text="", icon="DOWNARROW_HLT")
-    for name in ("steps", "strength", "texture_size", "uvs", "texture_name", "storage"):
+    for one in [offered.options()["model"], *offered.of("main", "surface")]:
+        _draw_option(layout, chosen, one)
+    for name in ("texture_name", "storage"):
         layout.prop(chosen, name)
     row = layout.row()
     row.enabled = context.mode == "EDIT_MESH"
     row.prop(chosen, "selected_only")
     if chosen.selected_only and context.mode != "EDIT_MESH":
         wrapped(layout, context, "All faces are painted: faces can be selected in Edit Mode only")
+
+
+def _draw_option(layout, chosen, one: dict) -> None:
+    """One of texsync's options; numbers that a switch turns on only if it is on."""
+    name = one["name"]
+    if name == "prompt":
+        return  # on top
+    if offered.has_switch(one):
+        layout.prop(chosen, offered.switch(one))
+        if getattr(chosen, offered.switch(one)):
+            for field in offered.fields(one):
+                layout.prop(chosen, field)
+        return
+    row = layout.row(align=True)
+    row.prop(chosen, name)
+    if name == "seed":
+        row.operator("texsync.new_seed", text="", icon="FILE_REFRESH")
+    if name == "model":
+        row.menu("TEXSYNC_MT_models", text="", icon="DOWNARROW_HLT")
 
 
 def placeholder(text: str) -> dict:
@@ -97,9 +110,8 @@ def _draw_problem(layout, context) -> None:
     red = box.column()
     red.alert = True
     wrapped(red, context, problem.text(), "ERROR")
-    fix = problem.fix.partition(" ")[0]
-    if fix:
-        box.operator("texsync.fix", text=FIXES[fix], icon="TOOL_SETTINGS")
+    if problem.button():
+        box.operator("texsync.fix", text=problem.button(), icon="TOOL_SETTINGS")
     row = box.row(align=True)
     row.operator("texsync.copy_error", icon="COPYDOWN")
     row.operator("texsync.open_log", text="Log", icon="TEXT")
@@ -131,24 +143,10 @@ class TEXSYNC_PT_advanced(bpy.types.Panel):
     def draw(self, context):
         layout, chosen = self.layout, context.scene.texsync
         layout.use_property_split, layout.use_property_decorate = True, False
-        for name in ("coupling", "integrator", "pick", "guidance", "controlnet", "own_control"):
-            layout.prop(chosen, name)
-        if chosen.own_control:
-            layout.prop(chosen, "control_start")
-            layout.prop(chosen, "control_end")
-        for name in (
-            "view_size",
-            "view_order",
-            "framing",
-            "extra_views",
-            "front",
-            "noise",
-            "device",
-            "dtype",
-            "chunk",
-            "previews",
-        ):
-            layout.prop(chosen, name)
+        for one in offered.of("model", "advanced"):
+            if one["name"] != "model":  # above
+                _draw_option(layout, chosen, one)
+        layout.prop(chosen, "previews")
         layout.operator("texsync.release", icon="TRASH")
         layout.operator("texsync.preferences", icon="PREFERENCES")
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .client import CannotStart, Client
-from .words import START, Problem, fix_for, in_panel_words
+from .words import START, Problem, in_panel_words, problem_of
 
-PROTOCOL = 1
+PROTOCOL = 2
 HELLO = 180.0  # seconds until a start counts as failed; a cold disk takes a minute
 GRACE = 3.0  # seconds to stop in after Cancel; then the process is ended
 PATIENCE = 60.0  # seconds that a result waits while the user drags or paints
@@ -199,7 +199,7 @@ class Session:
         self.preview = str(event.get("path", ""))
 
     def _on_note(self, event: dict) -> None:
-        self.notes.append(in_panel_words(str(event.get("text", ""))))
+        self.notes.append(in_panel_words(event.get("text")))
 
     def _on_done(self, event: dict) -> None:
         job, cancelled = self.job, self.phase == "cancelling"
@@ -215,12 +215,9 @@ class Session:
         self._end(None)
 
     def _on_error(self, event: dict) -> None:
-        kind = str(event.get("kind", "internal"))
-        if kind == "idle" or (event.get("id") is None and self.hello):
+        if event.get("kind") == "idle" or (event.get("id") is None and self.hello):
             return  # an answer to a cancel that came too late
-        message = in_panel_words(str(event.get("message", "")))
-        remedy = in_panel_words(str(event.get("remedy", "")))
-        self._end(Problem(message, remedy, kind, fix_for(kind, message)))
+        self._end(problem_of(event))
 
     def _on_gone(self, event: dict) -> None:
         self.client, self.hello = None, {}

@@ -3,53 +3,76 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from typing import Any
 
-# the shell's flags, which remedies speak of, as this panel calls them
-FLAGS = {
-    "--unwrap": "UVs: New Map",
-    "--keep-uvs": "UVs: Keep Mine",
-    "--dtype": "Number Format",
-    "--controlnet": "ControlNet",
-    "--out": "the output folder in the preferences",
-    "--chunk": "Views at Once",
+from . import offered
+
+ELSEWHERE = {  # options of texsync that are not in the panel, by where they are
+    "out": "the output folder in the preferences",
+    "overwrite": "the output folder in the preferences",
+}
+FIXES = {  # error codes, and the button that mends them whatever the remedy says
+    "memory": "smaller",
+    "installation": "check",
+}
+BUTTONS = {
+    "smaller": "Halve the Texture Size",
+    "preferences": "Open Preferences",
+    "check": "Check texsync",
 }
 START = "Check in the add-on's preferences which texsync it runs"
 
 
 @dataclass
 class Problem:
-    """Something to tell the user.  fix: name of a button that mends it, see help_operators.FIXES, or ""."""
+    """Something to tell the user.  fix: what a button does about it, one of BUTTONS, or "set" an option; "": none."""
 
     message: str
     remedy: str = ""
     kind: str = "internal"
     fix: str = ""
+    option: str = ""
+    value: Any = None
 
     def text(self) -> str:
         end = "" if self.message.endswith((".", "!", "?")) else "."
         return f"{self.message}{end}\n{sentence(self.remedy)}" if self.remedy else f"{self.message}{end}"
 
-
-def fix_for(kind: str, message: str) -> str:
-    """The button that mends a problem, or ""."""
-    if "cannot keep its UVs" in message:
-        return "new_map"
-    if kind == "memory" or "not enough memory" in message:
-        return "smaller"
-    if match := re.search(r"old picture has (\d+) x \1 texels", message):
-        return f"texture_size {match[1]}"
-    return "check" if kind == "installation" else ""
+    def button(self) -> str:
+        """What the button says; "" if there is none."""
+        return f"Use {name_of(self.option, self.value)}" if self.fix == "set" else BUTTONS.get(self.fix, "")
 
 
-def in_panel_words(text: str) -> str:
-    """A message of texsync's with this panel's names instead of the shell's flags."""
+def problem_of(event: dict) -> Problem:
+    """What the panel tells of an `error` that the worker sent."""
+    kind, code, remedy = (event.get(name) for name in ("kind", "code", "remedy"))
+    problem = Problem(in_panel_words(event.get("message")), in_panel_words(remedy), str(kind or "internal"))
+    problem.fix = FIXES.get(str(code), "")
+    for part in remedy if isinstance(remedy, list) and not problem.fix else ():
+        if isinstance(part, dict) and offered.takes(part.get("option"), part.get("value")):
+            problem.fix, problem.option, problem.value = "set", part["option"], part["value"]
+            break
+    return problem
 
-    def name(match: re.Match) -> str:
-        return FLAGS.get(match[0], match[0][2:].replace("-", " ").title())
 
-    return re.sub(r"--[a-z]+(-[a-z]+)*", name, text)
+def in_panel_words(text: Any) -> str:
+    """A text of the worker's, in which options are objects, with this panel's names for them."""
+    parts = text if isinstance(text, list) else [str(text or "")]
+    return "".join(
+        part if isinstance(part, str) else name_of(str(part.get("option")), part.get("value"))
+        for part in parts
+    )
+
+
+def name_of(option: str, value: Any = None) -> str:
+    """An option, or a value for it, as this panel calls it."""
+    shown = offered.options().get(option)
+    name = shown["label"] if shown else ELSEWHERE.get(option, option.replace("_", " "))
+    if value is None or (shown is None and option in ELSEWHERE):
+        return name
+    labels = {choice: label for choice, label, _ in (shown or {}).get("choices", ())}
+    return f"{name}: {labels.get(value, value)}"
 
 
 def sentence(text: str) -> str:

@@ -23,7 +23,9 @@ ADDON = ROOT / "blender_addon"
 BLENDERS = {"bpy", "mathutils", "gpu", "blf"}
 
 
-@pytest.mark.parametrize("path", sorted(ADDON.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in build.shipped() if path.suffix == ".py"], ids=lambda path: path.name
+)
 def test_the_addon_is_bpy_and_the_standard_library(path):
     """No torch, no numpy; its own files by relative imports only, as an extension has no name of its own."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -34,7 +36,9 @@ def test_the_addon_is_bpy_and_the_standard_library(path):
         assert tops <= BLENDERS | set(sys.stdlib_module_names), tops
 
 
-@pytest.mark.parametrize("name", ["client", "handoff", "installed", "results", "session", "words", "build"])
+@pytest.mark.parametrize(
+    "name", ["client", "offered", "handoff", "installed", "results", "session", "words", "build"]
+)
 def test_the_logic_needs_no_blender(name):
     assert "bpy" not in {word for line in import_lines(ADDON / f"{name}.py") for word in line.split()}
 
@@ -52,7 +56,7 @@ def test_the_zip_has_one_folder_with_everything(tmp_path):
     assert path.name == f"texsync_blender-{texsync.__version__}.zip"
     names = zipfile.ZipFile(path).namelist()
     assert {name.partition("/")[0] for name in names} == {"texsync_addon"}
-    assert {"__init__.py", "blender_manifest.toml", "LICENSE", "panel.py"} <= {
+    assert {"__init__.py", "blender_manifest.toml", "LICENSE", "panel.py", "options.json"} <= {
         name.partition("/")[2] for name in names
     }
     assert not [name for name in names if "build.py" in name or "__pycache__" in name]

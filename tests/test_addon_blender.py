@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from blender_addon import build
-from texsync.options import MeshOptions
+from texsync.tasks.mesh import MeshOptions
 
 ROOT = Path(__file__).parents[1]
 CHECKS = Path(__file__).parent / "blender"

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon import session, words
+from blender_addon import build, session, words
+
+build.describe()
 
 
 class Played:
@@ -68,7 +70,7 @@ def test_a_job_from_start_to_end(play):
     assert one.fraction() == pytest.approx(0.1 + 0.8 * 0.4)
     played.said = [
         {"event": "preview", "id": "7", "path": "p.png"},
-        {"event": "note", "id": "7", "text": "use --unwrap"},
+        {"event": "note", "id": "7", "text": ["use ", UNWRAP]},
     ]
     one.tick()
     assert one.preview == "p.png" and one.notes == ["use UVs: New Map"]
@@ -161,24 +163,41 @@ def test_a_cold_worker_is_asked_to_leave(play):
     assert played.asked_to_quit and one.client is None
 
 
+UNWRAP = {"option": "uvs", "value": "unwrap"}
+SIZE = {"option": "texture_size", "value": None}
+
+
 @pytest.mark.parametrize(
-    ("kind", "message", "fix"),
+    ("event", "button", "change"),
     [
-        ("input", "Suzanne cannot keep its UVs: there are none", "new_map"),
-        ("memory", "there is not enough memory", "smaller"),
-        ("input", "the old picture has 512 x 512 texels, the new one 256 x 256", "texture_size 512"),
-        ("input", "the old picture has 512 x 256 texels, the new one 256 x 256", ""),
-        ("installation", "ModuleNotFoundError: xatlas", "check"),
-        ("input", "steps 0 is out of range", ""),
+        ({"code": "uvs", "remedy": ["use ", UNWRAP, " or mend it"]}, "Use UVs: New Map", ("uvs", "unwrap")),
+        ({"code": "memory", "remedy": ["lower ", SIZE]}, "Halve the Texture Size", ("", None)),
+        (
+            {"code": "repaint-size", "remedy": ["set ", {"option": "texture_size", "value": 512}]},
+            "Use Texture Size: 512",
+            ("texture_size", 512),
+        ),
+        ({"code": "repaint-size", "remedy": ["lower ", SIZE]}, "", ("", None)),
+        ({"code": "installation", "remedy": ["see there"]}, "Check texsync", ("", None)),
+        ({"code": "option-range", "remedy": ["use 1 to 1000"]}, "", ("", None)),
+        ({"remedy": ["use ", {"option": "uvs", "value": "nonsense"}]}, "", ("", None)),
+        ({"remedy": ["choose another ", {"option": "out", "value": "x"}]}, "", ("", None)),
+        ({}, "", ("", None)),
     ],
 )
-def test_problems_know_the_button_that_mends_them(kind, message, fix):
-    assert words.fix_for(kind, message) == fix
+def test_problems_know_the_button_that_mends_them(event, button, change):
+    problem = words.problem_of(event)
+    assert (problem.button(), (problem.option, problem.value)) == (button, change)
 
 
-def test_words_of_the_shell_become_words_of_the_panel():
-    said = words.in_panel_words("use --unwrap, lower --texture-size or --view-size, pass --keep-uvs")
-    assert said == "use UVs: New Map, lower Texture Size or View Size, pass UVs: Keep Mine"
+def test_options_have_the_panels_names():
+    said = words.in_panel_words(
+        ["use ", UNWRAP, ", lower ", SIZE, " or ", {"option": "view_size", "value": None}]
+    )
+    assert said == "use UVs: New Map, lower Texture Size or View Size"
+    another = ["choose another ", {"option": "out", "value": None}, " or a ", {"option": "sweep"}]
+    assert words.in_panel_words(another) == "choose another the output folder in the preferences or a sweep"
+    assert words.in_panel_words("plain") == "plain"
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ from zoo import close, model
 
 from texsync import InputError, ambiguous_image
 from texsync.couplings import make
-from texsync.image_options import AmbiguousOptions
 from texsync.loop import sample
 from texsync.schedule import Schedule
-from texsync.tasks.ambiguous import check_different, looks
+from texsync.tasks.ambiguous import AmbiguousOptions, check_different, looks
 from texsync.tasks.wide import assembled
 from texsync.views.shuffle import NAMES, ambiguous, view_of
 
@@ -105,7 +104,7 @@ def test_each_view_hears_its_own_words(paint):
     [
         ({"prompts": ["one"]}, "1 prompts; give two or more"),
         ({"prompts": "one two"}, "prompts must be a list of texts"),
-        ({"prompts": ["one", ""]}, "the prompt '' says nothing"),
+        ({"prompts": ["one", ""]}, "the prompt '' is empty"),
         ({"views": []}, "0 views"),
         ({"views": ["flip", "rotate90", "mirror"]}, r"2 prompts for 3 views \(flip, rotate90, mirror\)"),
         ({"prompts": ["a", "b", "c"], "views": ["flip"]}, "3 prompts for 1 views"),

@@ -29,7 +29,7 @@ OPTIONS = {
     "strength nan": ("--strength nan", "strength nan", "at least 0"),
     "strength inf": ("--strength inf", "strength inf", "at least 0"),
     "coupling": ("--coupling glue", "'glue'", "syncsde, synctweedies, "),
-    "integrator": ("--integrator euler", "'euler'", "'paper', 'exact'"),
+    "integrator": ("--integrator euler", "'euler'", "'exact', 'paper'"),
     "model": ("--model maxi", "unknown model 'maxi'", "known: mini, the path of a folder, or a hub id"),
     "model offline": ("--model nobody/nothing", "nobody/nothing", "use --model mini"),
     "model a mesh": ("--model jug.obj", "jug.obj is a file", "a folder in the diffusers layout"),
@@ -82,7 +82,7 @@ def test_options(case, out, place, no_weights, capsys):
 
 @pytest.mark.parametrize("case", PROMPTS)
 def test_prompts(case, place, no_weights, capsys):
-    refused(["jug.obj", PROMPTS[case]], capsys, f"the prompt {PROMPTS[case]!r} says nothing", "describe")
+    refused(["jug.obj", PROMPTS[case]], capsys, f"the prompt {PROMPTS[case]!r} is empty", "describe")
 
 
 @pytest.mark.parametrize("case", OUTPUTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import signal
@@ -10,15 +11,14 @@ import sys
 import warnings
 from pathlib import Path
 
-import click
 import pytest
 
 import texsync
 from texsync import cli
 from texsync.errors import Cancelled, InputError, TexsyncWarning
-from texsync.options import USUAL_FORMATS, MeshOptions
 from texsync.progress import Display
 from texsync.tasks import mesh as task
+from texsync.tasks.mesh import MeshOptions
 
 HEAVY = {"torch", "numpy", "diffusers", "transformers", "pytorch3d", "trimesh", "xatlas", "embreex", "rich"}
 
@@ -70,25 +70,13 @@ def test_help_is_instant():
     assert "doctor " in told.stdout and "--texture-size" in told.stdout
 
 
-def test_shell_and_python_share_names_and_defaults():
-    """Every field of MeshOptions is an option with that default; the rest is the shell's own."""
-    parameters = {p.name: p for p in cli.texsync.commands["mesh"].params}
-    for name, default in MeshOptions.defaults().items():
-        if name != "uvs":  # two flags
-            assert parameters[name].get_default(click.Context(cli.texsync)) == default, name
-    shell_only = {
-        "mesh",
-        "prompt",
-        "out",
-        "overwrite",
-        "preview",
-        "formats",
-        "keep_uvs",
-        "unwrap",
-        "quiet",
-        "verbose",
-    } | {"sweep"}
-    assert set(parameters) - set(MeshOptions.defaults()) == shell_only
+def test_shell_and_python_share_names():
+    """What Python alone takes are functions and a bar; the rest is where results go, and two flags for one choice."""
+    flags = {p.name for p in cli.texsync.commands["mesh"].params}
+    names = set(inspect.signature(texsync.texture_mesh).parameters)
+    assert names - flags == {"on_progress", "progress", "uvs"}
+    shell_only = {"out", "overwrite", "preview", "formats", "quiet", "verbose", "sweep"}
+    assert flags - names == shell_only | {"keep_uvs", "unwrap"}
 
 
 def test_a_run_hands_everything_on(painter, capsys):
@@ -101,7 +89,7 @@ def test_a_run_hands_everything_on(painter, capsys):
     assert painter.mesh == Path("jug.obj") and painter.options == MeshOptions.defaults() | changed
     assert painter.result.saved == (
         Path("jug_textured"),
-        {"overwrite": False, "preview": True, "formats": USUAL_FORMATS},
+        {"overwrite": False, "preview": True, "formats": None},
     )
     told = capsys.readouterr()
     assert told.out == "jug_textured: jug.glb\n"
@@ -119,7 +107,7 @@ WRONG = {
     "unknown flag": (["jug.obj", "rust", "--bogus"], "No such option '--bogus'"),
     "unknown coupling": (["jug.obj", "rust", "--coupling", "glue"], "syncsde, synctweedies, "),
     "not a number": (["jug.obj", "rust", "--seed", "x"], "'x' is not a valid integer"),
-    "empty prompt": (["jug.obj", ""], "the prompt '' says nothing"),
+    "empty prompt": (["jug.obj", ""], "the prompt '' is empty"),
     "steps": (["jug.obj", "rust", "--steps", "0"], "steps 0 is out of range; use 1 to 1000"),
     "nan": (["jug.obj", "rust", "--strength", "nan"], "strength nan"),
     "texture size": (["jug.obj", "rust", "--texture-size", "0"], "texture size 0"),

@@ -13,7 +13,7 @@ from test_wide import frame
 
 from texsync import InputError, ambiguous_image, edit_image, masked_image, wide_image
 from texsync.backbones.families.diffusion import DiffusionBackbone
-from texsync.image_options import CONTROLS
+from texsync.options.pictures import CONTROLS
 from texsync.tasks import control
 from texsync.tasks.control import DETECTORS, control_picture
 from texsync.tasks.reading import to_tensor

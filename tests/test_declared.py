@@ -78,7 +78,11 @@ def test_the_function_has_the_classes_keywords():
     """Names, order, defaults, doc and result; a wrong or missing name is Python's own error, with the nearest name."""
     said = inspect.signature(paint)
     assert str(said).startswith("(words: 'tuple[str, ...]', *, steps: 'int | None' = None, like_paper")
-    assert said.return_annotation == "list[str]" and paint.__doc__ == "Paints." and paint.takes is Asked
+    assert (
+        said.return_annotation == "list[str]"
+        and paint.__doc__.startswith("Paints.\n\n    words: Words.\n    steps: Steps.  None: the model's.\n")
+        and paint.takes is Asked
+    )
     assert paint("a", pick="mean") == paint(words=["a"], pick="mean") == ["a", "mean", "None"]
     for call, message in (
         (lambda: paint("a", stesp=3), r"paint\(\) has no option 'stesp'; did you mean 'steps'\?"),

@@ -7,6 +7,7 @@ shell's parser.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -20,7 +21,6 @@ import tiny
 import texsync
 from texsync import cli
 from texsync.backbones import hub, locate
-from texsync.options import MeshOptions
 from texsync.show import render as preview
 from texsync.tasks import mesh
 
@@ -53,9 +53,8 @@ def clone(tmp_path, monkeypatch, model):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(locate.EMBEDDED, "mini", model)
     monkeypatch.setattr(hub, "fetch", lambda repo, **_: model / HUB_MODELS[repo])
-    monkeypatch.setattr(
-        mesh, "MeshOptions", lambda prompt, **o: MeshOptions(prompt, **o | {"texture_size": 64})
-    )
+    job = mesh.Job
+    monkeypatch.setattr(mesh, "Job", lambda asked: job(dataclasses.replace(asked, texture_size=64)))
     turntable = preview.turntable
     monkeypatch.setattr(preview, "turntable", lambda *made: turntable(*made, frames=1, size=32))
     with warnings.catch_warnings():

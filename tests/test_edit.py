@@ -14,9 +14,9 @@ from texsync.backbones.by_name import load_model
 from texsync.backbones.difference import disagreement, rescaled
 from texsync.backbones.inversion import Replay, invert, path
 from texsync.couplings import make
-from texsync.image_options import EditOptions
 from texsync.loop import sample
 from texsync.schedule import Schedule
+from texsync.tasks.edit import EditOptions
 from texsync.views.masks import masks
 
 pytestmark = [
@@ -289,7 +289,7 @@ def test_the_background_is_the_pictures_own(change):
     source, _, edited = made.made[0].views
     apart = (edited - source).abs().mean(0)
     assert apart[:, 36:].mean() < 0.2 * apart[8:16, 12:20].mean()
-    assert made.report["find"] == "mask" and made.report["word"] is None
+    assert made.report["found_by"] == "mask" and made.report["word"] is None
 
 
 def test_the_reconstruction_can_be_the_background(change):
@@ -302,7 +302,7 @@ def test_the_reconstruction_can_be_the_background(change):
     ("values", "message"),
     [
         ({"source": ""}, 'no source prompt; say what the picture shows, e.g. source="a photo'),
-        ({"target": " "}, "the prompt ' ' says nothing"),
+        ({"target": " "}, "the prompt ' ' is empty"),
         ({"target": SOURCE}, "every word of the source .* is in the target .*; say with word"),
         ({"word": "blue"}, "'blue' is not in the prompt 'a red object'; use one of a, red, object"),
         ({"mask_threshold": 1.5}, "mask threshold 1.5 is out of range"),

@@ -151,7 +151,7 @@ def test_other_libraries_say_nothing_on_bad_meshes(place):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["jug.obj", ""], "the prompt '' says nothing"),
+        (["jug.obj", ""], "the prompt '' is empty"),
         (["jug.obj", "rust", "--texture-size", "100000"], "texture size 100000"),
         (["jug.obj", "rust", "--model", "done"], "done/model_index.json is missing"),
     ],

@@ -11,9 +11,9 @@ from zoo import close, model
 from texsync import InputError, cli, masked_image
 from texsync.couplings import make, named, names
 from texsync.errors import TexsyncWarning
-from texsync.image_options import MaskOptions
 from texsync.loop import sample
 from texsync.schedule import Schedule
+from texsync.tasks.mask import MaskOptions
 from texsync.tasks.reading import fitted_size, mask_cells, read_mask, read_picture
 from texsync.views.masks import masks
 
@@ -132,12 +132,12 @@ def test_outside_the_mask_the_thing_shows_the_background(paint):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"background": ""}, "the prompt '' says nothing"),
+        ({"background": ""}, "the prompt '' is empty"),
         ({"foregrounds": ()}, "0 foregrounds; say what is inside"),
-        ({"foregrounds": ("a", " ")}, "the prompt ' ' says nothing"),
+        ({"foregrounds": ("a", " ")}, "the prompt ' ' is empty"),
         ({"foregrounds": ("a", "b")}, "2 foreground prompts for 1 masks"),
         ({"masks": ("a.png", "b.png")}, "1 foreground prompts for 2 masks"),
-        ({"whole": "!"}, "the prompt '!' says nothing"),
+        ({"whole": "!"}, "the prompt '!' is empty"),
     ],
 )
 def test_wrong_options_are_refused(values, message):

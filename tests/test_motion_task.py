@@ -278,7 +278,7 @@ def test_models_of_the_other_kind_are_told(folder):
     "asked, message",
     [
         ({"prompts": []}, "0 prompts; describe a motion"),
-        ({"prompts": ["..."]}, "says nothing"),
+        ({"prompts": ["..."]}, "is empty"),
         ({"prompts": "walks:0"}, "is out of range"),
         ({"prompts": "walks:99999"}, "is out of range"),
         ({"seconds": 0}, "seconds 0 is out of range"),

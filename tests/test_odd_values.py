@@ -16,8 +16,11 @@ import texsync
 from texsync import InputError, cli
 from texsync.couplings import make, takes
 from texsync.couplings import names as coupling_names
-from texsync.image_options import AmbiguousOptions, EditOptions, MaskOptions, WideOptions
-from texsync.options import MeshOptions
+from texsync.tasks.ambiguous import AmbiguousOptions
+from texsync.tasks.edit import EditOptions
+from texsync.tasks.mask import MaskOptions
+from texsync.tasks.mesh import MeshOptions
+from texsync.tasks.wide import WideOptions
 from texsync.worker.tasks import UNWRAP, tasks
 
 ODD = [
@@ -159,10 +162,12 @@ def test_the_shell_takes_a_value_or_names_it(task, right, capsys):
 
 
 def test_numbers_of_other_libraries_become_pythons():
-    made = MeshOptions("rust", seed=np.int64(3), strength=np.float32(2), control_scale=[np.float64(0.5), 1])
+    made = MeshOptions(
+        "a.obj", "rust", seed=np.int64(3), strength=np.float32(2), control_scale=[np.float64(0.5), 1]
+    )
     assert json.dumps(made.arguments()) and type(made.seed) is int and type(made.strength) is float
     assert made.control_scale == (0.5, 1.0)
-    assert MeshOptions("rust", model=Path("folder")).model == "folder"
+    assert MeshOptions("a.obj", "rust", model=Path("folder")).model == "folder"
     assert WideOptions("a coast", loop=np.bool_(True)).loop is True
     assert MaskOptions("a wall", "a cat", "white.png").foregrounds == ("a cat",)
 

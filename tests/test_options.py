@@ -11,10 +11,11 @@ import pytest
 import torch
 from zoo import ALL_VIEWS, defined
 
-from texsync import options
 from texsync.couplings import make, names, takes
 from texsync.errors import InputError
-from texsync.options import MeshOptions, check_output
+from texsync.options import output
+from texsync.options.output import check_output
+from texsync.tasks.mesh import MeshOptions
 
 WRONG = [
     ({"prompt": ""}, "prompt ''"),
@@ -55,7 +56,7 @@ WRONG = [
 @pytest.mark.parametrize(("values", "message"), WRONG, ids=[str(values) for values, _ in WRONG])
 def test_wrong_values_are_named(values, message):
     with pytest.raises(InputError, match=message) as told:
-        MeshOptions(**{"prompt": "rust", **values})
+        MeshOptions(**{"mesh": "a.obj", "prompt": "rust", **values})
     assert told.value.remedy and told.value.exit_code == 2
 
 
@@ -70,7 +71,7 @@ def test_wrong_values_are_named(values, message):
     ids=str,
 )
 def test_right_values_pass(values):
-    made = MeshOptions(**{"prompt": "rust", **values})
+    made = MeshOptions(**{"mesh": "a.obj", "prompt": "rust", **values})
     assert made.arguments().items() >= values.items()
 
 
@@ -110,13 +111,13 @@ def test_a_read_only_or_full_place_is_told(tmp_path, monkeypatch):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     with monkeypatch.context() as patch:
-        patch.setattr(options.tempfile, "TemporaryFile", refuse)
+        patch.setattr(output.tempfile, "TemporaryFile", refuse)
         with pytest.raises(
             InputError, match=r"cannot be written to \(Read-only file system\); choose another"
         ):
             check_output(tmp_path / "out")
     assert check_output(tmp_path / "out") and not list(tmp_path.iterdir())
-    usage = options.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(options.shutil, "disk_usage", lambda _: usage._replace(free=2**20))
+    usage = output.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(output.shutil, "disk_usage", lambda _: usage._replace(free=2**20))
     with pytest.raises(InputError, match="less than 64 MB are free"):
         check_output(tmp_path / "out")

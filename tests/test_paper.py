@@ -7,19 +7,26 @@ import pytest
 import torch
 from zoo import blob_views
 
-from texsync import Cancelled, cli, image_cli
+from texsync import Cancelled, InputError, cli
 from texsync.backbones.by_name import load_model
-from texsync.image_options import AmbiguousOptions, EditOptions, MaskOptions, WideOptions, swept
-from texsync.options import MeshOptions
-from texsync.tasks.edit import Finder
+from texsync.options.sweep import swept
+from texsync.tasks import FUNCTIONS
+from texsync.tasks.ambiguous import AmbiguousOptions
+from texsync.tasks.edit import EditOptions, Finder
 from texsync.tasks.images import Run
-from texsync.tasks.mesh import Job
+from texsync.tasks.mask import MaskOptions
+from texsync.tasks.mesh import Job, MeshOptions
 from texsync.tasks.reading import mask_cells
+from texsync.tasks.wide import WideOptions
 
 PLANE = {"steps": 50, "integrator": "paper", "fade": "first", "noise": "independent"}
 MASKED = {**PLANE, "mask_cells": "nearest"}
 KINDS = {
-    "mesh": (MeshOptions, {"prompt": "brick"}, {**PLANE, "steps": 30, "strength": 5.0, "pick": "mean"}),
+    "mesh": (
+        MeshOptions,
+        {"mesh": "a.obj", "prompt": "brick"},
+        {**PLANE, "steps": 30, "strength": 5.0, "pick": "mean"},
+    ),
     "wide": (WideOptions, {"prompt": "brick"}, {**PLANE, "assemble": "paste"}),
     "ambiguous": (AmbiguousOptions, {"prompts": ("a", "b")}, {**PLANE, "assemble": "paste"}),
     "mask": (MaskOptions, {"background": "a", "foregrounds": ("b",), "masks": ("m.png",)}, MASKED),
@@ -63,10 +70,10 @@ def test_what_is_given_wins_also_where_it_is_the_default(kind):
 
 def test_like_paper_is_yes_or_no_and_not_swept():
     for wrong in ("yes", 1, np.ones(2)):
-        with pytest.raises(cli.InputError, match="like paper must be true or false"):
-            MeshOptions("brick", like_paper=wrong)
-    with pytest.raises(cli.InputError, match="names no option that can vary"):
-        swept(MeshOptions("brick"), "like_paper=yes,no")
+        with pytest.raises(InputError, match="like paper must be true or false"):
+            MeshOptions("a.obj", "brick", like_paper=wrong)
+    with pytest.raises(InputError, match="names no option that can vary"):
+        swept(MeshOptions("a.obj", "brick"), "like_paper=yes,no")
 
 
 @pytest.mark.parametrize("extra", [[], ["--integrator", "exact", "--noise", "shared"]])
@@ -75,12 +82,12 @@ def test_the_shell_hands_on_what_was_typed(monkeypatch, tmp_path, extra):
     monkeypatch.chdir(tmp_path)
     seen: list = []
 
-    def stop(*arguments, **options):
-        seen.append(options or arguments[1].arguments())
+    def stop(**options):
+        seen.append(options)
         raise Cancelled("enough")
 
-    monkeypatch.setattr("texsync.tasks.mesh.texture_mesh", stop)
-    monkeypatch.setattr(image_cli, "_run", stop)
+    for function in FUNCTIONS.values():
+        monkeypatch.setattr(f"texsync.tasks.{function}", stop)
     for words in (
         ["bag.obj", "brick"],
         ["wide", "brick"],
@@ -139,8 +146,7 @@ def test_attention_may_be_taken_as_it_is(tiny_model):
 def test_independent_noise_of_a_mesh_is_every_views_own():
     views = blob_views()
     shared, own = (
-        Job(MeshOptions("brick", noise=noise), lambda *_: None).noise(views, 4)
-        for noise in ("shared", "independent")
+        Job(MeshOptions("a.obj", "brick", noise=noise)).noise(views, 4) for noise in ("shared", "independent")
     )
     known = views.prefix(None, "best").known > 0
 

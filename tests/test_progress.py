@@ -11,6 +11,8 @@ import pytest
 import texsync
 from texsync import progress
 from texsync.errors import TexsyncWarning
+from texsync.options.declared import takes
+from texsync.options.shared import SharedOptions
 from texsync.progress import Course, Display, with_bar
 
 
@@ -132,23 +134,21 @@ def test_python_has_a_bar_for_the_asking(name):
     """One documented argument, off unless asked for."""
     function = getattr(texsync, name)
     assert inspect.signature(function).parameters["progress"].default is False
-    assert "progress: True shows a bar" in function.__doc__
+    assert "progress: Show a bar" in function.__doc__
 
 
 def test_the_bar_and_a_listener_hear_the_same(capsys):
+    @takes(SharedOptions)
     @with_bar
-    def task(word, *, on_progress=None, **options):
-        on_progress("denoise", 1, 2)
+    def task(options: SharedOptions):
+        options.heard("denoise", 1, 2)
         warnings.warn("heed this", TexsyncWarning, stacklevel=1)
-        return word, options
+        return options.seed
 
     heard = []
     with pytest.warns(TexsyncWarning, match="heed this"):  # Python's own way, not a line on stderr
-        assert task("a", progress=True, on_progress=lambda *told: heard.append(told), seed=3) == (
-            "a",
-            {"seed": 3},
-        )
+        assert task(progress=True, on_progress=lambda *told: heard.append(told), seed=3) == 3
     assert heard == [("denoise", 1, 2)] and capsys.readouterr() == ("", "painting\n")
     with pytest.warns(TexsyncWarning):
-        task("a", on_progress=lambda *told: None)
+        task(on_progress=lambda *told: None)
     assert capsys.readouterr() == ("", "")

@@ -16,9 +16,9 @@ from texsync import cli
 from texsync.errors import InputError
 from texsync.files.stamp import stamped_glb
 from texsync.glb_chunks import packed as glb
-from texsync.options import FORMATS, USUAL_FORMATS, check_formats
 from texsync.show.png import read_parameters
 from texsync.tasks.sweep import sweep
+from texsync.tasks.textured import FORMATS, USUAL_FORMATS, MeshSaveOptions
 
 PROMPT = "rüst & 錆"
 WRITTEN = {
@@ -69,9 +69,13 @@ def test_formats_choose_what_is_written(chosen, jug, tmp_path):
     assert {file.name for file in folder.iterdir()} == {"run.json"}.union(*(WRITTEN[name] for name in names))
 
 
+def chosen(formats):
+    return MeshSaveOptions(formats=formats).chosen
+
+
 def test_what_formats_are():
-    assert set(WRITTEN) == set(FORMATS) and check_formats(None) == USUAL_FORMATS == FORMATS[:-1]
-    assert check_formats(" glb,png,glb") == ("glb", "png")
+    assert set(WRITTEN) == set(FORMATS) and chosen(None) == USUAL_FORMATS == tuple(FORMATS)[:-1]
+    assert chosen(" glb,png,glb") == ("glb", "png")
     for wrong, said in (
         ("glb,fbx", "unknown format 'fbx'; known: glb"),
         ([], "list of names"),
@@ -79,7 +83,7 @@ def test_what_formats_are():
         ("", "''"),
     ):
         with pytest.raises(InputError, match=said):
-            check_formats(wrong)
+            chosen(wrong)
 
 
 def test_the_shell_refuses_a_format_before_any_work(tmp_path, monkeypatch, capsys):

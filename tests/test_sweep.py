@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from texsync import InputError, ambiguous_image, cli, wide_image
-from texsync.image_options import (
-    WideOptions,
-    swept,
-)
+from texsync.options.sweep import swept
 from texsync.show.png import read_parameters
 from texsync.tasks.sweep import sweep
+from texsync.tasks.wide import WideOptions
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:words the model does not know:texsync.errors.TexsyncWarning"),

@@ -11,10 +11,9 @@ from texsync import InputError, wide_image
 from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.backbones.tiled import decode_tiled, tile_starts
 from texsync.couplings import make
-from texsync.image_options import WideOptions
 from texsync.loop import sample
 from texsync.schedule import Schedule
-from texsync.tasks.wide import Frame, assembled
+from texsync.tasks.wide import Frame, WideOptions, assembled
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:words the model does not know:texsync.errors.TexsyncWarning"),
@@ -88,7 +87,7 @@ def test_sizes_that_cannot_be_are_refused_with_the_nearest(options, message):
         ({"width": 10**6}, "width 1000000"),
         ({"width": 1.5}, "width must be a whole number"),
         ({"assemble": "glue"}, "unknown assembly 'glue'; known: paste, blend"),
-        ({"prompt": " "}, "says nothing; describe the picture"),
+        ({"prompt": " "}, "is empty; describe the picture"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -11,6 +11,7 @@ import torch
 import texsync
 from texsync.errors import Cancelled, InputError, TexsyncError
 from texsync.show.sheet import grid
+from texsync.tasks import FUNCTIONS
 from texsync.worker import previews as pictures
 from texsync.worker.channel import LONGEST, Channel, parse
 from texsync.worker.previews import SIDE, Previews
@@ -78,8 +79,8 @@ def test_warnings_for_the_user_become_notes(capsys):
     assert capsys.readouterr().err == "DeprecationWarning: old habit\n"
 
 
-def test_any_function_that_saves_a_folder_is_a_task(monkeypatch, tmp_path):
-    """A new task needs its name in texsync and a line in FUNCTIONS."""
+def test_a_task_is_run_by_its_name(monkeypatch, tmp_path):
+    """What its options declare for the worker is accepted, and nothing else."""
 
     class Result:
         def save(self, folder, overwrite=False):
@@ -90,14 +91,20 @@ def test_any_function_that_saves_a_folder_is_a_task(monkeypatch, tmp_path):
         on_progress("denoise", 0, 1, None)
         return Result()
 
-    monkeypatch.setattr(texsync, "__all__", [*texsync.__all__, "wide_image"])
-    monkeypatch.setattr(texsync, "wide_image", wide_image, raising=False)
-    said = []
-    run = tasks()["wide"]
+    monkeypatch.setattr("texsync.tasks.wide.wide_image", wide_image)
+    assert set(tasks()) == {*FUNCTIONS, "unwrap"}
+    said, run = [], tasks()["wide"]
     files = run({"prompt": "a coast", "out": str(tmp_path / "o")}, lambda *step: said.append(step[0]))
     assert files == {"picture.png": str(tmp_path / "o" / "picture.png")} and said == ["denoise", "save"]
-    with pytest.raises(InputError, match="prompt"):
-        run({"out": str(tmp_path / "p")}, print)
+    for wrong, message in (
+        ({}, "the job has no prompt"),
+        ({"prompt": "a", "widht": 3}, "no 'widht'; did you mean 'width'"),
+        ({"prompt": "a", "progress": True}, "no 'progress'"),
+        ({"prompt": "a", "on_progress": 3}, "no 'on_progress'"),
+    ):
+        with pytest.raises(InputError, match=message) as told:
+            run({**wrong, "out": str(tmp_path / "p")}, print)
+        assert told.value.code == "arguments"
 
 
 def test_previews_are_few_and_cheap(tmp_path, monkeypatch):

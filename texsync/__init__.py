@@ -9,18 +9,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import tasks
+
 if TYPE_CHECKING:
     from .backbones.warm import warm_model
     from .errors import Cancelled, InputError, TexsyncError, TexsyncWarning
-    from .tasks.ambiguous import ambiguous_image
-    from .tasks.edit import edit_image
-    from .tasks.long_motion import long_motion
+    from .tasks import *  # noqa: F403
     from .tasks.made import Pictures
-    from .tasks.mask import masked_image
-    from .tasks.mesh import TexturedMesh, texture_mesh
     from .tasks.motion_result import Motion
     from .tasks.repeat import repeat
-    from .tasks.wide import wide_image
+    from .tasks.textured import TexturedMesh
 
 __version__ = "0.1.0"
 
@@ -33,24 +31,16 @@ __all__ = [
     "TexsyncWarning",
     "TexturedMesh",
     "__version__",
-    "ambiguous_image",
-    "edit_image",
-    "long_motion",
-    "masked_image",
     "repeat",
-    "texture_mesh",
     "warm_model",
-    "wide_image",
 ]
 
-_HOME = {name: ".tasks.mesh" for name in ("TexturedMesh", "texture_mesh")} | {
-    name: ".errors" for name in ("Cancelled", "InputError", "TexsyncError", "TexsyncWarning")
-}
-_HOME |= {f"{task}_image": f".tasks.{task}" for task in ("wide", "ambiguous", "edit")}
-_HOME |= {"long_motion": ".tasks.long_motion", "Motion": ".tasks.motion_result"}
-_HOME["masked_image"] = ".tasks.mask"
-_HOME["repeat"] = ".tasks.repeat"
-_HOME["Pictures"] = ".tasks.made"
+__all__ += tasks.__all__
+
+_HOME = {one.partition(".")[2]: f".tasks.{one.partition('.')[0]}" for one in tasks.FUNCTIONS.values()}
+_HOME |= {name: ".errors" for name in ("Cancelled", "InputError", "TexsyncError", "TexsyncWarning")}
+_HOME |= {"Pictures": ".tasks.made", "TexturedMesh": ".tasks.textured", "repeat": ".tasks.repeat"}
+_HOME["Motion"] = ".tasks.motion_result"
 _HOME["warm_model"] = ".backbones.warm"
 
 

@@ -1,4 +1,4 @@
-"""The shell door: `texsync MESH "PROMPT"`, `texsync doctor`, `texsync worker`.
+"""The shell door: `texsync MESH "PROMPT"`, `texsync TASK ...`, `texsync doctor`, `texsync worker`.
 
 Exit codes: 0 done, 2 the input is wrong, 1 our fault, 130 interrupted, 143 terminated; errors are one line on stderr.
 """
@@ -9,7 +9,8 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,32 +19,22 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
-from .errors import InputError, TexsyncError, flag, out_of_memory
-from .grouped import CouplingName, Grouped, MeshByDefault, help_command, typed
-from .image_cli import COMMANDS, COUPLING_OPTION
-from .image_options import swept
-from .options import (
-    DTYPES,
-    EXTRA_VIEWS,
-    FORMATS,
-    FRAMINGS,
-    INTEGRATORS,
-    MARK,
-    NOISES,
-    PICKS,
-    VIEW_ORDERS,
-    MeshOptions,
-    check_formats,
-    check_output,
-)
+from .errors import TexsyncError, enough_memory, out_of_memory
+from .flags import flag, parameters, values_of
+from .grouped import Grouped, MeshByDefault, help_command
+from .options.declared import declare, declared, option_class
+from .options.kinds import PathName
+from .options.output import MARK, PlaceOptions, check_output
+from .options.shared import RunOptions, SharedOptions
+from .options.sweep import swept
 from .progress import Display
 from .signals import TERMINATED, Terminated, ending_on_sigterm
+from .tasks import FUNCTIONS, function_of, options_of
 
-DEFAULTS = MeshOptions.defaults()
 LONGEST_LINE = 600  # characters of an error
 WIDTH = 100  # columns of --help
 PLACE_IS_AT_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-NO_MEMORY = "not enough memory; lower --texture-size or --view-size, or use a smaller mesh"
+NO_MEMORY = "not enough memory; close other programs, or use a smaller mesh or picture"
 DEBUG = "TEXSYNC_DEBUG"  # in the environment: show where an error comes from
 
 
@@ -105,162 +96,79 @@ def texsync() -> None:
     """
 
 
-def _option(name: str, text: str, **details: Any) -> Callable:
-    """A flag for a field of MeshOptions, with that field's default."""
-    default = DEFAULTS[name]
-    flag = "--" + name.replace("_", "-")
-    return click.option(flag, name, default=default, show_default=default is not None, help=text, **details)
-
-
-def _mesh_options(command: Callable) -> Callable:
-    for option in reversed(MESH_OPTIONS):
-        command = option(command)
-    return command
-
-
-MESH_OPTIONS = (
-    click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: <mesh>_textured]"),
-    click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists."),
-    click.option(
-        "--sweep", metavar="OPTION=A,B,...", help="One sheet with a picture per value of an option."
-    ),
-    click.option(
-        "--formats",
-        metavar="A,B,...",
-        help=f"What is written: some of {', '.join(FORMATS)}.  [default: all but viewer]",
-    ),
-    click.option("--preview", is_flag=True, help="Also write a viewer that opens in a browser."),
-    _option("seed", "Same seed, same texture.", type=int),
-    _option("steps", "Denoising steps.  [default: the model's, 30 for most]", type=int),
-    _option(
-        "strength",
-        "How hard later views are drawn to earlier ones.  [default: the model's, else 5]",
-        type=float,
-    ),
-    _option("coupling", "How views listen to each other.", type=CouplingName()),
-    COUPLING_OPTION,
-    _option(
-        "integrator",
-        "SyncSDE's update; the paper's overshoots with fewer than 30 steps.  [default: exact]",
-        type=click.Choice(INTEGRATORS),
-    ),
-    _option(
-        "pick",
-        "Where several earlier views show a point: the one that faces it best, or their mean.  [default: best]",
-        type=click.Choice(PICKS),
-    ),
-    _option("model", "mini, the path of a diffusers folder, or a hub id.", metavar="NAME|PATH|HUB_ID"),
-    _option("controlnet", "Depth ControlNet.  [default: the model's own]", metavar="PATH|HUB_ID"),
-    _option("negative", "What the surface should not look like.  [default: the model's]"),
-    _option("guidance", "How closely the prompt is followed, 1 = off.  [default: the model's]", type=float),
-    _option(
-        "control_scale",
-        "How firmly depth is followed at the noisiest level and at the cleanest.  [default: the model's]",
-        type=float,
-        nargs=2,
-        metavar="START END",
-    ),
-    _option("texture_size", "Texels along a side.", type=int),
-    _option("view_size", "Pixels along a side of each view.  [default: the model's]", type=int),
-    click.option("--keep-uvs", is_flag=True, help="Use the mesh's own UVs, whatever they are like."),
-    click.option("--unwrap", is_flag=True, help="Make new UVs.  [default: only if there are no usable ones]"),
-    _option(
-        "view_order", "Which view leads: front first, or the reference's.", type=click.Choice(VIEW_ORDERS)
-    ),
-    _option(
-        "framing", "Views that the mesh fills, or its bounding sphere does.", type=click.Choice(FRAMINGS)
-    ),
-    _option(
-        "extra_views",
-        "Top and bottom views where the ten around the mesh see too little, or none.",
-        type=click.Choice(EXTRA_VIEWS),
-    ),
-    _option("up", "Up axis of the file: x, y, z, -x, -y, -z; auto goes by format."),
-    _option("front", "Axis that the front looks along, likewise."),
-    _option("noise", "Views start from noise on the surface, or each its own.", type=click.Choice(NOISES)),
-    click.option(
-        "--like-paper",
-        is_flag=True,
-        help="Whatever is not said otherwise as in SyncSDE's paper: 30 steps, its update, views and noise.",
-    ),
-    _option("device", "auto, cpu, cuda, cuda:N or mps."),
-    _option("dtype", "Number format; auto is fp32 on a CPU, fp16 on a GPU.", type=click.Choice(DTYPES)),
-    _option("chunk", "Views per model call; changes memory, not the result.  [default: what fits]", type=int),
-    click.option("--quiet", is_flag=True, help="Print errors only."),
-    click.option("--verbose", is_flag=True, help="Print times and other libraries' warnings."),
-)
-
-
-@texsync.command(cls=Grouped)
-@click.argument("mesh", type=click.Path(path_type=Path))
-@click.argument("prompt")
-@_mesh_options
-def mesh(
-    mesh: Path,
-    prompt: str,
-    out: Path | None,
-    overwrite: bool,
-    preview: bool,
-    formats: str | None,
-    sweep: str | None,
-    keep_uvs: bool,
-    unwrap: bool,
-    quiet: bool,
-    verbose: bool,
-    **values: Any,
-) -> None:
-    """Paint a texture on MESH that fits PROMPT; the word mesh may be left out."""
-    if keep_uvs and unwrap:
-        raise InputError("--keep-uvs and --unwrap exclude each other", "give one of them, or neither")
-    uvs = "keep" if keep_uvs else "unwrap" if unwrap else DEFAULTS["uvs"]
-    options = MeshOptions(prompt, uvs=uvs, **typed(values))
-    varied = swept(options, sweep) if sweep else None
-    wanted = check_formats(formats)
-    folder = check_output(out or Path(f"{mesh.stem}_textured"), overwrite)
-    with Display(quiet=quiet, verbose=verbose) as display:
-        from .tasks.mesh import texture_mesh
-
+def run_task(task: str, asked: type[RunOptions], **values: Any) -> None:
+    """Check what was typed, run the task, and write its folder."""
+    function = function_of(task)
+    options, place = asked(**values_of(asked, values)), asked.saving(**values_of(asked.saving, values))
+    varied = swept(options, place.sweep) if place.sweep else None
+    with _written(place, options.folder) as (display, save), enough_memory(asked.SMALLER):
+        arguments = {**options.arguments("shell"), "on_progress": display}
         if varied:
-            from .tasks.sweep import sweep as run
+            from .tasks.sweep import sweep
 
-            made = run(partial(texture_mesh, mesh), *varied, on_progress=display, **options.arguments())
-            save = made.save
+            save(sweep(function, *varied, **arguments).save)
         else:
-            result = texture_mesh(mesh, on_progress=display, **options.arguments())
-            save = partial(result.save, preview=preview, formats=wanted)
+            save(partial(function(**arguments).save, **place.more))
+
+
+@contextmanager
+def _written(place: PlaceOptions, usual: str) -> Iterator[tuple[Display, Callable[[Callable], None]]]:
+    """Where to tell progress, and what to hand the result's `save` to; the folder is checked before anything else."""
+    folder = check_output(place.out or Path(usual), place.overwrite)
+
+    def save(write: Callable[..., Path]) -> None:
         display("save", 0, 1)
-        written = save(folder, overwrite=overwrite)
+        write(folder, overwrite=place.overwrite)
         display("save", 1, 1)
-    if not quiet:
-        click.echo(f"{written}: {', '.join(sorted(file.name for file in written.iterdir()))}")
+
+    with Display(quiet=place.quiet, verbose=place.verbose, naming=flag) as display:
+        yield display, save
+    if not place.quiet:
+        click.echo(f"{folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
 
 
-for command in COMMANDS:
-    texsync.add_command(command)
+def _command(task: str) -> click.Command:
+    asked = options_of(task)
+    help = (function_of(task).__doc__ or "").partition("\n")[0]
+    taken = [*parameters(asked), *parameters(asked.saving)]
+    return Grouped(task, params=taken, help=help, callback=partial(run_task, task, asked))
 
 
-@texsync.command(cls=Grouped)
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: <folder>_again]")
-@click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
-@click.option("--device", help="auto, cpu, cuda, cuda:N or mps.  [default: the run's]")
-@click.option("--quiet", is_flag=True, help="Print errors only.")
-@click.option("--verbose", is_flag=True, help="Print times and other libraries' warnings.")
-def repeat(
-    run: Path, out: Path | None, overwrite: bool, device: str | None, quiet: bool, verbose: bool
-) -> None:
+@option_class
+class RepeatOptions(PlaceOptions):
+    """Which run is done again, and where."""
+
+    run: Path = declare("A run.json, or its folder.", PathName(), argument=True, metavar="RUN")
+    device: str | None = declare(
+        "auto, cpu, cuda, cuda:N or mps.",
+        declared(SharedOptions)["device"].kind,
+        default=None,
+        unsaid="the run's",
+        section="main",
+    )
+
+    @property
+    def folder(self) -> str:
+        """<folder>_again."""
+        home = self.run.parent if self.run.name == MARK else self.run
+        return f"{home.absolute().name}_again"
+
+
+def run_repeat(**values: Any) -> None:
     """Do a run of any task again, from RUN, its run.json or folder."""
-    home = (run.parent if run.name == MARK else run).absolute()
-    folder = check_output(out or Path(f"{home.name}_again"), overwrite)
-    with Display(quiet=quiet, verbose=verbose) as display:
-        from .tasks.repeat import repeat as again
+    place = RepeatOptions(**values_of(RepeatOptions, values))
+    with _written(place, place.folder) as (display, save):
+        from .tasks.repeat import repeat
 
-        result = again(run, on_progress=display, **({} if device is None else {"device": device}))
-        display("save", 0, 1)
-        written = result.save(folder, overwrite=overwrite)
-        display("save", 1, 1)
-    if not quiet:
-        click.echo(f"{written}: {', '.join(sorted(file.name for file in written.iterdir()))}")
+        changes = {} if place.device is None else {"device": place.device}
+        save(repeat(place.run, on_progress=display, **changes).save)
+
+
+for task in FUNCTIONS:
+    texsync.add_command(_command(task))
+texsync.add_command(
+    Grouped("repeat", params=parameters(RepeatOptions), help=run_repeat.__doc__, callback=run_repeat)
+)
 
 
 @texsync.command()

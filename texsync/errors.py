@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,26 +40,6 @@ def keyword(name: str, value: Any = None) -> str:
     name = PYTHON_WORDS.get(name, name)
     plain = value is None or isinstance(value, bool)
     return name if value is None else f"{name}={value if plain else json.dumps(value, ensure_ascii=False)}"
-
-
-FLAGS = {  # what an option, or one value of it, is called in the shell, where names differ
-    ("uvs", "unwrap"): "--unwrap",
-    ("uvs", "keep"): "--keep-uvs",
-    ("faithful", False): "--resampled",
-    ("views", None): "--view",
-    ("masks", None): "--mask",
-    ("foregrounds", None): "--foreground",
-}
-
-
-def flag(name: str, value: Any = None) -> str:
-    """An option in the shell's words."""
-    if (name, value) in FLAGS:
-        return FLAGS[name, value]
-    said = FLAGS.get((name, None), "--" + name.replace("_", "-"))
-    if value is None or value is True:
-        return said
-    return f'{said} "{value}"' if " " in str(value) else f"{said} {value}"
 
 
 def parts(text: str) -> list[str | Named]:
@@ -159,8 +140,19 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
+@contextmanager
+def enough_memory(remedy: str) -> Iterator[None]:
+    """What fails inside for want of memory is an InputError with this remedy."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise InputError("not enough memory", remedy, code="memory") from error
+
+
 def check_finite(values: Any, stage: str, remedy: str) -> None:
     """Raises InputError naming the stage if there is NaN or infinity in a tensor or array of at least 32 bits."""
     total = values.sum()  # one number to fetch from the device, not a mask
     if not math.isfinite(float(total.detach() if hasattr(total, "detach") else total)):
-        raise InputError(f"NaN or infinity after {stage}", remedy)
+        raise InputError(f"NaN or infinity after {stage}", remedy, code="not-finite", thing=stage)

@@ -2,71 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
-from click.core import ParameterSource
 
-from .plugins import COUPLINGS
+from .flags import HEADINGS
 
 LINE = 120  # characters of what a command does, wrapped where it must be
-MAIN = "Main"  # where an option goes that no other heading names
-HEADINGS = {
-    MAIN: (),
-    "Surface": ("texture_size", "keep_uvs", "unwrap", "up", "front"),
-    "Output": ("out", "overwrite", "formats", "preview", "sweep", "quiet", "verbose"),
-    "Model": (
-        "model",
-        "controlnet",
-        "control",
-        "control_image",
-        "control_scale",
-        "view_size",
-        "device",
-        "dtype",
-        "chunk",
-    ),
-    "Advanced": (
-        "strength",
-        "coupling",
-        "coupling_options",
-        "integrator",
-        "fade",
-        "like_paper",
-        "pick",
-        "view_order",
-        "noise",
-        "mask_cells",
-        "mask_scale",
-    ),
-    "Help": ("version", "help"),
-}
-
-
-def typed(values: dict[str, Any]) -> dict[str, Any]:
-    """Only those of a command's options that were typed: the others have their defaults, or a preset's, elsewhere."""
-    source = click.get_current_context().get_parameter_source
-    return {name: value for name, value in values.items() if source(name) is not ParameterSource.DEFAULT}
 
 
 def heading_of(option: click.Option) -> str:
     """The heading that an option stands under."""
-    name = "help" if "--help" in option.opts else option.name  # click's own name for it varies
-    return next((heading for heading, names in HEADINGS.items() if name in names), MAIN)
-
-
-class CouplingName(click.ParamType):
-    """The name of a coupling; they are looked for when they are needed, not when a command is declared."""
-
-    name = "name"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        return f"[{'|'.join(COUPLINGS.names())}]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not COUPLINGS.known(value):
-            self.fail(f"{value!r} is not one of {', '.join(COUPLINGS.names())}.", param, ctx)
-        return value
+    if "--help" in option.opts or "--version" in option.opts:  # click's own
+        return HEADINGS["help"]
+    return HEADINGS[getattr(option, "section", "main")]
 
 
 class Grouped(click.Command):
@@ -83,7 +30,7 @@ def options_of(command: click.Command, ctx: click.Context) -> list[click.Option]
 def write_options(options: list[click.Option], ctx: click.Context, formatter: click.HelpFormatter) -> None:
     """Every option once, under its heading, in the order in which the command declares them."""
     records = [(heading_of(option), option.get_help_record(ctx)) for option in options]
-    for heading in HEADINGS:
+    for heading in HEADINGS.values():
         rows = [record for place, record in records if record and place == heading]
         if rows:
             with formatter.section(heading):

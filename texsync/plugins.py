@@ -51,6 +51,13 @@ class Group:
         """Whether there is such a part; other packages are only looked at for a name that is not texsync's."""
         return name in self.own() or name in self.others()
 
+    def line(self, name: str) -> str:
+        """What the file of a part of texsync's says of it first; "" for other packages', which are not opened."""
+        if name not in self.own():
+            return ""
+        path = ROOT / self.folder / f"{name.replace('-', '_')}.py"
+        return path.read_text(encoding="utf-8").partition("\n")[0].strip('"')
+
     def load(self, name: str) -> Any:
         """The module of a part of texsync's, or what another package's entry point names.
 

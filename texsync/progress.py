@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import inspect
 import sys
 import time
 import warnings
@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from .errors import TexsyncWarning, flag, line_of
-from .options import listener, yes
+from .errors import TexsyncWarning, keyword, line_of
+from .options.shared import RunOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,6 +61,7 @@ STEADY = (
 )  # stages whose steps take the same time each, so that the run's end can be told
 ALONE = ("download",)  # told by itself: how long it takes says nothing about the rest
 EVERY = 10.0  # seconds between two lines in a log
+Asked = TypeVar("Asked", bound=RunOptions)
 Result = TypeVar("Result")
 
 
@@ -104,26 +105,21 @@ def duration(seconds: float) -> str:
     return f"{max(round(seconds), 1)} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
-def with_bar(task: Callable[..., Result]) -> Callable[..., Result]:
-    """A task that also takes `progress`: True shows a bar on stderr, or where there is no terminal, lines in it."""
+def with_bar(task: Callable[[Asked], Result]) -> Callable[[Asked], Result]:
+    """A task whose options say `progress`: True shows a bar on stderr, or where there is no terminal, lines in it."""
 
     @functools.wraps(task)
-    def run(*arguments: Any, progress: bool = False, on_progress: Any = None, **options: Any) -> Result:
-        if not yes("progress", progress):
-            return task(*arguments, on_progress=on_progress, **options)
-        heard = listener(on_progress)
+    def run(asked: Asked) -> Result:
+        if not asked.progress:
+            return task(asked)
         with Display(notes=False) as display:
 
             def both(*told: Any) -> None:
                 display(*told)
-                heard(*told)
+                asked.heard(*told)
 
-            return task(*arguments, on_progress=both, **options)
+            return task(dataclasses.replace(asked, progress=False, on_progress=both))
 
-    taken = inspect.signature(task)
-    mine = inspect.Parameter("progress", inspect.Parameter.KEYWORD_ONLY, default=False, annotation="bool")
-    *named, options = taken.parameters.values()
-    run.__signature__ = taken.replace(parameters=[*named, mine, options])  # type: ignore[attr-defined]
     return run
 
 
@@ -131,14 +127,20 @@ class Display:
     """Shows stages, steps and notes on stderr; use as a context, and call it as `on_progress`.
 
     quiet: nothing but errors.  verbose: also how long each stage took, and warnings of other libraries.
-    notes: warnings are shown here, in the shell's words and each once; False leaves them to Python.
+    notes: warnings are shown here, each once; False leaves them to Python.  naming: what options are called in them.
     """
 
     def __init__(
-        self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False, notes: bool = True
+        self,
+        stream: TextIO | None = None,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        notes: bool = True,
+        naming: Callable[[str, Any], str] = keyword,
     ):
         self.stream = sys.stderr if stream is None else stream
-        self.quiet, self.verbose, self.notes = quiet, verbose, notes
+        self.quiet, self.verbose, self.notes, self.naming = quiet, verbose, notes, naming
         self._stage, self._since = "", time.perf_counter()
         self._course, self._last = Course(), time.perf_counter()
         self._held: list[str] = []
@@ -215,7 +217,7 @@ class Display:
 
     def _warned(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         known = issubclass(category, TexsyncWarning)
-        text = " ".join(line_of(message, flag).split())
+        text = " ".join(line_of(message, self.naming).split())
         if text not in self._noted:
             self._noted.add(text)
             self.note(f"note: {text}" if known else f"note: {category.__name__}: {text}")

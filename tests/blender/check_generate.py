@@ -199,8 +199,8 @@ def test_the_panel_draws_in_every_state(ui):
     assert "Starting texsync" in said() and "texsync.cancel" in said()
     ui.wait()
     assert "Last results" in said() and "texsync.apply" in said()
-    ui.session.problem = SimpleNamespace(text=lambda: "It broke.\nMend it.", fix="smaller")
-    assert "It broke." in said() and "Halve the Texture Size" in said()
+    ui.session.problem = SimpleNamespace(text=lambda: "It broke.\nMend it.", button=lambda: "Halve it")
+    assert "It broke." in said() and "Halve it" in said()
     assert "coupling" in drawn(bpy.types.TEXSYNC_PT_advanced)
 
 

@@ -151,7 +151,8 @@ def test_an_unknown_model(ui):
 
 def test_memory_problems_offer_a_smaller_texture(ui, tmp_path):
     fresh(ui)
-    answer = "dict(event='error', kind='memory', message='there is not enough memory', remedy='lower --texture-size',"
+    answer = "dict(event='error', kind='input', code='memory', message=['there is not enough memory'],"
+    answer += "remedy=['lower ', dict(option='texture_size')],"
     code = (
         HELLO
         + f"job = json.loads(sys.stdin.readline())\nprint(json.dumps({answer} id=job['id'])), flush=True)\n"
@@ -223,16 +224,25 @@ def test_the_panels_defaults_are_texsyncs(ui):
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     ui.set(prompt="x")
     theirs = json.loads(os.environ["TEXSYNC_DEFAULTS"])
-    ours = ui.settings.arguments() | {"uvs": ui.settings.uvs}
+    ours = ui.settings.arguments()
     ours.pop("prompt")
     assert {name: theirs[name] for name in ours} == ours
-    left_to_scripts = {"up", "like_paper"}
+    left_to_scripts = {"up", "like_paper", "coupling_options"}
     assert {name for name in theirs if name not in ours and theirs[name] is not None} == left_to_scripts
 
 
 def test_other_values_get_through(ui):
     """Every setting of the panel, as a number that texsync takes."""
-    ui.set(guidance=7.1, own_control=True, steps=7, view_size=64, chunk=2, negative="red", controlnet="none")
+    ui.set(
+        guidance=7.1,
+        own_guidance=True,
+        own_control_scale=True,
+        steps=7,
+        view_size=64,
+        chunk=2,
+        negative="red",
+        controlnet="none",
+    )
     ours = ui.settings.arguments()
     assert ours["guidance"] == 7.1 and ours["control_scale"] == [0.7, 0.9] and ours["steps"] == 7
     assert (ours["view_size"], ours["chunk"], ours["negative"], ours["controlnet"]) == (64, 2, "red", "none")

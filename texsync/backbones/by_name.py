@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from ..errors import InputError, TexsyncWarning
-from ..options import brief
+from ..options.kinds import brief
 from ..plugins import BACKBONES
 from .base import Backbone
 from .hub import OnBytes

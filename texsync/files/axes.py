@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..options import check_axes
+from ..options.geometry import check_axes
 from .formats import Y_UP
 
 FRONT_OF = {"x": "z", "y": "z", "z": "-y", "-x": "z", "-y": "-z", "-z": "y"}

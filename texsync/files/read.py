@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..options import path as as_path
+from ..options.kinds import PathName
 from .formats import Y_UP, formats
 from .json_table import Wrong
 from .path import EXPORT_AGAIN, checked_path, reason
@@ -30,7 +30,7 @@ def read_mesh(mesh: Any) -> tuple[str, tuple[str, str], TrimeshSource]:
         raise InputError(
             f"a {type(mesh).__name__} is not a mesh", "pass a path, a trimesh.Trimesh or a trimesh.Scene"
         )
-    path = checked_path(as_path("mesh", mesh))
+    path = checked_path(PathName()("mesh", mesh))
     format = formats()[path.suffix[1:].lower()]
     try:
         with np.errstate(all="ignore"):  # numbers that fit nowhere are found by checks, and told in words

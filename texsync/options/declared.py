@@ -25,7 +25,7 @@ from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
-from .kinds import Choice, Kind, Real, Reals, Whole
+from .kinds import Choice, CouplingName, Kind, Real, Reals, Whole
 
 if TYPE_CHECKING or sys.version_info >= (3, 11):
     from typing import dataclass_transform
@@ -87,7 +87,7 @@ def declare(help: str, kind: Kind, *, default: Any = UNSET, kw_only: bool = True
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(declare,))
 def option_class(cls: type[Class]) -> type[Class]:
     """Make a class of options of its fields: a frozen dataclass that checks and converts every value."""
-    made = dataclass(frozen=True, kw_only=True, repr=False)(cls)
+    made: Any = dataclass(frozen=True, kw_only=True, repr=False)(cls)
     plain = made.__init__
 
     @wraps(plain)
@@ -95,15 +95,17 @@ def option_class(cls: type[Class]) -> type[Class]:
         check_names(cls.__name__, named, declared(made))
         plain(self, *values, **with_preset(made, len(values), named))
 
-    made.__init__ = init  # type: ignore[method-assign]
+    made.__init__ = init
     return made
 
 
 class Options:
     """Base of all classes of options."""
 
-    saving: ClassVar[type[Options]]
-    """What saving its results takes."""
+    SMALLER: ClassVar[str] = "close other programs"
+    """What to do where there is not enough memory."""
+    PAPER: ClassVar[Mapping[str, Any]] = {}
+    """The paper's values that are this task's alone; others are declared with the option."""
 
     def __post_init__(self) -> None:
         for name, said in declared(type(self)).items():
@@ -120,9 +122,11 @@ class Options:
         """Where the shell puts results if it is not told."""
         return "result"
 
-    def arguments(self) -> dict[str, Any]:
-        """Every option by name, as converted: what the task's function takes."""
-        return {name: getattr(self, name) for name in declared(type(self))}
+    def arguments(self, door: str = "python") -> dict[str, Any]:
+        """Every option that a door may set, by name, as converted: what the task's function takes."""
+        return {
+            name: getattr(self, name) for name, said in declared(type(self)).items() if door in said.doors
+        }
 
     def record(self) -> dict[str, Any]:
         """Those of them that `run.json` keeps."""
@@ -141,7 +145,7 @@ def declared(cls: type) -> dict[str, Declared]:
     return {one.name: one.metadata["declared"] for one in sorted(found, key=lambda one: bool(one.kw_only))}
 
 
-def with_preset(cls: type, placed: int, named: dict[str, Any]) -> dict[str, Any]:
+def with_preset(cls: type[Options], placed: int, named: dict[str, Any]) -> dict[str, Any]:
     """Keywords, and what the preset gives, if it is on, to options that are not given, or None.
 
     placed: how many options were given without their names.
@@ -150,7 +154,8 @@ def with_preset(cls: type, placed: int, named: dict[str, Any]) -> dict[str, Any]
     if type(wanted).__name__ not in ("bool", "bool_") or not wanted:
         return named
     said = list(declared(cls).items())[placed:]
-    papers = {name: one.paper for name, one in said if one.paper is not UNSET}
+    papers = {name: cls.PAPER.get(name, one.paper) for name, one in said}
+    papers = {name: value for name, value in papers.items() if value is not UNSET}
     return {**named, **{name: value for name, value in papers.items() if named.get(name) is None}}
 
 
@@ -188,9 +193,18 @@ def takes(asked: Callable[P, Asked]) -> Callable[[Callable[[Asked], Result]], Ca
         returned = signature(function).return_annotation
         call.__signature__ = known.replace(return_annotation=returned)  # type: ignore[attr-defined]
         call.takes = asked  # type: ignore[attr-defined]
+        call.__doc__ = f"{(function.__doc__ or '').rstrip()}\n\n{documented(declared(asked))}"  # type: ignore[arg-type]
         return call
 
     return decorate
+
+
+def documented(known: Mapping[str, Declared]) -> str:
+    """The options as lines of a docstring."""
+    lines = (
+        f"{name}: {said.help}" + f"  None: {said.unsaid}." * bool(said.unsaid) for name, said in known.items()
+    )
+    return "".join(f"    {line}\n" for line in lines)
 
 
 def described(cls: type) -> list[dict[str, Any]]:
@@ -216,6 +230,7 @@ def _described(name: str, said: Declared) -> dict[str, Any]:
         plain |= {"low": limits.low, "high": limits.high if limits.high < 2**31 else None}
     if isinstance(kind, Reals):
         plain["names"] = kind.names
-    if isinstance(kind, Choice):
+    if isinstance(kind, (Choice, CouplingName)):
+        plain["kind"] = "Choice"
         plain["choices"] = [[value, kind.label(value), line] for value, line in kind.known.items()]
     return plain

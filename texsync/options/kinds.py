@@ -10,16 +10,16 @@ import math
 import operator
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..plugins import COUPLINGS
 
 LONGEST_TEXT = 10_000  # characters; models read some 300
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
-Kind = Callable[[str, Any], Any]
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,9 @@ class Prompt(Text):
 
     def __call__(self, name: str, value: Any) -> str:
         if not isinstance(value, str) or not any(character.isalnum() for character in value):
-            raise wrong("prompt-empty", f"the {name}", value, "says nothing", self.remedy)
-        return super().__call__(f"the {name}", value)
+            message = f"the prompt {brief(value)} is empty"
+            raise InputError(message, self.remedy, code="prompt-empty", thing=name, value=value)
+        return super().__call__("the prompt", value)
 
 
 @dataclass(frozen=True)
@@ -206,12 +207,36 @@ class PathName:
 
 @dataclass(frozen=True)
 class ModelName:
-    """A model's name, hub id or folder, as a text."""
+    """A model's name, hub id or folder, as a text.  objects: or an object of this class, which is a loaded model."""
 
-    def __call__(self, name: str, value: Any) -> str:
+    objects: str = ""
+
+    def __call__(self, name: str, value: Any) -> Any:
+        if is_a(value, self.objects):
+            return value
         said = Text()(name, os.fspath(value) if isinstance(value, os.PathLike) else value)
         PathName()(name, said)
         return said
+
+
+@dataclass(frozen=True)
+class CouplingName:
+    """The name of a coupling, texsync's or an installed package's; or a Coupling."""
+
+    def __call__(self, name: str, value: Any) -> Any:
+        if is_a(value, "Coupling"):
+            return value
+        if not isinstance(value, str) or not COUPLINGS.known(value):
+            raise unknown(name, value, COUPLINGS.names())
+        return str(value)
+
+    @property
+    def known(self) -> dict[str, str]:
+        """Name to a line on it."""
+        return {name: COUPLINGS.line(name) for name in COUPLINGS.names()}
+
+    def label(self, value: str) -> str:
+        return value
 
 
 @dataclass(frozen=True)
@@ -246,6 +271,24 @@ class Call:
         return value
 
 
+Kind = (
+    Whole
+    | Real
+    | Reals
+    | Flag
+    | Text
+    | Choice
+    | Texts
+    | Names
+    | PathName
+    | ModelName
+    | CouplingName
+    | Device
+    | Thing
+    | Call
+)
+
+
 def wrong(code: str, name: str, value: Any, what: str, remedy: str) -> InputError:
     """The error that says what an option must be, or what its value is."""
     said = f"{value:g}" if type(value) is float else brief(value)
@@ -261,7 +304,7 @@ def unknown(name: str, value: Any, known: Any) -> InputError:
 
 def is_a(value: Any, name: str) -> bool:
     """Whether an object's class, or one that it is derived from, has this name; spares importing it."""
-    return any(kind.__name__ == name for kind in type(value).__mro__)
+    return bool(name) and any(kind.__name__ == name for kind in type(value).__mro__)
 
 
 def brief(value: Any, most: int = 60) -> str:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from ..errors import InputError
 from ..errors import option as named
-from .declared import Options, declare, option_class
-from .kinds import Call, Choice, Device, Flag, ModelName, Names, PathName, Prompt, Real, Texts, Whole
+from .declared import declare, option_class
+from .kinds import Choice, Device, ModelName, Names, PathName, Prompt, Real, Texts, Whole
 from .output import SaveOptions
-from .shared import INTEGRATORS, NOISES, slug
+from .shared import INTEGRATORS, NOISES, RunOptions, slug
 
 FPS = 20
 MOTION_COUPLINGS = {
@@ -51,11 +50,25 @@ class TimedPrompt:
 
 
 @option_class
-class MotionOptions(Options):
+class MotionSaveOptions(SaveOptions):
+    """What is written of a motion."""
+
+    formats: str | Sequence[str] = declare(
+        f"What is written: some of {', '.join(MOTION_FORMATS)}.",
+        Names(MOTION_FORMATS, "format"),
+        default=USUAL_MOTION_FORMATS,
+        section="output",
+        doors=("shell",),
+        metavar="A,B,...",
+    )
+
+
+@option_class
+class MotionOptions(RunOptions):
     """What long motion takes; None stands for what `unsaid` says.  Raises InputError for any value out of range."""
 
-    saving = SaveOptions
-    prompts: tuple[str, ...] = declare(
+    saving = MotionSaveOptions
+    prompts: str | Sequence[str] = declare(
         'What is done, one after the other; "walks:4" lasts 4 seconds.',
         Texts(1, Prompt(remedy=DESCRIBE), "prompt", DESCRIBE, alone=True),
         kw_only=False,
@@ -104,21 +117,21 @@ class MotionOptions(Options):
         default="shared",
     )
     assemble: str = declare("How segments become one motion.", Choice(MOTION_ASSEMBLIES), default="blend")
-    model: str | os.PathLike[str] = declare(
+    model: str | Path = declare(
         "mini, or the folder or checkpoint of an MDM.",
         ModelName(),
         default="mini",
         section="model",
         sweep=False,
     )
-    text_encoder: str | os.PathLike[str] | None = declare(
+    text_encoder: str | Path | None = declare(
         "CLIP's text side, a folder or hub id.",
         ModelName(),
         default=None,
         unsaid="the model's own",
         section="model",
     )
-    statistics: str | os.PathLike[str] | None = declare(
+    statistics: str | Path | None = declare(
         "The folder of HumanML3D's Mean.npy and Std.npy.",
         PathName(),
         default=None,
@@ -137,29 +150,6 @@ class MotionOptions(Options):
         default=None,
         unsaid="16",
         section="model",
-    )
-    formats: tuple[str, ...] = declare(
-        f"What is written: {', '.join(MOTION_FORMATS)}.",
-        Names(MOTION_FORMATS, "format"),
-        default=USUAL_MOTION_FORMATS,
-        section="output",
-        sweep=False,
-    )
-    on_progress: Callable[..., None] | None = declare(
-        "Called with (stage, step, total, preview) as the run goes on.",
-        Call(),
-        default=None,
-        doors=("python",),
-        recorded=False,
-        sweep=False,
-    )
-    progress: bool = declare(
-        "Show a bar on stderr, or where there is no terminal, lines.",
-        Flag(),
-        default=False,
-        doors=("python",),
-        recorded=False,
-        sweep=False,
     )
 
     def check(self) -> None:
@@ -196,11 +186,6 @@ class MotionOptions(Options):
     @property
     def folder(self) -> str:
         return f"motion_{slug(' '.join(part.prompt for part in self.parts))}"
-
-    @property
-    def heard(self) -> Callable[..., Any]:
-        """What the run tells its progress to."""
-        return self.on_progress or (lambda *_: None)
 
 
 def _number(text: str) -> float | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..errors import option as named
-from .declared import Options, declare, option_class
+from .declared import Options, declare, declared, option_class
 from .kinds import Flag, PathName, Text
 
 MARK = "run.json"  # every folder of results has one, and only such a folder may be overwritten
@@ -16,13 +17,14 @@ LEAST_DISK = 64 * 2**20  # bytes; a 1024 texture with previews takes about a ten
 
 
 @option_class
-class SaveOptions(Options):
-    """Where results go, for every task; Python says it to `save`."""
+class PlaceOptions(Options):
+    """Where results go, and what is said meanwhile; Python says it to `save`."""
 
     out: Path | None = declare(
         "Output folder.",
         PathName(),
         default=None,
+        unsaid="<mesh>_textured, or <task>_<prompt>",
         section="output",
         doors=("shell", "worker"),
         metavar="PATH",
@@ -34,14 +36,6 @@ class SaveOptions(Options):
         section="output",
         doors=("shell", "worker"),
     )
-    sweep: str | None = declare(
-        "One sheet with a picture per value of an option.",
-        Text(),
-        default=None,
-        section="output",
-        doors=("shell",),
-        metavar="OPTION=A,B,...",
-    )
     quiet: bool = declare("Print errors only.", Flag(), default=False, section="output", doors=("shell",))
     verbose: bool = declare(
         "Print times and other libraries' warnings.",
@@ -50,6 +44,27 @@ class SaveOptions(Options):
         section="output",
         doors=("shell",),
     )
+
+
+@option_class
+class SaveOptions(PlaceOptions):
+    """The same for a task."""
+
+    sweep: str | None = declare(
+        "One sheet with a picture per value of an option.",
+        Text(),
+        default=None,
+        metavar="OPTION=A,B,...",
+        section="output",
+        doors=("shell",),
+    )
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """What the result's `save` takes beside folder and overwrite."""
+        return {
+            name: getattr(self, name) for name in declared(type(self)) if name not in declared(SaveOptions)
+        }
 
 
 def check_output(folder: str | Path, overwrite: bool = False) -> Path:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 from ..errors import InputError
 from ..errors import option as named
 from .declared import declare, option_class
 from .kinds import Choice, Thing, Whole
-from .shared import SharedOptions, slug
+from .shared import FADES, SharedOptions, slug
 
 ASSEMBLIES = {
     "paste": "later views lie on top, as in the paper",
@@ -20,11 +20,6 @@ CONTROLS = {
         name: f"what controlnet_aux's {name} finds in it"
         for name in ("canny", "depth", "hed", "lineart", "mlsd", "normal", "openpose", "shuffle", "softedge")
     },
-}
-FADES = {
-    "level": "it weakens with the noise level",
-    "first": "as that from the run's first step on",
-    "none": "it holds to the end",
 }
 MASK_CELLS = {
     "mean": "a latent cell takes the mean of the mask's pixels",
@@ -40,27 +35,14 @@ LONGEST_SIDE = 65536  # pixels
 class ImageOptions(SharedOptions):
     """What every 2D task takes, in pixels where it is a size; None stands for what `unsaid` says."""
 
+    SMALLER = f"ask for a smaller picture, or use {named('chunk', 1)}"
+    PAPER = {"steps": STEPS}
     count: int = declare(
         "Pictures to make, of as many seeds from the seed on.",
         Whole(1, MOST_PICTURES),
         default=1,
         section="main",
         sweep=False,
-    )
-    steps: int | None = declare(
-        "Denoising steps.",
-        Whole(1, 1000),
-        default=None,
-        unsaid=f"the model's, else {STEPS}",
-        section="main",
-        paper=STEPS,
-    )
-    view_size: int | None = declare(
-        "Pixels a side that the model sees at once.",
-        Whole(16, 4096),
-        default=None,
-        unsaid="the model's",
-        section="model",
     )
     control: str | None = declare(
         "What the ControlNet follows in the control image, e.g. canny, depth, plain.",
@@ -69,7 +51,7 @@ class ImageOptions(SharedOptions):
         section="model",
         metavar="NAME",
     )
-    control_image: str | os.PathLike[str] | None = declare(
+    control_image: str | Path | None = declare(
         "A picture of yours that the result is laid out like.",
         Thing(),
         default=None,

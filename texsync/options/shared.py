@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import InputError
-from .declared import Options, declare, option_class
-from .kinds import Call, Choice, Device, Flag, ModelName, Real, Reals, Text, Texts, Whole, brief
+from ..errors import option as named
+from .declared import Options, declare, declared, option_class
+from .kinds import Call, Choice, CouplingName, Device, Flag, ModelName, Real, Reals, Text, Texts, Whole, brief
 from .output import SaveOptions
 
-COUPLINGS = {
-    "syncsde": "later views are drawn to what earlier ones show",
-    "synctweedies": "all views are averaged; smoother",
-    "multidiffusion": "the views' next states are averaged",
-    "visual-anagrams": "the views' noise is averaged",
-    "syncmvd": "averages, and the views' own pictures",
-    "syncdiffusion": "views follow the first one's look",
-    "csg": "inside and outside of masks by shares of probability",
-    "none": "every view for itself",
-}
+if TYPE_CHECKING:
+    from ..backbones.base import Backbone
+    from ..couplings import Coupling
+
 INTEGRATORS = {
     "exact": "solves the equation of one step; stable with few steps",
     "paper": "the published update; overshoots with fewer than 30 steps",
+}
+FADES = {
+    "level": "it weakens with the noise level",
+    "first": "as that from the run's first step on",
+    "none": "it holds to the end",
 }
 NOISES = {
     "shared": "views start from noise on the canvas, so that they agree about it",
@@ -39,35 +38,76 @@ DTYPES = {
     "bf16": "half the memory, coarser, no overflow",
 }
 MODEL_OWN = "the model's own"
-OURS = ("decode", "colours", "seed", "strength", "integrator", "fade", "pick")
-"""Options of couplings that are said by other means."""
+SETTINGS = ("strength", "integrator", "pick", "fade")  # of a coupling, that are options of tasks
+OURS = ("decode", "colours", "seed", *SETTINGS)  # of a coupling's options, set by other means
 
 
 @option_class
-class SharedOptions(Options):
+class RunOptions(Options):
+    """Who hears how far a run is."""
+
+    saving: ClassVar[type[SaveOptions]] = SaveOptions
+    """What saving its results takes."""
+    on_progress: Callable[..., None] | None = declare(
+        "Called with (stage, step, total, preview) as the run goes on.",
+        Call(),
+        default=None,
+        doors=("python",),
+        recorded=False,
+        sweep=False,
+    )
+    progress: bool = declare(
+        "Show a bar on stderr, or where there is no terminal, lines.",
+        Flag(),
+        default=False,
+        doors=("python",),
+        recorded=False,
+        sweep=False,
+    )
+
+    @property
+    def heard(self) -> Callable[..., None]:
+        """What the run tells its progress to."""
+        return self.on_progress or (lambda *_: None)
+
+
+@option_class
+class SharedOptions(RunOptions):
     """What every task takes; None stands for what `unsaid` says.
 
     like_paper: what is not given, or None, is as in SyncSDE's paper and its authors' code, see docs/differences.md.
     Raises InputError for any value out of range.
     """
 
-    saving = SaveOptions
     seed: int = declare(
         "Same seed, same result.", Whole(), default=0, section="main", label="Seed", sweep=False
     )
     steps: int | None = declare(
-        "Denoising steps.", Whole(1, 1000), default=None, unsaid=MODEL_OWN, section="main", label="Steps"
+        "Denoising steps.",
+        Whole(1, 1000),
+        default=None,
+        unsaid="the model's, else the paper's",
+        section="main",
+        label="Steps",
     )
-    model: str | os.PathLike[str] = declare(
+    model: str | Path | Backbone = declare(
         "mini, the path of a diffusers folder, or a hub id.",
-        ModelName(),
+        ModelName(objects="Backbone"),
         default="mini",
         section="model",
         label="Model",
         sweep=False,
         metavar="NAME|PATH|HUB_ID",
     )
-    controlnet: str | os.PathLike[str] | None = declare(
+    view_size: int | None = declare(
+        "Pixels a side that the model sees at once.",
+        Whole(16, 4096),
+        default=None,
+        unsaid=MODEL_OWN,
+        section="model",
+        label="View Size",
+    )
+    controlnet: str | Path | None = declare(
         "A ControlNet.",
         ModelName(),
         default=None,
@@ -133,15 +173,13 @@ class SharedOptions(Options):
         unsaid="the model's, else 5",
         usual=5.0,
         soft=(0.0, 10.0),
+        section="main",
         label="Strength",
     )
-    coupling: str = declare(
-        "How views listen to each other.",
-        Choice(COUPLINGS, labels={"syncsde": "SyncSDE", "synctweedies": "SyncTweedies", "csg": "CSG"}),
-        default="syncsde",
-        label="Coupling",
+    coupling: str | Coupling = declare(
+        "How views listen to each other.", CouplingName(), default="syncsde", label="Coupling"
     )
-    coupling_options: tuple[str, ...] = declare(
+    coupling_options: Sequence[str] = declare(
         "More for the coupling, e.g. first=3 or weight=20 for syncdiffusion; may be repeated.",
         Texts(remedy='e.g. "first=3"'),
         default=(),
@@ -149,10 +187,12 @@ class SharedOptions(Options):
         metavar="NAME=VALUE",
         sweep=False,
     )
-    integrator: str = declare(
+    integrator: str | None = declare(
         "SyncSDE's update; the paper's overshoots with fewer than 30 steps.",
         Choice(INTEGRATORS),
-        default="exact",
+        default=None,
+        unsaid="exact",
+        usual="exact",
         paper="paper",
         label="Integrator",
     )
@@ -169,42 +209,36 @@ class SharedOptions(Options):
         default=False,
         sweep=False,  # the rest is given by then, and what is given wins
     )
-    on_progress: Callable[..., None] | None = declare(
-        "Called with (stage, step, total, preview) as the run goes on.",
-        Call(),
-        default=None,
-        doors=("python",),
-        recorded=False,
-        sweep=False,
-    )
-    progress: bool = declare(
-        "Show a bar on stderr, or where there is no terminal, lines.",
-        Flag(),
-        default=False,
-        doors=("python",),
-        recorded=False,
-        sweep=False,
-    )
 
     def check(self) -> None:
-        """The coupling's options have names and values."""
+        """Raises InputError for what cannot be said of a coupling, or of a model or coupling that is there already."""
         for pair in self.coupling_options:
             if not re.fullmatch(r"[a-z_]+=.+", pair) or pair.partition("=")[0] in OURS:
                 message, remedy = f"coupling option {brief(pair)}", 'give name=value, e.g. "first=3"'
                 raise InputError(
                     message, remedy, code="coupling-option", thing="coupling_options", value=pair
                 )
+        if not isinstance(self.coupling, str):
+            made = "for a coupling that is made already", "make it with that, or leave out"
+            self._unsaid(made, *SETTINGS, "coupling_options")
+        if not isinstance(self.model, str):
+            loaded = "for a model that is loaded already", "say it to load_model, or leave out"
+            self._unsaid(loaded, "controlnet", "device", "dtype")
+
+    def _unsaid(self, words: tuple[str, str], *names: str) -> None:
+        """Raises InputError if one of the options is said."""
+        known = declared(type(self))
+        for name in names:
+            if name in known and getattr(self, name) != known[name].default:
+                message = f"{name.replace('_', ' ')} {getattr(self, name)} {words[0]}"
+                remedy = f"{words[1]} {named(name)}"
+                raise InputError(message, remedy, code="part-made", thing=name, value=getattr(self, name))
 
     @property
     def more(self) -> dict[str, Any]:
         """The coupling's options by name."""
         pairs = (pair.partition("=") for pair in self.coupling_options)
         return {name: plain(value) for name, _, value in pairs}
-
-    @property
-    def heard(self) -> Callable[..., None]:
-        """What the run tells its progress to."""
-        return self.on_progress or (lambda *_: None)
 
 
 def plain(text: str) -> Any:

@@ -16,8 +16,8 @@ except ImportError:  # Windows, where what a killed run leaves stays
     fcntl = None  # type: ignore[assignment]
 
 from ..errors import InputError
-from ..options import check_free
-from ..options import path as as_path
+from ..options.kinds import PathName
+from ..options.output import check_free
 
 OURS, ASIDE = (
     "-texsync-",
@@ -35,7 +35,7 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     What killed runs left beside it is removed.
     Raises InputError if the place is taken, is not a folder of results, cannot be written to or is full.
     """
-    path = as_path("output folder", path).resolve()
+    path = PathName()("output folder", path).resolve()
     check_free(path, overwrite)
     _tidy(path, OURS)
     made = [parent for parent in path.parents if not parent.exists()]

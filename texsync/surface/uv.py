@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 
 from ..errors import InputError, TexsyncWarning, option
-from ..options import UVS, choice
+from ..options.geometry import UVS
 from .beside import placement
 from .charts import PADDING, charts
 from .faces import two_sided
@@ -39,7 +39,7 @@ def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surfa
     Warns (TexsyncWarning) where a map is replaced or shares texels.
     Raises InputError on another policy, and for "keep" where the UVs cannot hold a texture.
     """
-    choice("uvs", policy, UVS)
+    UVS("uvs", policy)
     if policy != "unwrap":
         judged = mesh if mesh.uv_faces is None else _only(mesh, _mapped(mesh))
         trouble = why_unusable(judged)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError, option
-from ..image_options import AmbiguousOptions
-from ..progress import Progress, with_bar
+from ..options.declared import declare, option_class, takes
+from ..options.kinds import Choice, ModelName, Prompt, Text, Texts
+from ..options.pictures import ASSEMBLIES, ImageOptions
+from ..progress import with_bar
 from .images import Run
 from .made import Made, Pictures
 
@@ -20,25 +21,84 @@ if TYPE_CHECKING:
     from ..views import Views
 
 
-@with_bar
-def ambiguous_image(
-    prompts: Sequence[str], *, on_progress: Progress | None = None, **options: Any
-) -> Pictures:
-    """Paint one picture that fits each prompt when seen in that prompt's way.
+@option_class
+class AmbiguousOptions(ImageOptions):
+    """One picture that is something else seen another way.
 
-    prompts: two or more.  options: views, assemble, and what every 2D task takes; see
-    `image_options.AmbiguousOptions`.  The pictures are the canvas and what each view shows of it.
+    views: for each prompt how the picture is turned or mirrored, several joined by "+"; one fewer than prompts means
+    that the first prompt is of the picture as it is.
+    """
+
+    prompts: Sequence[str] = declare(
+        "What the picture shows, seen in each way.",
+        Texts(2, Prompt(), "prompt", "give two or more, one per view"),
+        kw_only=False,
+        argument=True,
+        sweep=False,
+    )
+    views: Sequence[str] = declare(
+        "How the picture is seen for the next prompt: identity, rotate90, rotate180, rotate270, flip, mirror "
+        "and, for models that work on pixels, negate, skew, inner_circle, patches, pixels, jigsaw; or several "
+        "joined by +.  Repeat it for more prompts.",
+        Texts(1, Text(), remedy="name one or more, e.g. flip or rotate90"),
+        default=("flip",),
+        section="main",
+        flag="view",
+        metavar="NAME",
+        sweep=False,
+    )
+    assemble: str = declare(
+        "Keep the last view's picture, as in the paper, or the mean of all.",
+        Choice(ASSEMBLIES, "assembly"),
+        default="paste",
+        section="main",
+        paper="paste",
+    )
+    upscaler: str | Path | None = declare(
+        "Stage II of DeepFloyd IF, if the model is its stage I.",
+        ModelName(),
+        default=None,
+        section="main",
+        metavar="PATH|HUB_ID",
+    )
+
+    def check(self) -> None:
+        """A prompt for each view, or one more."""
+        super().check()
+        if not 0 <= len(self.prompts) - len(self.views) <= 1:
+            raise InputError(
+                f"{len(self.prompts)} prompts for {len(self.views)} views ({', '.join(self.views)})",
+                "give each view one prompt, or one prompt more for the picture as it is",
+                code="option-count",
+                thing="views",
+            )
+
+    @property
+    def all_views(self) -> tuple[str, ...]:
+        """One per prompt."""
+        views = tuple(self.views)
+        return views if len(views) == len(self.prompts) else ("identity", *views)
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.prompts)
+
+
+@takes(AmbiguousOptions)
+@with_bar
+def ambiguous_image(asked: AmbiguousOptions) -> Pictures:
+    """Paint one picture that is the first PROMPT as it is and the second when seen another way.
+
+    The pictures are the canvas and what each view shows of it.
     Raises InputError on anything that the caller can put right, such as a view that the model cannot do.
-    progress: True shows a bar on stderr, with per cent and time left.
     Source: SyncSDE (CVPR 2025), Eq. 16-17.
     """
     import torch
 
     from ..views.shuffle import ambiguous
 
-    asked = AmbiguousOptions(prompts, **options)  # type: ignore[arg-type]  # it makes a tuple
     check_different(asked.all_views, asked.seed)
-    run = Run("ambiguous", asked, on_progress)
+    run = Run("ambiguous", asked)
     backbone = run.backbone()
     check_possible(asked.all_views, backbone)
     size = run.view_size(backbone)
@@ -72,7 +132,9 @@ def developer(
 
     if asked.upscaler is None:
         return lambda x, seed: backbone.decode(assembled(views, x, asked.assemble)[None])[0].cpu()
-    upscaler = backbone.upscaler(asked.upscaler)
+    import numpy as np
+
+    upscaler = backbone.upscaler(str(asked.upscaler))
     seen, sign = table(asked.all_views[-1], upscaler.size, asked.seed, views.canvas[0])
     last = lookup(seen[None], (upscaler.size, upscaler.size), np.full_like(seen, sign)[None])
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, option
-from ..image_options import EditOptions
-from ..progress import Progress, with_bar
+from ..options.declared import declare, option_class, takes
+from ..options.kinds import Choice, Flag, Prompt, Real, Text, Thing
+from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
+from ..progress import with_bar
 from .images import Run
 from .made import Made, Pictures
 
@@ -19,22 +22,134 @@ if TYPE_CHECKING:
     from ..schedule import Span
     from .paste import Paste
 
+OUTSIDES = {
+    "original": "your picture to the bit, in its own size",
+    "model": "all as the model paints it, as in the paper",
+}
+MASK_SCALES = {
+    "stretched": "the least attention in the picture is 0, the most 1",
+    "raw": "attention as it is, as the authors' code has it",
+}
+FINDERS = {
+    "auto": "attention where the model has any at its latents' full size, else difference",
+    "attention": "where the model attends to the word, as in the paper",
+    "difference": "where the two prompts make a difference",
+}
 GUIDANCE = 5.0  # the paper's for editing
 PIXEL_BYTES = 60  # peak memory of laying an edit into a photograph, per pixel, as seen at 24 megapixels
 PICTURE_BYTES = 16  # of each edit that is kept
 
 
-@with_bar
-def edit_image(
-    image: Any, source: str, target: str, *, on_progress: Progress | None = None, **options: Any
-) -> Pictures:
-    """Change what differs between two descriptions of a picture.
+@option_class
+class EditOptions(ImageOptions):
+    """A change to a picture of the user's own.
 
-    image: a file, PIL image or array.  source: what it shows.  target: what it shall show.  options: word, mask,
-    mask_threshold, faithful, and what every 2D task takes; see `image_options.EditOptions`.
+    image: a file, PIL image or array.  source: what it shows.  target: what it shall show.  word: of the source, what
+    changes.  mask: a picture of one's own, white where the change goes.  mask_threshold: in (0, 1), what is above it is
+    foreground.  faithful: the background follows the picture itself; off: the model's reconstruction of it.
+    """
+
+    image: Any = declare(
+        "The picture to change.",
+        Thing(),
+        kw_only=False,
+        argument=True,
+        metavar="IMAGE",
+        sweep=False,
+        file=True,
+    )
+    source: str = declare(
+        "What the picture shows now, in words; needed.", Text(), kw_only=False, section="main", sweep=False
+    )
+    target: str = declare("What it shall show.", Prompt(), kw_only=False, argument=True, sweep=False)
+    word: str | None = declare(
+        "What changes, of the source.",
+        Text(),
+        default=None,
+        unsaid="the words that TARGET lacks",
+        section="main",
+    )
+    mask: Any = declare(
+        "A picture, white where the change goes.",
+        Thing(),
+        default=None,
+        unsaid="found by the model",
+        section="main",
+        metavar="PATH",
+        file=True,
+    )
+    find: str = declare(
+        "Without a mask, the change goes where the model attends to the word, or where it makes a difference.",
+        Choice(FINDERS, "way to find the change"),
+        default="auto",
+        section="main",
+    )
+    mask_threshold: float = declare(
+        "What of that counts, on a scale from 0 to 1.", Real(0.01, 0.99), default=0.3, section="main"
+    )
+    faithful: bool = declare(
+        "Keep the background of the model's reconstruction, as the paper's code does.",
+        Flag(),
+        default=True,
+        section="main",
+        flag="resampled",
+        paper=False,
+    )
+    outside: str = declare(
+        "Outside of the change your picture to the bit, in its own size; or all as the model paints it.",
+        Choice(OUTSIDES),
+        default="original",
+        section="main",
+        paper="model",
+    )
+    mask_cells: str = declare(CELLS, Choice(MASK_CELLS), default="mean", paper="nearest")
+    mask_scale: str = declare(
+        "Attention stretched to 0..1 over the picture first, or as it is.",
+        Choice(MASK_SCALES),
+        default="stretched",
+        paper="raw",
+    )
+
+    def check(self) -> None:
+        """There is a source, and something of it changes."""
+        super().check()
+        if not self.source:
+            example = option("source", "a photo of a white cat")
+            raise InputError(
+                "no source prompt", f"say what the picture shows, e.g. {example}", code="prompt-empty"
+            )
+        Prompt()("prompt", self.source)
+        if self.mask is None and not self.changing:
+            raise InputError(
+                f"every word of the source {self.source!r} is in the target {self.target!r}",
+                f"say with {option('word')} which one changes, or give a {option('mask')}",
+                code="edit-nothing",
+                thing="target",
+                value=self.target,
+            )
+
+    @property
+    def changing(self) -> str:
+        """The words of the source prompt that change, as they stand there."""
+        if self.word is not None:
+            return self.word
+        target = {word.lower() for word in re.findall(r"[\w'-]+", self.target)}
+        words = list(re.finditer(r"[\w'-]+", self.source))
+        gone = [word for word in words if word.group().lower() not in target]
+        return self.source[gone[0].start() : gone[-1].end()] if gone else ""
+
+    @property
+    def words(self) -> str:
+        return self.target
+
+
+@takes(EditOptions)
+@with_bar
+def edit_image(asked: EditOptions) -> Pictures:
+    """Change the picture IMAGE so that it shows TARGET; the rest stays as it is.
+
     The pictures are the edit and the mask, in the original's size, and the reconstruction, in the model's; see
     `EditOptions.outside`.  Clear parts stay as clear as they are.
-    progress: True shows a bar on stderr, with per cent and time left.
     Raises InputError on anything that the caller can put right, such as a word that the source prompt does not have.
     Source: SyncSDE (CVPR 2025), Eq. 12 and 24-25; its inversion is mended, see `backbones.inversion`.
     """
@@ -43,10 +158,9 @@ def edit_image(
     from .paste import Paste, outlined
     from .reading import check_shape, fitted, read_mask, read_picture, to_tensor
 
-    asked = EditOptions(image, source, target, **options)
-    run = Run("edit", asked, on_progress, papers_guidance=GUIDANCE)
+    run = Run("edit", asked, papers_guidance=GUIDANCE)
     with run.stage("picture"):
-        original = read_picture(image, backdrop=None)
+        original = read_picture(asked.image, backdrop=None)
         own = None if asked.mask is None else read_mask(asked.mask)
         check_memory(original.width * original.height, asked)
         if own is not None:
@@ -83,7 +197,7 @@ def edit_image(
             shown(seed, backbone.decode(x).cpu(), again, foreground, backbone.scale, paste)
             for seed, x in zip(asked.seeds, finals, strict=True)
         ]
-    return run.result(backbone, made, ["source", asked.target, "edit"], word=finder.word, find=finder.how)
+    return run.result(backbone, made, ["source", asked.target, "edit"], word=finder.word, **finder.report())
 
 
 def check_memory(pixels: int, options: EditOptions) -> None:
@@ -156,6 +270,10 @@ class Finder:
         self.listener: WordListener | None = None
         if self.how == "attention" and self.word is not None:
             self.listener = backbone.listener(options.source, self.word, (latent[0], latent[1]))
+
+    def report(self) -> dict[str, str]:
+        """How the place of the change was found, and as an option, to find it so again."""
+        return {"found_by": self.how} | ({} if self.how == "mask" else {"find": self.how})
 
     @contextmanager
     def listening(self, predict: Predictor) -> Iterator[Predictor]:

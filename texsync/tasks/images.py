@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..image_options import FINDERS, STEPS, ImageOptions
-from ..options import listener
+from ..options.declared import declared
+from ..options.pictures import STEPS, ImageOptions
 from ..progress import Progress
 from ..record.inputs import input_files
 from . import parts
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..views import Views
 
 GUIDANCE = 7.5  # the paper's, for a model that recommends nothing (SyncSDE, supplement A.1)
-INPUTS = ("image", "mask", "masks", "control_image")  # options that are files, or pictures from memory
 COUPLING = {"until": 0.0}
 AT_ONCE = 16  # views per model call at most, so that memory does not grow with the picture
 
@@ -37,17 +36,21 @@ class Run:
         self,
         task: str,
         options: ImageOptions,
-        on_progress: Progress | None = None,
         papers_guidance: float = GUIDANCE,
     ):
         self.task, self.options, self.papers_guidance = task, options, papers_guidance
-        self.on_progress: Progress = listener(on_progress)
+        self.on_progress: Progress = options.heard
         self.seconds: dict[str, float] = {}
         self.calls = 0  # of the model
         self.sent: dict[str, list[str]] = {}  # prompts and negatives, one each per view
-        self.files = input_files(**{name: getattr(options, name, None) for name in INPUTS})
+        self.files = input_files(**{name: getattr(options, name) for name in self.inputs})
         self._follow: Image | None = None
         self.used: Coupling  # once `couplings` has made it
+
+    @property
+    def inputs(self) -> list[str]:
+        """Options that are files, or pictures from memory."""
+        return [name for name, said in declared(type(self.options)).items() if said.file]
 
     @contextmanager
     def stage(self, name: str, total: int = 1) -> Iterator[None]:
@@ -191,7 +194,7 @@ class Run:
 
     def result(self, backbone: Backbone, made: list[Made], titles: list[str], **used: Any) -> Pictures:
         """Everything together; used: options that the task filled in."""
-        asked = self.options.arguments()
+        asked = self.options.record()
         filled = {
             "steps": self.steps(backbone),
             "guidance": self.guidance(backbone),
@@ -213,13 +216,9 @@ class Run:
 
     def repeatable(self, used: dict[str, Any]) -> dict[str, Any]:
         """Options that the task takes again: what is no file and no plain value is left out."""
-        asked = self.options.arguments()
         files = {file["option"] for file in self.files}
-        plain = {
+        return {
             name: value
             for name, value in used.items()
-            if name in files or name not in INPUTS or value is None
+            if name in files or name not in self.inputs or value is None
         }
-        if plain.get("find") not in FINDERS:  # "mask" stands for a mask of one's own
-            plain |= {"find": asked["find"]} if "find" in asked else {}
-        return plain

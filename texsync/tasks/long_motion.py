@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..motion.plan import USUAL, Segment, plan
+from ..options.declared import takes
 from ..options.motion_options import MotionOptions
 from ..progress import with_bar
 from .motion_result import Motion
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..backbones.motion_model import MotionModel
     from ..couplings import Coupling
+    from ..motion.plan import Segment
     from ..views import Views
 
 STEPS = 50
@@ -27,19 +27,19 @@ CONTEXT, SOFT = (
 SKIPPED = 0.1  # of the steps, which the second take leaves out
 
 
+@takes(MotionOptions)
 @with_bar
-def long_motion(prompts: Any, *, on_progress: Callable[..., None] | None = None, **options: Any) -> Motion:
-    """Make one continuous human motion, each prompt's segment drawn towards the one before it.
+def long_motion(asked: MotionOptions) -> Motion:
+    """Make one continuous human motion of any length, a segment for each of PROMPTS.
 
-    prompts: what is done, one after the other; "walks:4" lasts 4 seconds.  options: seconds, overlap (frames, 20 a
-    second), strength, coupling and more; see `options.motion_options.MotionOptions`.
-    Raises InputError on anything that the caller can put right.  progress: True shows a bar on stderr.
+    Each segment is drawn towards the one before it.
+    Raises InputError on anything that the caller can put right.
     Source: SyncSDE (CVPR 2025), Eq. 20-22, section 4.2.6; the exact integrator instead of the paper's, which
     multiplies a difference by 92 at the first step of a model with 50 levels.
     """
     from ..backbones.motion_model import load_motion
+    from ..motion.plan import plan
 
-    asked = MotionOptions(prompts, on_progress=on_progress, **options)
     run = LongRun(asked)
     with run.stage("model"):
         model = load_motion(asked.model, text_encoder=asked.text_encoder, statistics=asked.statistics,
@@ -72,6 +72,7 @@ class LongRun:
     def segment(self, model: MotionModel) -> int:
         """Frames of a segment at most; raises InputError for more than the model makes."""
         from ..errors import InputError
+        from ..motion.plan import USUAL
 
         asked = self.options.segment or min(USUAL, model.longest)
         if asked > model.longest:

@@ -62,6 +62,10 @@ class Pictures:
 
         return png(in_a_row(self.images))
 
+    def shown(self) -> dict[str, Image]:
+        """One picture per seed, for a sweep."""
+        return {f"seed {one.seed}": image for one, image in zip(self.made, self.images, strict=True)}
+
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the pictures as PNG with the parameters inside, `views.png` and `run.json`: all or nothing.
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, TexsyncWarning, option
-from ..image_options import MaskOptions
-from ..progress import Progress, with_bar
+from ..options.declared import declare, option_class, takes
+from ..options.kinds import Choice, Flag, Prompt, Texts, Thing
+from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
+from ..progress import with_bar
 from . import parts
 from .images import COUPLING, Run
 from .made import Made, Pictures
@@ -19,21 +21,73 @@ if TYPE_CHECKING:
     from ..views import Views
 
 
-@with_bar
-def masked_image(
-    background: str,
-    foregrounds: str | Sequence[str],
-    masks: Any,
-    *,
-    on_progress: Progress | None = None,
-    **options: Any,
-) -> Pictures:
-    """Paint a background and, inside each mask, a thing.
+@option_class
+class MaskOptions(ImageOptions):
+    """A picture with things in front of a background.
 
-    background: a prompt.  foregrounds: one prompt per mask.  masks: files, PIL images or arrays, white where the thing
-    is; later ones lie in front.  options: whole, soft, and what every 2D task takes; see `image_options.MaskOptions`.
+    masks: files, PIL images or arrays, white where the thing is; later ones lie in front.
+    """
+
+    background: str = declare(
+        "What is outside the masks.", Prompt(), kw_only=False, argument=True, sweep=False
+    )
+    foregrounds: str | Sequence[str] = declare(
+        "What is inside the mask; one per mask.",
+        Texts(1, Prompt(), "prompt", "say what is inside the mask", alone=True),
+        kw_only=False,
+        section="main",
+        flag="foreground",
+        sweep=False,
+    )
+    masks: Any = declare(
+        "A picture, white where the foreground is.  Repeat both for more; later ones lie in front.",
+        Thing(many=True),
+        kw_only=False,
+        section="main",
+        flag="mask",
+        metavar="PATH",
+        sweep=False,
+        file=True,
+    )
+    whole: str | None = declare(
+        "The whole picture in words.",
+        Prompt(),
+        default=None,
+        unsaid="BACKGROUND with the foregrounds",
+        section="main",
+    )
+    soft: bool = declare(
+        "Greys of the masks are shares; without it they are rounded.", Flag(), default=False, section="main"
+    )
+    mask_cells: str = declare(CELLS, Choice(MASK_CELLS), default="mean", paper="nearest")
+
+    def check(self) -> None:
+        """A prompt for each mask."""
+        super().check()
+        if len(self.foregrounds) != len(self.masks):
+            raise InputError(
+                f"{len(self.foregrounds)} foreground prompts for {len(self.masks)} masks",
+                "give each mask one prompt",
+                code="option-count",
+                thing="foregrounds",
+            )
+
+    @property
+    def everything(self) -> str:
+        """The prompt of the whole picture."""
+        return self.whole or f"{self.background} with {' and '.join(self.foregrounds)}"
+
+    @property
+    def words(self) -> str:
+        return self.background
+
+
+@takes(MaskOptions)
+@with_bar
+def masked_image(asked: MaskOptions) -> Pictures:
+    """Paint BACKGROUND and, inside each mask, a thing of its own.
+
     Raises InputError on anything that the caller can put right, such as a mask that is empty.
-    progress: True shows a bar on stderr, with per cent and time left.
     Source: SyncSDE (CVPR 2025), Eq. 8-11; the baselines have their own composition of views, see `views.masks`.
     """
     import numpy as np
@@ -42,9 +96,8 @@ def masked_image(
     from ..views.masks import masks as mask_views
     from .reading import check_shape, mask_cells, read_mask
 
-    asked = MaskOptions(background, foregrounds, masks, **options)  # type: ignore[arg-type]  # it makes tuples
     things, files = asked.foregrounds, asked.masks
-    run = Run("mask", asked, on_progress)
+    run = Run("mask", asked)
     with run.stage("picture"):
         read = [read_mask(file, asked.soft) for file in files]
         check_one_size(read)
@@ -59,7 +112,7 @@ def masked_image(
     if asked.whole and not whole:
         _note_whole(asked.coupling if isinstance(asked.coupling, str) else type(asked.coupling).__name__)
     views = mask_views(torch.as_tensor(np.stack(cells)), composition)
-    prompts = [background, *things, *([asked.everything] if whole else [])]
+    prompts = [asked.background, *things, *([asked.everything] if whole else [])]
     followed = run.control(size, size)
     hints = None if followed is None else followed.expand(len(prompts), -1, -1, -1)
     predict = run.predictor(backbone, prompts, control=hints)

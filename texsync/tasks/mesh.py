@@ -7,15 +7,19 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TexsyncWarning, option
-from ..options import MeshOptions, listener
+from ..options.declared import declare, option_class, takes
+from ..options.geometry import FRONT, UP, UVS, check_axes
+from ..options.kinds import Choice, Prompt, Thing, Whole
+from ..options.shared import SharedOptions
 from ..progress import Progress, with_bar
 from ..record.inputs import input_files
 from . import parts
 from .preview import Preview, Watched
-from .textured import TexturedMesh
+from .textured import MeshSaveOptions, TexturedMesh
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,37 +42,147 @@ COUPLING = {"pick": "best"}
 LATENT_TEXELS = 16  # per latent pixel along a side: 1536 texels for 96 latent pixels, as the reference has it
 
 
-@with_bar
-def texture_mesh(
-    mesh: Any, prompt: str, *, on_progress: Progress | None = None, **options: Any
-) -> TexturedMesh:
-    """Paint a texture that fits the prompt on a mesh.
+PICKS = {
+    "best": "where several earlier views show a point, the one that faces it best is heard",
+    "mean": "all of them are heard; smoother",
+}
+VIEW_ORDERS = {
+    "alternate": "the front leads, then left and right in turn",
+    "paper": "the back leads, as in the authors' code",
+}
+FRAMINGS = {
+    "tight": "the mesh fills the views",
+    "paper": "the sphere around the mesh fills the views",
+}
+EXTRA_VIEWS = {
+    "auto": "also from the top and from below, where the views around the mesh see too little",
+    "none": "only the views around the mesh",
+}
+
+
+@option_class
+class MeshOptions(SharedOptions):
+    """How a mesh gets its texture; sizes in pixels or texels a side, None stands for what `unsaid` says.
 
     mesh: path of an OBJ, GLB, glTF, PLY, STL or OFF file, or a trimesh Trimesh or Scene.
-    prompt: what the surface should look like.  on_progress: see `Progress`.
-    progress: True shows a bar on stderr, with per cent and time left.
-    options: seed, steps, strength, coupling, integrator, pick, model, controlnet, texture_size, view_size, uvs, device,
-    dtype, chunk, negative, guidance, control_scale, view_order, framing, extra_views, up, front, noise,
-    like_paper; see `options.MeshOptions`, which has their defaults, units and ranges.
+    up, front: axes of the mesh file.
+    """
+
+    saving = MeshSaveOptions
+    SMALLER = f"lower {option('texture_size')} or {option('view_size')}, or use a smaller mesh"
+    PAPER = {"steps": 30, "strength": 5.0}
+    mesh: Any = declare(
+        "The mesh to paint.",
+        Thing(),
+        kw_only=False,
+        argument=True,
+        metavar="MESH",
+        sweep=False,
+        file=True,
+        recorded=False,
+    )
+    prompt: str = declare(
+        "What the surface should look like, e.g. weathered copper.",
+        Prompt('describe the surface, e.g. "weathered copper"'),
+        kw_only=False,
+        argument=True,
+        label="Prompt",
+        section="main",
+        sweep=False,
+    )
+    texture_size: int = declare(
+        "Texels along a side.", Whole(64, 8192), default=1024, section="surface", label="Texture Size"
+    )
+    uvs: str = declare(
+        "Make new UVs, or use the mesh's own.",
+        UVS,
+        default="auto",
+        section="surface",
+        label="UVs",
+        flag={"keep": "keep-uvs", "unwrap": "unwrap"},
+    )
+    up: str = declare(
+        "Up axis of the file: x, y, z, -x, -y, -z; auto goes by format.",
+        UP,
+        default="auto",
+        section="surface",
+        metavar="AXIS",
+    )
+    front: str = declare(
+        "Axis that the front looks along, likewise.",
+        FRONT,
+        default="auto",
+        section="surface",
+        label="Front",
+        metavar="AXIS",
+    )
+    pick: str | None = declare(
+        "Where several earlier views show a point: the one that faces it best, or their mean.",
+        Choice(PICKS),
+        default=None,
+        unsaid="best",
+        usual="best",
+        paper="mean",
+        label="Heard View",
+    )
+    view_order: str = declare(
+        "Which view leads: front first, or the reference's.",
+        Choice(VIEW_ORDERS, labels={"alternate": "Front First", "paper": "As Published"}),
+        default="alternate",
+        paper="paper",
+        label="Views",
+    )
+    framing: str = declare(
+        "Views that the mesh fills, or its bounding sphere does.",
+        Choice(FRAMINGS, labels={"paper": "As Published"}),
+        default="tight",
+        paper="paper",
+        label="Framing",
+    )
+    extra_views: str = declare(
+        "Top and bottom views where the ten around the mesh see too little, or none.",
+        Choice(EXTRA_VIEWS),
+        default="auto",
+        paper="none",
+        label="Extra Views",
+    )
+
+    def check(self) -> None:
+        """Up and front are not along the same line."""
+        super().check()
+        check_axes(self.up, self.front)
+
+    @property
+    def folder(self) -> str:
+        """<mesh>_textured."""
+        return f"{Path(self.mesh).stem}_textured"
+
+
+@takes(MeshOptions)
+@with_bar
+def texture_mesh(options: MeshOptions) -> TexturedMesh:
+    """Paint a texture on MESH that fits PROMPT.
+
+    on_progress: see `Progress`.
     Raises InputError on anything that the caller can put right, before any weights load where possible.
     Source: SyncSDE (CVPR 2025), section 3.3.4 and Eq. 18-19.
     """
-    return Job(MeshOptions(prompt, **options), listener(on_progress)).run(mesh)
+    return Job(options).run()
 
 
 class Job:
     """One texturing run, stage by stage."""
 
-    def __init__(self, options: MeshOptions, on_progress: Progress):
+    def __init__(self, options: MeshOptions):
         self.options = options
-        self.on_progress = on_progress
+        self.on_progress: Progress = options.heard
         self.seconds: dict[str, float] = {}
         self.files: list[dict[str, str]] = []
         self.sent: dict[str, list[str]] = {}  # prompts and negatives, one each per view
         self.extra: Extra | None = None
         self.used: Coupling  # from the stage "denoise" on
 
-    def run(self, mesh: Any) -> TexturedMesh:
+    def run(self) -> TexturedMesh:
         from ..errors import check_finite
         from ..files.load import load
         from ..files.pbr import finish_of
@@ -81,8 +195,8 @@ class Job:
         options = self.options
         with self.stage("mesh"):
             self.check_early()
-            self.files = input_files(mesh=mesh)
-            loaded = load(mesh, up=options.up, front=options.front)
+            self.files = input_files(mesh=options.mesh)
+            loaded = load(options.mesh, up=options.up, front=options.front)
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
             rehearse(loaded, surface)
         parts.fetch_model(options, options.controlnet, self.on_progress)
@@ -252,7 +366,7 @@ class Job:
     def report(self, backbone: Backbone) -> dict[str, Any]:
         """What `run.json` keeps: every option as it was used, so that the same options paint the same texture."""
         asked = {
-            **self.options.arguments(),
+            **self.options.record(),
             "steps": self.steps(backbone),
             "view_size": self.view_size(backbone),
             "guidance": self.guidance(backbone),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..motion.plan import Segment
 from ..options.kinds import Names
 from ..options.motion_options import MOTION_FORMATS, USUAL_MOTION_FORMATS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..motion.plan import Segment
 
 
 @dataclass(repr=False)
@@ -40,6 +42,10 @@ class Motion:
     def __repr__(self) -> str:
         return f"<Motion: {len(self.joints) / 20:g} seconds, {len(self.segments)} segments>"
 
+    def shown(self) -> dict[str, Any]:
+        """Its poses, for a sweep."""
+        return {"poses": pictured(self)}
+
     def save(
         self, folder: str | Path, *, overwrite: bool = False, formats: Any = USUAL_MOTION_FORMATS
     ) -> Path:
@@ -52,6 +58,8 @@ class Motion:
 
 def save_motion(made: Motion, folder: Path, *, overwrite: bool, formats: Any) -> Path:
     """See `Motion.save`."""
+    import numpy as np
+
     from ..motion.bvh import write_bvh
     from ..motion.draw import gif
     from ..motion.rig import rigged
@@ -97,6 +105,8 @@ def pictured(made: Motion):
 
 def write_results(made: Motion, path: Path) -> None:
     """In the layout of MDM's own generate script: a dict in an array, which numpy pickles."""
+    import numpy as np
+
     content = {
         "motion": made.joints.transpose(1, 2, 0)[None].astype(np.float32),
         "text": [", ".join(made.prompts)],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import SETTINGS
+from ..options.shared import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 CONTROL_SCALE, CONTROL_UNTIL = (0.7, 0.9), 0.99  # the mesh paper's, where neither user nor model says any
 
 
-def check_model(options: Any, controlnet: str | None) -> None:
+def check_model(options: Any, controlnet: str | Path | None) -> None:
     """Raises InputError for a model or device that is not there, before anything heavy is done."""
     from ..backbones import by_name
 
@@ -23,7 +24,7 @@ def check_model(options: Any, controlnet: str | None) -> None:
         by_name.check_model(options.model, controlnet, device=options.device, dtype=options.dtype)
 
 
-def fetch_model(options: Any, controlnet: str | None, on_progress: Callable[..., None]) -> None:
+def fetch_model(options: Any, controlnet: str | Path | None, on_progress: Callable[..., None]) -> None:
     """Download the model, if it is a hub's and not in the cache."""
     from ..backbones import by_name
     from ..backbones.download import in_megabytes
@@ -33,7 +34,7 @@ def fetch_model(options: Any, controlnet: str | None, on_progress: Callable[...,
         by_name.fetch_model(options.model, controlnet, **where, on_bytes=in_megabytes(on_progress))
 
 
-def model_of(options: Any, controlnet: str | None) -> Backbone:
+def model_of(options: Any, controlnet: str | Path | None) -> Backbone:
     """The model asked for, loaded unless it is."""
     from ..backbones import by_name
 

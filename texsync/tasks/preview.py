@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..show.sheet import some
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -35,5 +33,7 @@ class Preview:
     predict: Watched
 
     def __call__(self, most: int | None = None) -> Tensor:
+        from ..show.sheet import some
+
         clean = self.predict.clean
         return self.backbone.decode(clean[some(len(clean), most or len(clean))]).cpu()

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError
-from ..options import brief, path
+from ..options.kinds import PathName, brief
 from ..picture_files import decoded, upright
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def read_picture(source: Any, backdrop: str | None = "white") -> Image.Image:
     if isinstance(source, np.ndarray):
         source = _from_array(source)
     elif isinstance(source, (str, Path)):
-        source = path("picture", source)
+        source = PathName()("picture", source)
     elif not isinstance(source, Image.Image):
         raise InputError(
             f"{brief(source)} is not a picture", "give the path of a file, a PIL image or an array"

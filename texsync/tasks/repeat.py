@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import json
 import warnings
-from importlib import import_module
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, TexsyncWarning
-from ..options import MARK
+from ..options.declared import UNSET, declared
+from ..options.output import MARK
 from ..record.inputs import sha256
+from . import FUNCTIONS, function_of, options_of
 
 if TYPE_CHECKING:
     from .made import Pictures
     from .textured import TexturedMesh
-
-TASKS = {
-    "mesh": "texture_mesh",
-    "wide": "wide_image",
-    "ambiguous": "ambiguous_image",
-    "mask": "masked_image",
-    "edit": "edit_image",
-}
 
 
 def repeat(run: str | Path, *, on_progress: Any = None, **changes: Any) -> TexturedMesh | Pictures:
@@ -37,17 +29,14 @@ def repeat(run: str | Path, *, on_progress: Any = None, **changes: Any) -> Textu
     path = Path(run).expanduser()
     path = path / MARK if path.is_dir() else path
     record = read_run(path)
-    function = getattr(import_module(f".{record['task']}", __package__), TASKS[record["task"]])
+    function = function_of(record["task"])
     options = {**record["options"], **_files(record, path.parent), **changes}
-    lacking = [
-        name
-        for name, one in signature(function).parameters.items()
-        if one.kind is one.POSITIONAL_OR_KEYWORD and name not in options
-    ]
+    said = declared(options_of(record["task"]))
+    lacking = [name for name, one in said.items() if one.default is UNSET and name not in options]
     if lacking:
         raise InputError(
             f"{path} does not say which {lacking[0]} it was made from, since that was no file",
-            f"call {TASKS[record['task']]}({lacking[0]}, **options) with its options",
+            f"call {function.__name__}({lacking[0]}, **options) with its options",
         )
     result = function(on_progress=on_progress, **options)
     _compare_commits(record.get("commits"), result.report.get("commits", {}))
@@ -67,7 +56,7 @@ def read_run(path: Path) -> dict[str, Any]:
             f"{path} is a sweep's, which is several runs", "call the task with the options of one of them"
         )
     right = isinstance(record, dict) and isinstance(record.get("options"), dict)
-    if not right or not isinstance(record.get("task"), str) or record["task"] not in TASKS:
+    if not right or not isinstance(record.get("task"), str) or record["task"] not in FUNCTIONS:
         raise InputError(f"{path} holds no task and options", f"name the {MARK} of a run that has ended")
     return record
 

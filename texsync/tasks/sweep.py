@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .textured import TexturedMesh
 
 WIDE = 2.0  # times as wide as high; from there on, values go down the sheet instead of across
-MESH_VIEWS_DEG = {"front": (30.0, 20.0), "back": (210.0, 20.0)}  # azimuth, elevation
 
 
 @dataclass(repr=False)
@@ -78,26 +77,12 @@ def sweep(
 ) -> Sweep:
     """Run a task once per value of one of its options.
 
-    task: `wide_image`, `ambiguous_image`, `masked_image`, `edit_image` or `texture_mesh`; options: all it takes.  Seeds
-    are the same for every value, so what differs is the value's doing.  Raises InputError as the task does.
+    task: `texture_mesh`, `wide_image` or another; options: all it takes.  Seeds are the same for every value, so what
+    differs is the value's doing.  Raises InputError as the task does.
     """
     made = Sweep(name, list(values), [], [])
     for value in values:
         result = task(on_progress=on_progress, **{**options, name: value})
-        made.pictures.append(pictures_of(result))
+        made.pictures.append(result.shown())
         made.reports.append(result.report)
     return made
-
-
-def pictures_of(result: Pictures | TexturedMesh) -> dict[str, Image]:
-    """Title to picture: one per seed, or two sides of a mesh."""
-    if isinstance(result, Pictures):
-        return {f"seed {one.seed}": image for one, image in zip(result.made, result.images, strict=True)}
-    from ..show.png import to_image
-    from ..show.render import render
-    from ..show.sheet import TABLE_SIDE
-    from ..surface.cameras import Camera
-
-    cameras = [Camera(*place) for place in MESH_VIEWS_DEG.values()]
-    seen = render(result.surface, result.texture, cameras, TABLE_SIDE, 0.35)
-    return {title: to_image(picture) for title, picture in zip(MESH_VIEWS_DEG, seen, strict=True)}

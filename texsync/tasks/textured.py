@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import USUAL_FORMATS, check_formats
+from ..options.declared import declare, option_class
+from ..options.kinds import Flag, Names
+from ..options.output import SaveOptions
 from ..record.facts import dump, origin, peak_memory_mb, versions
 from ..record.inputs import seen_from
 
@@ -18,6 +20,46 @@ if TYPE_CHECKING:
     from ..surface.pixels import Pixels
     from ..surface.texture import Texture
     from ..surface.types import Surface
+
+
+FORMATS = {
+    "glb": "the model with its texture",
+    "obj": "the model with .mtl and texture",
+    "png": "the texture",
+    "sheet": "the contact sheet",
+    "turntable": "a picture that turns",
+    "viewer": "a page that shows the model",
+}
+SIDES_DEG = {"front": (30.0, 20.0), "back": (210.0, 20.0)}  # azimuth, elevation
+USUAL_FORMATS = tuple(FORMATS)[:-1]
+
+
+@option_class
+class MeshSaveOptions(SaveOptions):
+    """What is written of a mesh."""
+
+    formats: str | Sequence[str] | None = declare(
+        f"What is written: some of {', '.join(FORMATS)}.",
+        Names(FORMATS, "format"),
+        default=None,
+        unsaid="all but viewer",
+        section="output",
+        doors=("shell",),
+        metavar="A,B,...",
+    )
+    preview: bool = declare(
+        "Also write a viewer that opens in a browser.",
+        Flag(),
+        default=False,
+        section="output",
+        doors=("shell",),
+    )
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Names of FORMATS."""
+        formats = USUAL_FORMATS if self.formats is None else tuple(self.formats)
+        return formats + (("viewer",) if self.preview else ())
 
 
 @dataclass(repr=False)
@@ -47,6 +89,17 @@ class TexturedMesh:
 
         return textured_scene(self.loaded, self.surface, self.baked)
 
+    def shown(self) -> dict[str, Any]:
+        """Two sides, for a sweep."""
+        from ..show.png import to_image
+        from ..show.render import render
+        from ..show.sheet import TABLE_SIDE
+        from ..surface.cameras import Camera
+
+        cameras = [Camera(*place) for place in SIDES_DEG.values()]
+        seen = render(self.surface, self.texture, cameras, TABLE_SIDE, 0.35)
+        return {title: to_image(picture) for title, picture in zip(SIDES_DEG, seen, strict=True)}
+
     def save(
         self,
         folder: str | Path,
@@ -60,7 +113,7 @@ class TexturedMesh:
         formats: some of glb, obj, png, sheet, turntable, viewer; None is all but the last, which `preview` adds.
         Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
         """
-        chosen = check_formats(formats) + (("viewer",) if preview else ())
+        chosen = MeshSaveOptions(formats=formats, preview=preview).chosen
         return save_result(self, Path(folder), overwrite=overwrite, formats=chosen)
 
     def __repr__(self) -> str:

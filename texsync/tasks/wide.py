@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import InputError, option
-from ..image_options import WideOptions
-from ..progress import Progress, with_bar
+from ..options.declared import declare, option_class, takes
+from ..options.kinds import Choice, Flag, Prompt, Whole
+from ..options.pictures import ASSEMBLIES, LONGEST_SIDE, ImageOptions
+from ..progress import with_bar
 from .images import Run
 from .made import Made, Pictures
 
@@ -20,26 +22,69 @@ VIEWS_WIDE = 4  # of the default picture
 MOST_SHOWN = 8  # windows on the contact sheet
 
 
-@with_bar
-def wide_image(prompt: str, *, on_progress: Progress | None = None, **options: Any) -> Pictures:
-    """Paint a picture of any width and height, each window drawn towards the one before it.
+@option_class
+class WideOptions(ImageOptions):
+    """A picture larger than the model sees at once; sizes in pixels."""
 
-    options: width, height, overlap (pixels), loop, assemble, and what every 2D task takes; see
-    `image_options.WideOptions`.  Raises InputError on anything that the caller can put right.
-    progress: True shows a bar on stderr, with per cent and time left.
+    prompt: str = declare("What the picture shows.", Prompt(), kw_only=False, argument=True, sweep=False)
+    width: int | None = declare(
+        "Pixels; any from one view up.",
+        Whole(16, LONGEST_SIDE),
+        default=None,
+        unsaid="four views",
+        section="main",
+    )
+    height: int | None = declare(
+        "Pixels; higher than one view works too.",
+        Whole(16, LONGEST_SIDE),
+        default=None,
+        unsaid="one view",
+        section="main",
+    )
+    overlap: int | None = declare(
+        "Pixels that neighbouring windows share.",
+        Whole(1, LONGEST_SIDE),
+        default=None,
+        unsaid="3/4 of a view",
+        section="main",
+    )
+    loop: bool = declare(
+        "Close the picture on itself along its longer side, without a seam.",
+        Flag(),
+        default=False,
+        section="main",
+    )
+    assemble: str = declare(
+        "Windows fade into each other, or later ones lie on top as in the paper.",
+        Choice(ASSEMBLIES, "assembly"),
+        default="blend",
+        section="main",
+        paper="paste",
+    )
+
+    @property
+    def words(self) -> str:
+        return self.prompt
+
+
+@takes(WideOptions)
+@with_bar
+def wide_image(asked: WideOptions) -> Pictures:
+    """Paint a picture that is wider or higher than the model sees at once.
+
+    Each window is drawn towards the one before it.  Raises InputError on anything that the caller can put right.
     Source: SyncSDE (CVPR 2025), Eq. 13-15, where the region that is pulled is the overlap.
     """
     from ..backbones.tiled import decode_tiled
 
-    asked = WideOptions(prompt, **options)
-    run = Run("wide", asked, on_progress)
+    run = Run("wide", asked)
     backbone = run.backbone()
     frame = Frame.of(asked, run.view_size(backbone), backbone.scale)
     views = frame.views()
     count, shown = views.shape[0], frame.shown(views)
     followed = run.control(frame.width * frame.scale, frame.height * frame.scale)
     hints = None if followed is None else frame.crops(views, followed)
-    predict = run.predictor(backbone, [prompt] * count, control=hints)
+    predict = run.predictor(backbone, [asked.prompt] * count, control=hints)
     coupling = run.couplings(backbone, views, memory=1)
     finals = run.denoise_all(backbone, predict, views, coupling)
     made = []

@@ -12,18 +12,19 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import Cancelled, InputError, TexsyncError, TexsyncWarning, flag, line_of, out_of_memory
+from ..errors import Cancelled, InputError, TexsyncError, TexsyncWarning, option, out_of_memory, parts
+from ..options.kinds import brief
 from ..signals import TERMINATED, Terminated, ending_on_sigterm
 from .channel import Channel, parse
 from .previews import Previews
 from .tasks import Task, tasks
 
-PROTOCOL = 1
+PROTOCOL = 2
 COMMANDS = ("run", "cancel", "release", "quit")
 GRACE = 5.0  # seconds that a job has to stop in when the parent is gone
 Ident = str | int | None
@@ -148,7 +149,7 @@ class Worker:
         self.channel.send(answer, id=job.ident, **fields)
 
     def error(self, ident: Ident, kind: str, message: str, remedy: str) -> None:
-        self.channel.send("error", id=ident, kind=kind, message=message, remedy=remedy)
+        self.channel.send("error", id=ident, **problem(kind, message, remedy))
 
 
 class Reporter:
@@ -178,7 +179,7 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Something worth a line to the user."""
-        self.channel.send("note", id=self.job.ident, text=text)
+        self.channel.send("note", id=self.job.ident, text=as_data(text))
 
 
 def check(job: Order) -> None:
@@ -198,7 +199,7 @@ def heard(job: Order, note: Callable[[str], None]) -> Iterator[None]:
     noted: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        text = " ".join(line_of(message, flag).split())
+        text = " ".join((message.text if isinstance(message, TexsyncWarning) else str(message)).split())
         if text in noted:
             return
         noted.add(text)
@@ -217,8 +218,8 @@ def heard(job: Order, note: Callable[[str], None]) -> Iterator[None]:
         hook.remove()
 
 
-def explained(error: BaseException) -> dict[str, str]:
-    """kind, message and remedy; the traceback of what is not the user's doing goes to the log."""
+def explained(error: BaseException) -> dict[str, Any]:
+    """What an `error` event says; the traceback of what is not the user's doing goes to the log."""
     if isinstance(error, InputError):
         return told("input", error)
     traceback.print_exception(error)
@@ -226,20 +227,36 @@ def explained(error: BaseException) -> dict[str, str]:
     if isinstance(error, TexsyncError):
         return told("internal", error)
     if out_of_memory(error):
-        remedy = "lower the texture size or the view size, close other programs, or use a smaller mesh"
-        return {"kind": "memory", "message": "there is not enough memory", "remedy": remedy}
+        return problem("memory", "there is not enough memory", "close other programs, or use a smaller mesh")
     if isinstance(error, ImportError):
         remedy = "install texsync again in a fresh environment; texsync doctor says more"
-        return {"kind": "installation", "message": what, "remedy": remedy}
+        return problem("installation", what, remedy)
     if isinstance(error, OSError):
-        return {"kind": "disk", "message": what, "remedy": "free some space or choose another output folder"}
-    return {"kind": "internal", "message": what, "remedy": "report it with the log; it has the details"}
+        return problem("disk", what, f"free some space or choose another {option('out')}")
+    return problem("internal", what, "report it with the log; it has the details")
 
 
-def told(kind: str, error: TexsyncError) -> dict[str, str]:
-    """An error in the shell's words, which other programs put in their own (see docs/worker.md)."""
-    message, remedy = error.told(flag)
-    return {"kind": kind, "message": message, "remedy": remedy}
+def told(kind: str, error: TexsyncError) -> dict[str, Any]:
+    """An error of texsync's."""
+    thing = {"thing": error.thing, "value": plain_value(error.value)}
+    return {**problem(kind, *error.texts), "code": error.code, **thing}
+
+
+def problem(kind: str, message: str, remedy: str) -> dict[str, Any]:
+    """What went wrong, as data (see docs/worker.md)."""
+    said = {"message": as_data(message), "remedy": as_data(remedy)}
+    return {"kind": kind, "code": kind, **said, "thing": "", "value": None}
+
+
+def as_data(text: str) -> list[str | dict[str, Any]]:
+    """A text in which options are objects, so that the other program can call them by its own names."""
+    return [part if isinstance(part, str) else asdict(part) for part in parts(text)]
+
+
+def plain_value(value: Any) -> Any:
+    """A number or a short text as it is, anything else as it is named in messages."""
+    plain = value is None or isinstance(value, (bool, float)) or (isinstance(value, str) and len(value) < 100)
+    return value if plain or (isinstance(value, int) and abs(value) < 2**63) else brief(value)
 
 
 def about() -> dict[str, Any]:

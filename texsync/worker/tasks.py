@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from inspect import signature
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
-from ..options import MARK, MESH_KINDS, MeshOptions, check_output, path, yes
+from ..errors import InputError, enough_memory, option
+from ..options.declared import UNSET, Declared, declared, nearest
+from ..options.kinds import Flag, PathName
+from ..options.output import MARK, check_output
 from ..progress import Progress
+from ..tasks import FUNCTIONS, function_of, options_of
 
 if TYPE_CHECKING:
     from ..files.formats.texmesh import Handed
@@ -18,15 +21,7 @@ if TYPE_CHECKING:
 
 Task = Callable[[dict[str, Any], Progress], dict[str, str]]
 
-HELP = "texsync --help has the names"
-UNWRAP = {"mesh": "", "up": "auto", "front": "auto", "uvs": "auto", "texture_size": 1024}
-FUNCTIONS = {
-    "wide": "wide_image",
-    "mask": "masked_image",
-    "edit": "edit_image",
-    "ambiguous": "ambiguous_image",
-    "motion": "long_motion",
-}
+UNWRAP = ("mesh", "up", "front", "uvs", "texture_size")
 
 
 def tasks() -> dict[str, Task]:
@@ -34,25 +29,17 @@ def tasks() -> dict[str, Task]:
 
     All take `out`, the folder to write, and `overwrite`; the rest is what the task's Python function takes.
     """
-    from importlib import import_module
-
-    package = import_module(__package__.partition(".")[0])
-    there = {name: attribute for name, attribute in FUNCTIONS.items() if attribute in package.__all__}
-    made: dict[str, Task] = {"mesh": mesh, "unwrap": unwrap}
-    return made | {name: _function(package, attribute) for name, attribute in there.items()}
+    made = {name: partial(paint, name) for name in FUNCTIONS}
+    return {**made, "mesh": mesh, "unwrap": unwrap}
 
 
-def _function(package: Any, attribute: str) -> Task:
+def paint(task: str, arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     """A task that is one function of texsync's."""
-
-    def run(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
-        out, overwrite, rest = _place(arguments)
-        result = _called(getattr(package, attribute), rest, on_progress)
-        on_progress("save", 0, 1, None)
-        result.save(out, overwrite=overwrite)
-        return listed(out)
-
-    return run
+    out, overwrite, rest = _place(arguments)
+    result = _called(task, rest, on_progress)
+    on_progress("save", 0, 1, None)
+    result.save(out, overwrite=overwrite)
+    return listed(out)
 
 
 def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
@@ -61,14 +48,13 @@ def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     texture.png; uvs.bin (see `files.formats.texmesh.new_uvs`), only if there is a new map; run.json.
     """
     from ..files.formats.texmesh import ENDING, read_handed
-    from ..tasks.mesh import texture_mesh
 
     out, overwrite, rest = _place(arguments)
-    source = path("mesh", rest.get("mesh"))
+    source = PathName()("mesh", rest.get("mesh"))
     handed = read_handed(source) if source.suffix == f".{ENDING}" else None
     if handed and handed.repaint:
         _check_repaint(handed, rest)
-    result = _called(texture_mesh, rest, on_progress)
+    result = _called("mesh", rest, on_progress)
     on_progress("save", 0, 1, None)
     if handed is None:
         result.save(out, overwrite=overwrite)
@@ -109,12 +95,13 @@ def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
 
     out, overwrite, rest = _place(arguments)
     on_progress("mesh", 0, 1, None)
-    mesh, up, front, uvs, size = (rest.pop(name, default) for name, default in UNWRAP.items())
-    if rest:
-        raise InputError(f"the job's arguments are wrong (unwrap has no {min(rest)!r})", HELP)
-    handed, size = read_handed(mesh), MESH_KINDS["texture_size"]("texture size", size)
+    said: dict[str, Any] = {n: one for n, one in declared(options_of("mesh")).items() if n in UNWRAP}
+    _check(said, rest)
+    given = {"mesh": "", **{name: one.default for name, one in said.items() if name != "mesh"}, **rest}
+    mesh, up, front = (given[name] for name in ("mesh", "up", "front"))
+    handed, size = read_handed(mesh), said["texture_size"].kind("texture size", given["texture_size"])
     loaded = load(mesh, up, front)
-    surface = prepare(loaded, uvs, size)
+    surface = prepare(loaded, given["uvs"], size)
     uvs = new_uvs(handed, loaded, surface)
     with atomic_folder(out, overwrite=overwrite) as place:
         if uvs is not None:
@@ -134,30 +121,37 @@ def _check_repaint(handed: Handed, arguments: dict[str, Any]) -> None:
     assert handed.repaint is not None
     if arguments.get("uvs") != "keep":
         raise InputError(
-            "only selected faces are to be painted, but not on the mesh's own UVs", "keep your UVs"
+            "only selected faces are to be painted, but not on the mesh's own UVs",
+            f"use {option('uvs', 'keep')}",
+            code="repaint-uvs",
         )
-    size = arguments.get("texture_size", MeshOptions.defaults()["texture_size"])
-    handed.repaint.check(MESH_KINDS["texture_size"]("texture size", size))
+    said: Any = declared(options_of("mesh"))["texture_size"]
+    handed.repaint.check(said.kind("texture size", arguments.get("texture_size", said.default)))
 
 
 def _place(arguments: dict[str, Any]) -> tuple[Path, bool, dict[str, Any]]:
     """(out, overwrite, all other arguments); raises InputError if there is no place to write to."""
     rest = dict(arguments)
-    out, overwrite = rest.pop("out", None), yes("overwrite", rest.pop("overwrite", False))
+    out, overwrite = rest.pop("out", None), Flag()("overwrite", rest.pop("overwrite", False))
     if not isinstance(out, str) or not out:
-        raise InputError("the job has no out folder", 'add "out": "path of a folder"')
-    return check_output(path("output folder", out).absolute(), overwrite), overwrite, rest
+        raise InputError("the job has no out folder", 'add "out": "path of a folder"', code="arguments")
+    return check_output(PathName()("output folder", out).absolute(), overwrite), overwrite, rest
 
 
-def _called(function: Callable, arguments: dict[str, Any], on_progress: Progress) -> Any:
-    """The function's result; an argument that it does not take is the sender's mistake."""
-    try:
-        signature(function).bind(**arguments, on_progress=on_progress)
-    except TypeError as error:
-        raise InputError(f"the job's arguments are wrong ({error})", HELP) from error
-    try:
-        return function(**arguments, on_progress=on_progress)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        raise InputError(f"the job's arguments are wrong ({error})", HELP) from error
+def _called(task: str, arguments: dict[str, Any], on_progress: Progress) -> Any:
+    """The task's result; an argument that it does not take, or needs, is the sender's mistake."""
+    said = {name: one for name, one in declared(options_of(task)).items() if "worker" in one.doors}
+    _check(said, arguments)
+    for name, one in said.items():
+        if one.default is UNSET and name not in arguments:
+            raise InputError(f"the job has no {name}", f'add "{name}": ...', code="arguments", thing=name)
+    with enough_memory(options_of(task).SMALLER):
+        return function_of(task)(**arguments, on_progress=on_progress)
+
+
+def _check(known: Mapping[str, Declared], arguments: Mapping[str, Any]) -> None:
+    """Raises InputError for a name that there is not."""
+    for name in arguments:
+        if name not in known:
+            message = f"the job's arguments have no {name[:60]!r}{nearest(name[:60], known)}"
+            raise InputError(message, f"known: {', '.join(known)}", code="arguments", thing=name[:60])

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...options import brief
+from ...options.kinds import brief
 from ...schedule import Span
 from ..base import Coupling, check_until, free, rests
 from ..perceptual import DISTANCES, Distance, distance

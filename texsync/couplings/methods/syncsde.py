@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...options import FADES, INTEGRATORS, brief
+from ...options.kinds import brief
+from ...options.shared import FADES, INTEGRATORS
 from ...schedule import Span
 from ...views import PICKS, Views
 from ..base import Coupling, check_until, rests

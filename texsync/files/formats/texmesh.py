@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InputError
-from ...options import path as as_path
+from ...options.kinds import PathName
 from ...surface.partial import Repaint
 from ..corners import corner_uvs, keeps_uvs
 from ..json_table import Fields, Is, Number, Row, check, read_json
@@ -75,7 +75,7 @@ class Handed:
 
 def read_handed(path: str | Path) -> Handed:
     """Read a .texmesh file; raises InputError if it is not one, is cut short, or was written by a newer add-on."""
-    path = checked_path(as_path("mesh", path))
+    path = checked_path(PathName()("mesh", path))
     try:
         content = path.read_bytes()
     except OSError as error:

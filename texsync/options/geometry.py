@@ -1,0 +1,29 @@
+"""What may be asked of a mesh's own geometry: its UVs and its axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import InputError
+from .kinds import Choice
+
+UVS = Choice(
+    {
+        "auto": "keep the mesh's UVs if they can hold a texture, else make new ones",
+        "keep": "use the mesh's own UVs, whatever they are like",
+        "unwrap": "make new UVs; yours stay as they are",
+    },
+    labels={"keep": "Keep Mine", "unwrap": "New Map"},
+)
+AXES = {"auto": "by the file's format", **{f"{sign}{axis}": "" for sign in ("", "-") for axis in "xyz"}}
+LABELS = {axis: axis.upper() for axis in AXES if axis != "auto"}
+UP, FRONT = Choice(AXES, "up axis", LABELS), Choice(AXES, "front axis", LABELS)
+
+
+def check_axes(up: Any, front: Any) -> None:
+    """Both known, and not along the same line; raises InputError otherwise."""
+    UP("up", up)
+    FRONT("front", front)
+    if up != "auto" and up.lstrip("-") == front.lstrip("-"):
+        message = f"up {up} and front {front} lie on one axis"
+        raise InputError(message, "choose two different axes", code="axes", thing="front", value=front)
