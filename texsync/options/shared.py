@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from ..errors import InputError
 from ..errors import option as named
@@ -14,9 +14,19 @@ from .declared import Options, declare, declared, option_class
 from .kinds import Call, Choice, CouplingName, Device, Flag, ModelName, Real, Reals, Text, Texts, Whole, brief
 from .output import SaveOptions
 
-if TYPE_CHECKING:
-    from ..backbones.base import Backbone
-    from ..couplings import Coupling
+
+class LoadedModel(Protocol):
+    """A Backbone, as far as its type is told from others here, below that room."""
+
+    def decode(self, latents: Any, /) -> Any: ...
+    def encode(self, images: Any, /) -> Any: ...
+
+
+class MadeCoupling(Protocol):
+    """A Coupling, likewise."""
+
+    def step(self, x: Any, z: Any, predict: Any, views: Any, span: Any) -> Any: ...
+
 
 INTEGRATORS = {
     "exact": "solves the equation of one step; stable with few steps",
@@ -90,7 +100,7 @@ class SharedOptions(RunOptions):
         section="main",
         label="Steps",
     )
-    model: str | Path | Backbone = declare(
+    model: str | Path | LoadedModel = declare(
         "mini, the path of a diffusers folder, or a hub id.",
         ModelName(objects="Backbone"),
         default="mini",
@@ -176,7 +186,7 @@ class SharedOptions(RunOptions):
         section="main",
         label="Strength",
     )
-    coupling: str | Coupling = declare(
+    coupling: str | MadeCoupling = declare(
         "How views listen to each other.", CouplingName(), default="syncsde", label="Coupling"
     )
     coupling_options: Sequence[str] = declare(
