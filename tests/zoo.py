@@ -163,6 +163,12 @@ def model(height: int, width: int) -> Gaussian:
     return Gaussian({**means, "": torch.zeros(CHANNELS, height, width)}, cov)
 
 
+def three_channels() -> Gaussian:
+    """One whose latents are pictures."""
+    means = {p: torch.full((3, 6, 6), value) for p, value in (("rust", 1.0), ("moss", -1.0), ("", 0.0))}
+    return Gaussian(means, 0.1 * torch.eye(3 * 6 * 6, dtype=torch.float64))
+
+
 def prompts_for(views: Views) -> list[str]:
     return [PROMPTS[i % len(PROMPTS)] for i in range(views.shape[0])]
 
@@ -191,3 +197,45 @@ def alone(views: Views, i: int = 0) -> Views:
 def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-10) -> bool:
     """Equal up to rounding, absolute."""
     return a.shape == b.shape and bool(((a - b).abs() <= tolerance).all())
+
+
+def tiny_diffusion():
+    """Random weights in Stable Diffusion's layout."""
+    import tempfile
+    from pathlib import Path
+
+    import tiny
+
+    from texsync.backbones.by_name import load_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        return load_model(tiny.write_model(Path(folder) / "tiny"), "none", device="cpu"), [
+            "red",
+            "copper",
+            "red",
+        ]
+
+
+def tiny_deepfloyd():
+    """Random weights in DeepFloyd IF's layout."""
+    import tempfile
+    from pathlib import Path
+
+    import tiny_if
+
+    from texsync.backbones.by_name import load_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        return load_model(tiny_if.write_stage_one(Path(folder) / "tiny"), device="cpu"), [
+            "red",
+            "blue",
+            "red",
+        ]
+
+
+BACKBONES = {
+    "gaussian": lambda: (three_channels(), ["rust", "moss", "rust"]),
+    "diffusion": tiny_diffusion,
+    "deepfloyd": tiny_deepfloyd,
+}
+"""Name to what makes a small one, and three prompts for it."""

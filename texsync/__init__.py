@@ -2,6 +2,8 @@
 
 from texsync import texture_mesh
 texture_mesh("bottle.obj", "weathered copper").save("bottle_textured")
+
+What it is made of is public too: views, couplings and models, and the loop that they meet in.
 """
 
 from __future__ import annotations
@@ -12,36 +14,73 @@ from typing import TYPE_CHECKING, Any
 from . import tasks
 
 if TYPE_CHECKING:
-    from .backbones.warm import warm_model
-    from .errors import Cancelled, InputError, TexsyncError, TexsyncWarning
+    from .backbones.base import Backbone as Backbone
+    from .backbones.by_name import load_model as load_model
+    from .backbones.warm import warm_model as warm_model
+    from .couplings import CSG as CSG
+    from .couplings import Coupling as Coupling
+    from .couplings import Independent as Independent
+    from .couplings import MultiDiffusion as MultiDiffusion
+    from .couplings import SyncDiffusion as SyncDiffusion
+    from .couplings import SyncMVD as SyncMVD
+    from .couplings import SyncSDE as SyncSDE
+    from .couplings import SyncTweedies as SyncTweedies
+    from .couplings import VisualAnagrams as VisualAnagrams
+    from .errors import Cancelled as Cancelled
+    from .errors import InputError as InputError
+    from .errors import TexsyncError as TexsyncError
+    from .errors import TexsyncWarning as TexsyncWarning
+    from .loop import sample as sample
+    from .schedule import Schedule as Schedule
+    from .schedule import Span as Span
     from .tasks import *  # noqa: F403
-    from .tasks.made import Pictures
-    from .tasks.motion_result import Motion
-    from .tasks.repeat import repeat
-    from .tasks.textured import TexturedMesh
+    from .tasks.made import Pictures as Pictures
+    from .tasks.motion_result import Motion as Motion
+    from .tasks.repeat import repeat as repeat
+    from .tasks.textured import TexturedMesh as TexturedMesh
+    from .views import Views as Views
+    from .views import ambiguous as ambiguous
+    from .views import feathered as feathered
+    from .views import flip as flip
+    from .views import identity as identity
+    from .views import latest as latest
+    from .views import lookup as lookup
+    from .views import masks as masks
+    from .views import noise as noise
+    from .views import rotations as rotations
+    from .views import segments as segments
+    from .views import shared_noise as shared_noise
+    from .views import stack as stack
+    from .views import surface_views as surface_views
+    from .views import windows as windows
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Cancelled",
-    "InputError",
-    "Motion",
-    "Pictures",
-    "TexsyncError",
-    "TexsyncWarning",
-    "TexturedMesh",
-    "__version__",
-    "repeat",
-    "warm_model",
-]
+PUBLIC = {
+    ".backbones.base": "Backbone",
+    ".backbones.by_name": "load_model",
+    ".backbones.warm": "warm_model",
+    ".couplings": (
+        "CSG Coupling Independent MultiDiffusion SyncDiffusion SyncMVD SyncSDE SyncTweedies VisualAnagrams"
+    ),
+    ".errors": "Cancelled InputError TexsyncError TexsyncWarning",
+    ".loop": "sample",
+    ".schedule": "Schedule Span",
+    ".tasks.made": "Pictures",
+    ".tasks.motion_result": "Motion",
+    ".tasks.repeat": "repeat",
+    ".tasks.textured": "TexturedMesh",
+    ".views": (
+        "Views ambiguous feathered flip identity latest lookup masks noise rotations segments "
+        "shared_noise stack surface_views windows"
+    ),
+}
+"""Module to the names that it gives; the same again above, for type checkers and editors."""
 
-__all__ += tasks.__all__
+_HOME = {name: module for module, names in PUBLIC.items() for name in names.split()}
+_HOME |= {one.partition(".")[2]: f".tasks.{one.partition('.')[0]}" for one in tasks.FUNCTIONS.values()}
 
-_HOME = {one.partition(".")[2]: f".tasks.{one.partition('.')[0]}" for one in tasks.FUNCTIONS.values()}
-_HOME |= {name: ".errors" for name in ("Cancelled", "InputError", "TexsyncError", "TexsyncWarning")}
-_HOME |= {"Pictures": ".tasks.made", "TexturedMesh": ".tasks.textured", "repeat": ".tasks.repeat"}
-_HOME["Motion"] = ".tasks.motion_result"
-_HOME["warm_model"] = ".backbones.warm"
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

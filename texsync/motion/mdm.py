@@ -61,6 +61,7 @@ class Network(nn.Module):
             shape.width, shape.heads, shape.inner, dropout=shape.dropout, activation="gelu"
         )
         self.seqTransEncoder = nn.TransformerEncoder(layer, shape.layers, enable_nested_tensor=False)
+        self.positions: Tensor
         self.register_buffer("positions", sinusoids(LONGEST, shape.width), persistent=False)
 
     def forward(self, x: Tensor, t: Tensor, text: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -88,6 +88,8 @@ def recorded(used: Mapping[str, Any], backbone: Backbone, coupling: Coupling) ->
     if not isinstance(used["model"], str):
         named["model"] = f"<{type(backbone).__name__}>"
         named |= backbone.source
+        if "control" in used and used["control"] is None:
+            named["controlnet"] = None  # without control it is not asked for
     named["device"] = str(backbone.device).removesuffix(":0")
     named["dtype"] = dtype_name(backbone.dtype)
     return {**used, **named}

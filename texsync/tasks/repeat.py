@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, TexsyncWarning
 from ..options.declared import UNSET, declared
 from ..options.output import MARK
+from ..options.shared import SETTINGS
 from ..record.inputs import sha256
 from . import FUNCTIONS, function_of, options_of
 
 if TYPE_CHECKING:
     from .made import Pictures
     from .textured import TexturedMesh
+
+
+SETTLED = {"model": ("controlnet", "device", "dtype"), "coupling": (*SETTINGS, "coupling_options")}
+"""What a model or coupling that is an object has settled."""
 
 
 def repeat(run: str | Path, *, on_progress: Any = None, **changes: Any) -> TexturedMesh | Pictures:
@@ -30,7 +35,7 @@ def repeat(run: str | Path, *, on_progress: Any = None, **changes: Any) -> Textu
     path = path / MARK if path.is_dir() else path
     record = read_run(path)
     function = function_of(record["task"])
-    options = {**record["options"], **_files(record, path.parent), **changes}
+    options = {**repeatable(record, changes), **_files(record, path.parent), **changes}
     said = declared(options_of(record["task"]))
     lacking = [name for name, one in said.items() if one.default is UNSET and name not in options]
     if lacking:
@@ -41,6 +46,22 @@ def repeat(run: str | Path, *, on_progress: Any = None, **changes: Any) -> Textu
     result = function(on_progress=on_progress, **options)
     _compare_commits(record.get("commits"), result.report.get("commits", {}))
     return result
+
+
+def repeatable(record: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The recorded options, without those that an object among the changes settles.
+
+    Raises InputError for a run with objects that are not handed in again.
+    """
+    objects = [name for name in record.get("objects", ()) if name not in changes]
+    if objects:
+        raise InputError(
+            f"that run had a {' and a '.join(objects)} that were objects",
+            f"hand them in again: repeat(run, {', '.join(f'{name}={name}' for name in objects)})",
+        )
+    given = [name for name in SETTLED if name in changes and not isinstance(changes[name], (str, Path))]
+    settled = {option for name in given for option in SETTLED[name]}
+    return {name: value for name, value in record["options"].items() if name not in settled}
 
 
 def read_run(path: Path) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def surface_views(
         texel = _Texels(table.place[first], table.position[first], belief, pixel, reach * apart)
         merge = merge + _voice(table, texel, table.view == view, merge.shape)
     look = sparse.csr_array((np.ones(len(cell)), cell, np.arange(len(cell) + 1)), shape=merge.shape[::-1])
-    return Views(look, merge, tuple(pixels.mask.shape), (merge.shape[0],))
+    count, height, width = pixels.mask.shape
+    return Views(look, merge, (count, height, width), (merge.shape[0],))
 
 
 @dataclass(frozen=True)
@@ -158,14 +159,14 @@ def _sights(pixels: Pixels, fine: Pixels, first: np.ndarray, limit: float, expon
     # normals are turned to the camera that hit the texel: from behind, a sheet shows it, another layer does not
     front = (normal * (camera_positions(fine.cameras, point[None]) - point)).sum(-1) > 0
     seen &= front | shows_piece_of(fine, face, where)
-    seen, facing, where = (part.double().cpu().numpy() for part in (seen, facing, where))
-    belief = np.where((seen > 0) & (facing >= limit), facing**exponent, 0.0)
+    shown, cosine, place = (part.double().cpu().numpy() for part in (seen, facing, where))
+    weight = np.where((shown > 0) & (cosine >= limit), cosine**exponent, 0.0)
 
-    count, size = len(where), pixels.size
-    column, row = np.clip(where[..., :2] * size // fine.size, 0, size - 1).astype(np.int64).transpose(2, 0, 1)
+    count, size = len(place), pixels.size
+    column, row = np.clip(place[..., :2] * size // fine.size, 0, size - 1).astype(np.int64).transpose(2, 0, 1)
     slope = np.array([camera.extent / size for camera in pixels.cameras])
-    apart = where[..., 2] * slope[:, None] / np.maximum(facing, limit)
-    return belief, (np.arange(count)[:, None] * size + row) * size + column, apart
+    apart = place[..., 2] * slope[:, None] / np.maximum(cosine, limit)
+    return weight, (np.arange(count)[:, None] * size + row) * size + column, apart
 
 
 def _flat(values: torch.Tensor, channels: int = 0) -> np.ndarray:
