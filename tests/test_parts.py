@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -275,6 +276,21 @@ def test_the_shell_knows_it_too(installed, tmp_path):
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert (tmp_path / "out" / "picture.png").exists()
+
+
+def test_a_view_a_coupling_and_a_model_of_ones_own_take_forty_lines(tmp_path):
+    """The script of the docs, outside of texsync's folder."""
+    page = (ROOT / "docs" / "own-parts.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    script = "".join(blocks)
+    assert len("".join(blocks[:2]).splitlines()) <= 40 and len(blocks[1].splitlines()) <= 20
+    (tmp_path / "own.py").write_text(script)
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "own.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (tmp_path / "halves" / "picture.png").exists()
 
 
 # ---- public names -----------------------------------------------------------------------------------------------
