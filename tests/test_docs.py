@@ -20,7 +20,7 @@ import tiny
 
 import texsync
 from texsync import cli
-from texsync.backbones import hub, locate
+from texsync.backbones import download, locate
 from texsync.show import render as preview
 from texsync.tasks import mesh
 
@@ -52,7 +52,7 @@ def clone(tmp_path, monkeypatch, model):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(locate.EMBEDDED, "mini", model)
-    monkeypatch.setattr(hub, "fetch", lambda repo, **_: model / HUB_MODELS[repo])
+    monkeypatch.setattr(download, "fetch", lambda repo, **_: model / HUB_MODELS[repo])
     job = mesh.Job
     monkeypatch.setattr(mesh, "Job", lambda asked: job(dataclasses.replace(asked, texture_size=64)))
     turntable = preview.turntable
@@ -114,12 +114,13 @@ def make(call: list[str], place: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_can_be_pasted_from_top_to_bottom(page, clone, capsys):
+    names = {"__name__": "__main__"}
     for language, code in blocks(page):
         if language == "sh":
             for call in calls(code, clone):
                 make(call, clone)
         elif language == "python":
-            exec(compile(code, page, "exec"), {"__name__": "__main__"})
+            exec(compile(code, page, "exec"), names)
         else:
             assert language in ("", "bat", "toml"), f"{page}: who runs {language}?"
 
