@@ -17,10 +17,11 @@ from pathlib import Path
 import click
 import pytest
 import tiny
+import tiny_motion
 
 import texsync
 from texsync import cli
-from texsync.backbones import download, locate
+from texsync.backbones import download, locate, motion_model
 from texsync.show import render as preview
 from texsync.tasks import mesh
 
@@ -45,14 +46,21 @@ def model(tmp_path_factory):
     return tiny.write_model(tmp_path_factory.mktemp("docs") / "model", advice=advice)
 
 
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory):
+    """The same for motions."""
+    return tiny_motion.write_motion_model(tmp_path_factory.mktemp("docs") / "moving")
+
+
 @pytest.fixture
-def clone(tmp_path, monkeypatch, model):
+def clone(tmp_path, monkeypatch, model, moving):
     """A folder like a fresh clone, where names of models lead to the tiny one."""
     for name in ("meshes", "docs", "benchmarks", "blender_addon", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(locate.EMBEDDED, "mini", model)
     monkeypatch.setattr(download, "fetch", lambda repo, **_: model / HUB_MODELS[repo])
+    monkeypatch.setitem(motion_model.EMBEDDED, "mini", moving)
     job = mesh.Job
     monkeypatch.setattr(mesh, "Job", lambda asked: job(dataclasses.replace(asked, texture_size=64)))
     turntable = preview.turntable

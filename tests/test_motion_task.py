@@ -17,11 +17,13 @@ from test_addon_blender import interpreters
 from tiny_motion import write_motion_model
 
 import texsync
-from texsync.backbones.motion_model import find_checkpoint, load_motion
+from texsync import cli
+from texsync.backbones.motion_model import EMBEDDED, find_checkpoint, load_motion
 from texsync.couplings import SyncSDE
 from texsync.errors import InputError, TexsyncWarning
 from texsync.loop import sample
 from texsync.motion.bvh import write_bvh
+from texsync.motion.captions import vocabulary
 from texsync.motion.clips import clip
 from texsync.motion.features import features
 from texsync.motion.feet import planted, skate
@@ -450,3 +452,31 @@ def test_blender_opens_both_as_an_armature_with_the_action(python, tmp_path):
     for one in said:
         assert one["bones"] == 22 and one["action"]
         assert np.abs(np.array(one["places"]) - wanted).max() < 5e-3
+
+
+def test_the_embedded_model_is_small_loads_and_knows_the_words_of_every_caption():
+    place = EMBEDDED["mini"]
+    assert sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) <= 8e6
+    model = load_motion()
+    assert (model.longest, len(model.schedule.alphas)) == (120, 50)
+    assert model.text.unknown_words(" ".join(vocabulary())) == []
+
+
+def test_the_command(folder, tmp_path, capsys):
+    words = [
+        "--model",
+        str(folder),
+        "--steps",
+        "4",
+        "--segment",
+        "40",
+        "--overlap",
+        "10",
+        "--formats",
+        "bvh,npy",
+    ]
+    assert cli.main(["motion", *TWO, *words, "--out", str(tmp_path / "out")]) == 0
+    assert "out: features.npy, motion.bvh, motion.npy, run.json" in capsys.readouterr().out
+    assert cli.main(["motion", "walks:0", "--out", str(tmp_path / "none")]) == 2
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1 and not (tmp_path / "none").exists()

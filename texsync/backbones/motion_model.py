@@ -19,10 +19,9 @@ from ..errors import InputError, option
 from ..motion.features import SIZE
 from ..motion.mdm import Network, Sizes
 from ..schedule import Schedule, Span
-from . import hub
+from . import download, hub
 from .base import Predictor
 from .checked import whole
-from .download import fetch
 from .loading import load_network, load_tokenizer, quiet
 from .memory import choose_device
 from .meta import attempt
@@ -266,7 +265,7 @@ def _text(folder: Path, given: str | os.PathLike[str] | None, width: int, device
     if not path.is_dir():
         if not hub.HUB_ID.fullmatch(os.fspath(given or "")):
             raise InputError(f"there is no text encoder {path}", f"name a folder, or a hub id such as {CLIP}")
-        path = fetch(os.fspath(given or ""), half=False, parts=("",))
+        path = download.fetch(os.fspath(given or ""), half=False, parts=("",))
     with quiet("transformers"):
         kind = ("transformers", "CLIPTextModelWithProjection")
         network = load_network(path, kind, find_weights(path), device, torch.float32)

@@ -40,7 +40,9 @@ class Motion:
         ]
 
     def __repr__(self) -> str:
-        return f"<Motion: {len(self.joints) / 20:g} seconds, {len(self.segments)} segments>"
+        told = self.report.get("foot_skate", {}).get("result", 0.0)
+        size = f"{len(self.joints) / 20:g} seconds, {len(self.segments)} segments"
+        return f"<Motion: {size}, a foot slides in {told:.1%} of the frames>"
 
     def shown(self) -> dict[str, Any]:
         """Its poses, for a sweep."""
