@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..options.declared import declared
 from ..options.pictures import STEPS, ImageOptions
-from ..progress import Progress
-from ..record.inputs import input_files
 from . import parts
 from .made import Made, Pictures
-from .preview import Preview, Watched
+from .stages import Stages
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,7 +24,7 @@ COUPLING = {"until": 0.0}
 AT_ONCE = 16  # views per model call at most, so that memory does not grow with the picture
 
 
-class Run:
+class Run(Stages):
     """One run of a 2D task, stage by stage."""
 
     def __init__(
@@ -38,28 +33,9 @@ class Run:
         options: ImageOptions,
         papers_guidance: float = GUIDANCE,
     ):
-        self.task, self.options, self.papers_guidance = task, options, papers_guidance
-        self.on_progress: Progress = options.heard
-        self.seconds: dict[str, float] = {}
-        self.calls = 0  # of the model
-        self.sent: dict[str, list[str]] = {}  # prompts and negatives, one each per view
-        self.files = input_files(**{name: getattr(options, name) for name in self.inputs})
+        super().__init__(task, options)
+        self.papers_guidance = papers_guidance
         self._follow: Image | None = None
-        self.used: Coupling  # once `couplings` has made it
-
-    @property
-    def inputs(self) -> list[str]:
-        """Options that are files, or pictures from memory."""
-        return [name for name, said in declared(type(self.options)).items() if said.file]
-
-    @contextmanager
-    def stage(self, name: str, total: int = 1) -> Iterator[None]:
-        """Announce a stage of `total` steps and time it."""
-        start = time.perf_counter()
-        self.on_progress(name, 0, total, None)
-        yield
-        self.on_progress(name, total, total, None)
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
 
     def backbone(self) -> Backbone:
         """The model, and its ControlNet if one is asked for.  Raises InputError for what it cannot do."""
@@ -101,10 +77,7 @@ class Run:
         return self._said(backbone, "view_size", backbone.native_size)
 
     def _said(self, backbone: Backbone, name: str, papers: Any, asked: Any = None) -> Any:
-        """What the user asks for, else what the model's folder says, else the paper's value for this task."""
-        asked = getattr(self.options, name, None) if asked is None else asked
-        said = getattr(backbone.advice.for_pictures(), name)
-        return next(value for value in (asked, said, papers) if value is not None)
+        return self.said(backbone.advice.for_pictures(), name, papers, asked)
 
     def couplings(self, backbone: Backbone, views: Views, **task: Any) -> Callable[[int], Coupling]:
         """Seed to the coupling asked for, acting on every step.
@@ -153,18 +126,16 @@ class Run:
 
         coupling: by seed, see `couplings`.  start: seed to where its run begins, (N, C, h, w); None is `noise`.
         """
-        from ..loop import sample
-
         start = start or (lambda seed: self.noise(views, backbone.latent_channels, seed))
-        spans = backbone.schedule.spans(self.steps(backbone))
-        total, done, finals = len(spans) * self.options.count, 0, []
-        with self.stage("denoise", total):
-            for seed in self.options.seeds:
-                watched, final = Watched(predict), start(seed).to(backbone.home)
-                for _, x, _ in sample(watched, views, coupling(seed), spans, final):
-                    final, done, self.calls = x, done + 1, self.calls + 1
-                    self.on_progress("denoise", done, total, Preview(backbone, watched))
-                finals.append(final)
+        spans, seeds = backbone.schedule.spans(self.steps(backbone)), self.options.seeds
+        finals = []
+        with self.stage("denoise", len(spans) * len(seeds)):
+            for k, seed in enumerate(seeds):
+                x, runs = start(seed).to(backbone.home), len(seeds)
+                x = self.denoised(
+                    predict, views, coupling(seed), spans, x, backbone=backbone, run=k, runs=runs
+                )
+                finals.append(x)
         return finals
 
     def counted(self, stage: str, total: int, predict: Predictor) -> Predictor:
@@ -180,45 +151,14 @@ class Run:
 
         return step
 
-    def noise(self, views: Views, channels: int, seed: int) -> Tensor:
-        """Where a run starts, (N, C, h, w): noise on the canvas seen by each view, or each view's own."""
-        import torch
-
-        from ..views import noise
-
-        generator = torch.Generator().manual_seed(seed)
-        if self.options.noise == "shared":
-            return noise(views, channels, generator)
-        count, height, width = views.shape
-        return torch.randn(count, channels, height, width, generator=generator)
-
     def result(self, backbone: Backbone, made: list[Made], titles: list[str], **used: Any) -> Pictures:
         """Everything together; used: options that the task filled in."""
-        asked = self.options.record()
-        filled = {
-            "steps": self.steps(backbone),
-            "guidance": self.guidance(backbone),
-            "negative": self.negative(backbone),
-            "view_size": self.view_size(backbone),
+        report = self.report(
+            backbone,
+            steps=self.steps(backbone),
+            guidance=self.guidance(backbone),
+            negative=self.negative(backbone),
+            view_size=self.view_size(backbone),
             **used,
-        }
-        report = {"task": self.task, **parts.recorded({**asked, **filled}, backbone, self.used)}
-        report |= {
-            "options": self.repeatable({name: report[name] for name in asked}),
-            "sent": self.sent,
-            "files": self.files,
-            "objects": parts.objects(self.options, backbone),
-            "commits": backbone.commits,
-            "backbone_calls": self.calls,
-            "seconds": self.seconds,
-        }
+        )
         return Pictures(self.task, made, titles, report)
-
-    def repeatable(self, used: dict[str, Any]) -> dict[str, Any]:
-        """Options that the task takes again: what is no file and no plain value is left out."""
-        files = {file["option"] for file in self.files}
-        return {
-            name: value
-            for name, value in used.items()
-            if name in files or name not in self.inputs or value is None
-        }

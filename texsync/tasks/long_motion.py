@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..options.declared import takes
 from ..options.motion_options import MotionOptions
 from ..progress import with_bar
 from .motion_result import Motion
+from .stages import Stages
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from ..backbones.motion_model import MotionModel
     from ..couplings import Coupling
     from ..motion.plan import Segment
-    from ..views import Views
 
 STEPS = 50
 CONTEXT, SOFT = (
@@ -50,21 +48,11 @@ def long_motion(asked: MotionOptions) -> Motion:
     return run.result(model, segments, x)
 
 
-class LongRun:
+class LongRun(Stages):
     """One long motion, stage by stage."""
 
     def __init__(self, options: MotionOptions):
-        self.options = options
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str, total: int = 1):
-        """Announce a stage of `total` steps and time it."""
-        start = time.perf_counter()
-        self.options.heard(name, 0, total, None)
-        yield
-        self.options.heard(name, total, total, None)
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+        super().__init__("motion", options)
 
     def steps(self, model: MotionModel) -> int:
         return self.options.steps or min(STEPS, len(model.schedule.alphas))
@@ -87,7 +75,6 @@ class LongRun:
 
     def denoise(self, model: MotionModel, segments: tuple[Segment, ...]) -> Tensor:
         """Clean x (263, F) of the whole motion."""
-        from ..loop import sample
         from ..views import latest, unequal
 
         options, lengths = self.options, [one.length for one in segments]
@@ -98,10 +85,7 @@ class LongRun:
             self.prompts(segments), lengths, guidance=options.guidance, chunk=self.chunk
         )
         spans = model.schedule.spans(self.steps(model))
-        x = self.noise(views, 263)
-        for span, now, _ in sample(predict, views, self.coupling(), spans, x):
-            x = now
-            options.heard("denoise", span.index + 1, span.count, None)
+        x = self.denoised(predict, views, self.coupling(), spans, self.noise(views, 263))
         whole = (faded if options.assemble == "blend" else latest(views)).f_inv(x)[..., : segments[-1].end]
         if options.coupling == "doubletake" and len(segments) > 1:
             whole = self.second_take(model, segments, whole)
@@ -125,18 +109,6 @@ class LongRun:
         if options.coupling == "none":
             return make("none")
         return make("multidiffusion" if options.coupling == "doubletake" else options.coupling, until=0.0)
-
-    def noise(self, views: Views, channels: int) -> Tensor:
-        """Where the run starts, (N, C, 1, frames)."""
-        import torch
-
-        from ..views import noise
-
-        generator = torch.Generator().manual_seed(self.options.seed)
-        if self.options.noise == "shared":
-            return noise(views, channels, generator)
-        count, height, width = views.shape
-        return torch.randn(count, channels, height, width, generator=generator)
 
     def second_take(self, model: MotionModel, segments: tuple[Segment, ...], whole: Tensor) -> Tensor:
         """The same motion (C, 1, F) with transitions made anew, without a prompt (PriorMDM's DoubleTake)."""

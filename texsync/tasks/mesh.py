@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +12,13 @@ from ..options.declared import declare, option_class, takes
 from ..options.geometry import FRONT, UP, UVS, check_axes
 from ..options.kinds import Choice, Prompt, Thing, Whole
 from ..options.shared import SharedOptions
-from ..progress import Progress, with_bar
-from ..record.inputs import input_files
+from ..progress import with_bar
 from . import parts
-from .preview import Preview, Watched
+from .stages import Stages
 from .textured import MeshSaveOptions, TexturedMesh
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from ..backbones.base import Backbone, Predictor
     from ..couplings import Coupling
@@ -170,17 +166,12 @@ def texture_mesh(options: MeshOptions) -> TexturedMesh:
     return Job(options).run()
 
 
-class Job:
+class Job(Stages):
     """One texturing run, stage by stage."""
 
     def __init__(self, options: MeshOptions):
-        self.options = options
-        self.on_progress: Progress = options.heard
-        self.seconds: dict[str, float] = {}
-        self.files: list[dict[str, str]] = []
-        self.sent: dict[str, list[str]] = {}  # prompts and negatives, one each per view
+        super().__init__("mesh", options)
         self.extra: Extra | None = None
-        self.used: Coupling  # from the stage "denoise" on
 
     def run(self) -> TexturedMesh:
         from ..errors import check_finite
@@ -195,7 +186,6 @@ class Job:
         options = self.options
         with self.stage("mesh"):
             self.check_early()
-            self.files = input_files(mesh=options.mesh)
             loaded = load(options.mesh, up=options.up, front=options.front)
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
             rehearse(loaded, surface)
@@ -209,7 +199,7 @@ class Job:
         with self.stage("geometry", rows):
             pixels, condition, views = self.geometry(surface, backbone)
             # refuses what no view can see
-            tables = bake_tables(surface, pixels, size, on_chunk=self.progress_of("geometry", rows))
+            tables = bake_tables(surface, pixels, size, on_chunk=self.told("geometry", rows))
         with self.stage("denoise", self.steps(backbone)):
             latents = self.denoise(backbone, views, condition, pixels.cameras)
         with self.stage("decode"):
@@ -217,20 +207,8 @@ class Job:
             check_finite(pictures, "developing the views", OVERFLOW)
         with self.stage("texture"):
             baked = tables.apply(pictures)
-        return TexturedMesh(loaded, surface, baked, pictures, condition.cpu(), pixels, self.report(backbone))
-
-    @contextmanager
-    def stage(self, name: str, total: int = 1) -> Iterator[None]:
-        """Announce a stage of `total` steps and time it."""
-        start = time.perf_counter()
-        self.on_progress(name, 0, total, None)
-        yield
-        self.on_progress(name, total, total, None)
-        self.seconds[name] = round(time.perf_counter() - start, 3)
-
-    def progress_of(self, name: str, total: int) -> Callable[[int], None]:
-        """Tells that so many of a stage's steps are done."""
-        return lambda done: self.on_progress(name, done, total, None)
+        report = self.filled(backbone)
+        return TexturedMesh(loaded, surface, baked, pictures, condition.cpu(), pixels, report)
 
     def check_early(self) -> None:
         """Raises InputError for a model or device that is not there, and a texture too large for the memory."""
@@ -264,18 +242,18 @@ class Job:
 
     def steps(self, backbone: Backbone) -> int:
         """The step count asked for, else the model's own, else the paper's."""
-        return self.options.steps or backbone.advice.steps or STEPS
+        return self.said(backbone.advice, "steps", STEPS)
 
     def view_size(self, backbone: Backbone) -> int:
         """Pixels a side of each view: as asked for, else the model's own, else the paper's if the model can do it."""
         usual = VIEW_SIZE if backbone.resizable else backbone.native_size
-        return self.options.view_size or backbone.advice.view_size or usual
+        return self.said(backbone.advice, "view_size", usual)
 
     def guidance(self, backbone: Backbone) -> float:
-        return first(self.options.guidance, backbone.advice.guidance, GUIDANCE)
+        return self.said(backbone.advice, "guidance", GUIDANCE)
 
     def negative(self, backbone: Backbone) -> str:
-        return first(self.options.negative, backbone.advice.negative_prompt, NEGATIVE)
+        return self.said(backbone.advice, "negative_prompt", NEGATIVE, asked=self.options.negative)
 
     def geometry(self, surface: Surface, backbone: Backbone) -> tuple[Pixels, Tensor, Views]:
         """Everything that depends on the mesh alone, compiled once: (pixels, depth condition, views)."""
@@ -318,16 +296,13 @@ class Job:
         self, backbone: Backbone, views: Views, condition: Tensor, cameras: tuple[Camera, ...]
     ) -> Tensor:
         """All views down to clean latents (N, C, h, w)."""
-        from ..loop import sample
-
-        predict = Watched(self.predictor(backbone, condition, cameras))
-        spans = backbone.schedule.spans(self.steps(backbone))
-        x = self.noise(views, backbone.latent_channels).to(backbone.home)
+        predict, spans = (
+            self.predictor(backbone, condition, cameras),
+            backbone.schedule.spans(self.steps(backbone)),
+        )
         self.used = self.coupling(backbone, views)
-        for i, (_, latents, _) in enumerate(sample(predict, views, self.used, spans, x)):
-            x = latents
-            self.on_progress("denoise", i + 1, len(spans), Preview(backbone, predict))
-        return x
+        start = self.noise(views, backbone.latent_channels).to(backbone.home)
+        return self.denoised(predict, views, self.used, spans, start, backbone=backbone)
 
     def predictor(self, backbone: Backbone, condition: Tensor, cameras: tuple[Camera, ...]) -> Predictor:
         from ..backbones.prompts import view_prompts
@@ -337,7 +312,7 @@ class Job:
         prompts, negatives = view_prompts(
             options.prompt,
             [view_name(camera) for camera in cameras],
-            prefix=first(backbone.advice.prompt_prefix, PREFIX),
+            prefix=self.said(backbone.advice, "prompt_prefix", PREFIX),
             negative=self.negative(backbone),
             shorten=backbone.shorten,
         )
@@ -351,43 +326,20 @@ class Job:
             **parts.control_of(options, backbone),
         )
 
-    def noise(self, views: Views, channels: int) -> Tensor:
-        """Where the run starts; one seed, an explicit generator."""
-        import torch
-
+    def shared_noise(self, views: Views, channels: int, draw: Generator) -> Tensor:
+        """Views of a surface meet in few texels: each pixel has its number from the best earlier view."""
         from ..views import shared_noise
 
-        draw = torch.Generator().manual_seed(int(self.options.seed))
-        if self.options.noise == "shared":
-            return shared_noise(views, channels, draw)
-        count, height, width = views.shape
-        return torch.randn(count, channels, height, width, generator=draw)
+        return shared_noise(views, channels, draw)
 
-    def report(self, backbone: Backbone) -> dict[str, Any]:
-        """What `run.json` keeps: every option as it was used, so that the same options paint the same texture."""
-        asked = {
-            **self.options.record(),
-            "steps": self.steps(backbone),
-            "view_size": self.view_size(backbone),
-            "guidance": self.guidance(backbone),
-            "negative": self.negative(backbone),
-            "control_scale": parts.control_of(self.options, backbone)["control_scale"],
-        }
-        used = parts.recorded(asked, backbone, self.used)
-        return {
-            "task": "mesh",
-            **used,
-            "options": used,
-            "objects": parts.objects(self.options, backbone),
-            "sent": self.sent,
-            "files": self.files,
-            "commits": backbone.commits,
-            "backbone_calls": self.steps(backbone),
-            "seconds": self.seconds,
-            **({} if self.extra is None else {"views_added": self.extra.report()}),
-        }
-
-
-def first(*values: Any) -> Any:
-    """The first of the values that is said, that is, not None."""
-    return next(value for value in values if value is not None)
+    def filled(self, backbone: Backbone) -> dict[str, Any]:
+        """The report, with what was not asked for filled in."""
+        report = self.report(
+            backbone,
+            steps=self.steps(backbone),
+            view_size=self.view_size(backbone),
+            guidance=self.guidance(backbone),
+            negative=self.negative(backbone),
+            control_scale=parts.control_of(self.options, backbone)["control_scale"],
+        )
+        return report if self.extra is None else {**report, "views_added": self.extra.report()}

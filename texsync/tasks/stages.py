@@ -1,0 +1,134 @@
+"""What a run of any task is: stages that are told and timed, the loop, where it starts, what `run.json` keeps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..options.declared import declared
+from ..progress import Progress
+from ..record.inputs import input_files
+from . import parts
+from .preview import Preview, Watched
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from ..backbones.base import Backbone, Predictor
+    from ..couplings import Coupling
+    from ..schedule import Span
+    from ..views import Views
+
+
+class Stages:
+    """One run of a task.
+
+    seconds: how long each stage took.  calls: of the model.  sent: prompts and negatives, one each per view.
+    files: what it was made from.  used: the coupling, from when it is made.
+    """
+
+    def __init__(self, task: str, options: Any):
+        self.task, self.options = task, options
+        self.on_progress: Progress = options.heard
+        self.seconds: dict[str, float] = {}
+        self.calls = 0
+        self.sent: dict[str, list[str]] = {}
+        self.files = input_files(**{name: getattr(options, name) for name in self.inputs})
+        self.used: Coupling
+
+    @property
+    def inputs(self) -> list[str]:
+        """Options that are files, or pictures and meshes from memory."""
+        return [name for name, said in declared(type(self.options)).items() if said.file]
+
+    @contextmanager
+    def stage(self, name: str, total: int = 1) -> Iterator[None]:
+        """Announce a stage of `total` steps and time it."""
+        start = time.perf_counter()
+        self.on_progress(name, 0, total, None)
+        yield
+        self.on_progress(name, total, total, None)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+
+    def told(self, name: str, total: int) -> Callable[[int], None]:
+        """Tells that so many of a stage's steps are done."""
+        return lambda done: self.on_progress(name, done, total, None)
+
+    def noise(self, views: Views, channels: int, seed: int | None = None) -> Tensor:
+        """Where a run starts, (N, C, h, w), unit normal: noise that views share, or each view's own.
+
+        One explicit generator on the CPU, so that every device starts from the same numbers.
+        """
+        import torch
+
+        draw = torch.Generator().manual_seed(self.options.seed if seed is None else seed)
+        if self.options.noise == "shared":
+            return self.shared_noise(views, channels, draw)
+        count, height, width = views.shape
+        return torch.randn(count, channels, height, width, generator=draw)
+
+    def shared_noise(self, views: Views, channels: int, draw: Generator) -> Tensor:
+        """Noise on the canvas, as each view sees it."""
+        from ..views import noise
+
+        return noise(views, channels, draw)
+
+    def denoised(
+        self,
+        predict: Predictor,
+        views: Views,
+        coupling: Coupling,
+        spans: Sequence[Span],
+        x: Tensor,
+        *,
+        backbone: Backbone | None = None,
+        run: int = 0,
+        runs: int = 1,
+    ) -> Tensor:
+        """All views from x down to clean latents, (N, C, h, w); every step is one of the stage "denoise".
+
+        backbone: what decodes previews.  run: of `runs` with as many steps each, counted from 0.
+        """
+        from ..loop import sample
+
+        watched = Watched(predict)
+        preview = None if backbone is None else Preview(backbone, watched)
+        for span, now, _ in sample(watched, views, coupling, spans, x):
+            x, self.calls = now, self.calls + 1
+            self.on_progress("denoise", run * span.count + span.index + 1, runs * span.count, preview)
+        return x
+
+    def said(self, advice: Any, name: str, papers: Any, asked: Any = None) -> Any:
+        """What the user asks for, else what the model's folder says, else the paper's value for this task."""
+        asked = getattr(self.options, name, None) if asked is None else asked
+        return next(value for value in (asked, getattr(advice, name), papers) if value is not None)
+
+    def report(self, backbone: Backbone, **filled: Any) -> dict[str, Any]:
+        """What `run.json` keeps: every option as it was used, so that the same options make the same result.
+
+        filled: options that the task has filled in.
+        """
+        asked = self.options.record()
+        used = parts.recorded({**asked, **filled}, backbone, self.used)
+        return {
+            "task": self.task,
+            **used,
+            "options": self.repeatable({name: used[name] for name in asked}),
+            "objects": parts.objects(self.options, backbone),
+            "sent": self.sent,
+            "files": self.files,
+            "commits": backbone.commits,
+            "backbone_calls": self.calls,
+            "seconds": self.seconds,
+        }
+
+    def repeatable(self, used: dict[str, Any]) -> dict[str, Any]:
+        """Options that the task takes again: what is no file and no plain value is left out."""
+        files = {file["option"] for file in self.files}
+        return {
+            name: value
+            for name, value in used.items()
+            if name in files or name not in self.inputs or value is None
+        }
