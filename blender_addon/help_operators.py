@@ -5,7 +5,7 @@ import bpy
 
 from . import preferences, pump, state
 from .operators import command_known, log_file, settings
-from .words import START, Problem
+from .wording import START, Problem
 
 
 class TEXSYNC_OT_copy_error(bpy.types.Operator):

@@ -9,7 +9,7 @@ from bpy.props import StringProperty
 
 from . import apply, jobs, preferences, pump, scene, state
 from .properties import models
-from .words import Problem
+from .wording import Problem
 
 
 def settings(context):

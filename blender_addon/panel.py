@@ -9,7 +9,7 @@ import bpy.utils.previews
 
 from . import offered, preferences, scene, state
 from .operators import blocked
-from .words import clock_words
+from .wording import clock_words
 
 LETTER = 7.5  # pixels of a letter at scale 1, on the wide side
 SQUARES = 14  # of the progress bar in Blender 3

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .client import CannotStart, Client
-from .words import START, Problem, in_panel_words, problem_of
+from .wording import START, Problem, in_panel_words, problem_of
 
 PROTOCOL = 2
 HELLO = 180.0  # seconds until a start counts as failed; a cold disk takes a minute

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 import texsync
-from texsync.tasks.sweep import labelled, sweep
+from texsync.show.sheet import labelled
+from texsync.tasks.sweep import sweep
 
 PICTURES = Path(__file__).parent / "pictures"
 SCENE, OTHER, THING, CHANGED = "meadow", "desert", "red ball", "blue ball"

@@ -37,7 +37,7 @@ def test_the_addon_is_bpy_and_the_standard_library(path):
 
 
 @pytest.mark.parametrize(
-    "name", ["client", "offered", "handoff", "installed", "results", "session", "words", "build"]
+    "name", ["client", "offered", "handoff", "installed", "results", "session", "wording", "build"]
 )
 def test_the_logic_needs_no_blender(name):
     assert "bpy" not in {word for line in import_lines(ADDON / f"{name}.py") for word in line.split()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon import build, session, words
+from blender_addon import build, session, wording
 
 build.describe()
 
@@ -186,22 +186,22 @@ SIZE = {"option": "texture_size", "value": None}
     ],
 )
 def test_problems_know_the_button_that_mends_them(event, button, change):
-    problem = words.problem_of(event)
+    problem = wording.problem_of(event)
     assert (problem.button(), (problem.option, problem.value)) == (button, change)
 
 
 def test_options_have_the_panels_names():
-    said = words.in_panel_words(
+    said = wording.in_panel_words(
         ["use ", UNWRAP, ", lower ", SIZE, " or ", {"option": "view_size", "value": None}]
     )
     assert said == "use UVs: New Map, lower Texture Size or View Size"
     another = ["choose another ", {"option": "out", "value": None}, " or a ", {"option": "sweep"}]
-    assert words.in_panel_words(another) == "choose another the output folder in the preferences or a sweep"
-    assert words.in_panel_words("plain") == "plain"
+    assert wording.in_panel_words(another) == "choose another the output folder in the preferences or a sweep"
+    assert wording.in_panel_words("plain") == "plain"
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.2, "About 1 s left"), (89, "About 89 s left"), (200, "About 3 min left")]
 )
 def test_time_in_words(seconds, said):
-    assert words.clock_words(seconds) == said
+    assert wording.clock_words(seconds) == said

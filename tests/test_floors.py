@@ -135,7 +135,6 @@ def test_a_ring_is_found(tmp_path):
 
 # every room has a table of contents, and some an interface that all in it follow
 SHARED = {"__init__", "base"}
-SHARED |= {"words", "sweep", "class ImageOptions"}  # on their way
 TWINS = {"mini", "motion"}  # two embedded models, trained by the same steps
 
 

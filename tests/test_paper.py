@@ -9,7 +9,7 @@ from zoo import blob_views
 
 from texsync import Cancelled, InputError, cli
 from texsync.backbones.by_name import load_model
-from texsync.options.sweep import swept
+from texsync.options.swept import swept
 from texsync.tasks import FUNCTIONS
 from texsync.tasks.ambiguous import AmbiguousOptions
 from texsync.tasks.edit import EditOptions, Finder

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from texsync import InputError, ambiguous_image, cli, wide_image
-from texsync.options.sweep import swept
+from texsync.options.swept import swept
 from texsync.show.png import read_parameters
 from texsync.tasks.sweep import sweep
 from texsync.tasks.wide import WideOptions

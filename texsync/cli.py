@@ -26,7 +26,7 @@ from .options.declared import declare, declared, option_class
 from .options.kinds import PathName
 from .options.output import MARK, PlaceOptions, check_output
 from .options.shared import RunOptions, SharedOptions
-from .options.sweep import swept
+from .options.swept import swept
 from .progress import Display
 from .signals import TERMINATED, Terminated, ending_on_sigterm
 from .tasks import FUNCTIONS, function_of, options_of

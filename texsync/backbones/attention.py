@@ -13,8 +13,8 @@ from torch.nn import functional
 from ..errors import InputError
 from ..schedule import Span
 from .base import Predictor
+from .prompt_words import find_words
 from .prompts import read_tokens
-from .words import find_words
 
 COARSE = 16  # cells a side: cross-attention of layers up to this size, or a quarter of the latent, is heard
 

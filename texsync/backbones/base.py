@@ -15,7 +15,7 @@ from ..errors import InputError, option
 from ..schedule import Schedule, Span
 from .advice import Advice
 from .memory import home_of
-from .words import find_words
+from .prompt_words import find_words
 
 Predictor = Callable[[Tensor, Span], Tensor]
 """(x (N, C, h, w), span) -> eps, same shape and dtype as x, guidance applied.
