@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..options.output import MARK
+from .inputs import seen_from
 
 PACKAGES = ("torch", "easypytorch3d", "diffusers", "transformers", "trimesh", "xatlas", "numpy")
 
@@ -15,6 +18,21 @@ PACKAGES = ("torch", "easypytorch3d", "diffusers", "transformers", "trimesh", "x
 def origin(report: Mapping[str, Any]) -> dict[str, Any]:
     """What stands inside the files themselves, wherever they go: prompt, seed and version; no paths, no times."""
     return {"prompt": report["prompt"], "seed": report["seed"], "version": __version__}
+
+
+def recorded(report: Mapping[str, Any], folder: Path | None = None, **more: Any) -> dict[str, Any]:
+    """A run's report and what it ran on: what its `run.json` holds.
+
+    folder: of its results, from which the way to its files is told.  more: what else is known of it.
+    """
+    seen = {"files": seen_from(report["files"], folder)} if folder and "files" in report else {}
+    memory, ran_on = peak_memory_mb(), versions()
+    return {**report, **seen, "peak_memory_mb": memory, **more, "versions": ran_on}
+
+
+def write_record(content: Mapping[str, Any], place: Path) -> None:
+    """Into a folder of results, which is one by this file."""
+    (place / MARK).write_text(dump(content, indent=2) + "\n")
 
 
 def versions() -> dict[str, str | None]:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..record.inputs import seen_from
-
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
@@ -72,11 +70,10 @@ class Pictures:
         Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
         """
         from ..record.atomic import atomic_folder
-        from ..record.facts import dump, peak_memory_mb, versions
+        from ..record.facts import recorded, write_record
         from ..show.png import write_png
 
-        record = {**self.report, "peak_memory_mb": peak_memory_mb(), "versions": versions()}
-        record["files"] = seen_from(self.report.get("files", []), Path(folder))
+        record = recorded(self.report, Path(folder))
         with atomic_folder(folder, overwrite=overwrite) as place:
             for made in self.made:
                 end = f"_seed{made.seed}" if len(self.made) > 1 else ""
@@ -84,7 +81,7 @@ class Pictures:
                     parameters = {**record, "seed": made.seed, "count": 1}
                     write_png(picture, place / f"{name}{end}.png", parameters, made.profile)
             self.sheet().save(place / "views.png", optimize=True)
-            (place / "run.json").write_text(dump(record, indent=2) + "\n")
+            write_record(record, place)
         return Path(folder)
 
     def sheet(self) -> Image:

@@ -67,7 +67,7 @@ def save_motion(made: Motion, folder: Path, *, overwrite: bool, formats: Any) ->
     from ..motion.rig import rigged
     from ..motion.skinned import write_glb
     from ..record.atomic import atomic_folder
-    from ..record.facts import dump, peak_memory_mb, versions
+    from ..record.facts import recorded, write_record
 
     wanted = Names(MOTION_FORMATS, "format")("formats", formats)
     with atomic_folder(folder, overwrite=overwrite) as place:
@@ -85,13 +85,7 @@ def save_motion(made: Motion, folder: Path, *, overwrite: bool, formats: Any) ->
             pictured(made).save(place / "sheet.png", optimize=True)
         if "results" in wanted:
             write_results(made, place / "results.npy")
-        record = {
-            **made.report,
-            "formats": list(wanted),
-            "peak_memory_mb": peak_memory_mb(),
-            "versions": versions(),
-        }
-        (place / "run.json").write_text(dump(record, indent=2) + "\n")
+        write_record(recorded(made.report, formats=list(wanted)), place)
     return folder
 
 

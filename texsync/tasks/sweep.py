@@ -52,7 +52,7 @@ class Sweep:
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write `sweep.png`, every picture by value and title, and `run.json`: all or nothing."""
         from ..record.atomic import atomic_folder
-        from ..record.facts import dump, versions
+        from ..record.facts import versions, write_record
         from ..show.png import save_png
 
         records = [{**report, "versions": versions()} for report in self.reports]
@@ -62,8 +62,7 @@ class Sweep:
                 for title, picture in pictures.items():
                     name = f"{self.name}_{value}_{title.replace(' ', '')}.png".replace("/", "_")
                     save_png(picture, place / name, {**record, "picture": title})
-            whole = {"sweep": {self.name: self.values}, "runs": records}
-            (place / "run.json").write_text(dump(whole, indent=2) + "\n")
+            write_record({"sweep": {self.name: self.values}, "runs": records}, place)
         return Path(folder)
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..options.declared import declare, option_class
 from ..options.kinds import Flag, Names
 from ..options.output import SaveOptions
-from ..record.facts import dump, origin, peak_memory_mb, versions
-from ..record.inputs import seen_from
+from ..record.facts import origin, recorded, write_record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,9 +150,7 @@ def save_result(
             turntable(result.surface, result.texture, place / "turntable.gif")
         if "viewer" in formats:
             viewer(result.mesh, place / "viewer.html")
-        whole = record(result)
-        whole["files"] = seen_from(whole["files"], folder)
-        (place / "run.json").write_text(dump(whole, indent=2) + "\n")
+        write_record(record(result, folder), place)
     return folder
 
 
@@ -195,12 +192,8 @@ def caption(report: dict[str, Any]) -> str:
     return " · ".join([f'"{report["prompt"]}"', *(f"{word} {report[name]}" for name, word in said.items())])
 
 
-def record(result: TexturedMesh) -> dict[str, Any]:
-    """Every parameter, and what it ran on; enough to make the same texture again."""
-    return {
-        **result.report,
-        "peak_memory_mb": peak_memory_mb(),
-        "mesh": {"name": result.loaded.stem, "faces": len(result.surface.faces)},
-        "texture_seen": round(float(result.baked.seen.sum() / result.baked.covered.sum()), 4),
-        "versions": versions(),
-    }
+def record(result: TexturedMesh, folder: Path | None = None) -> dict[str, Any]:
+    """Every parameter, and what it ran on; enough to make the same texture again.  folder: see `record.facts`."""
+    seen = round(float(result.baked.seen.sum() / result.baked.covered.sum()), 4)
+    mesh = {"name": result.loaded.stem, "faces": len(result.surface.faces)}
+    return recorded(result.report, folder, mesh=mesh, texture_seen=seen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, enough_memory, option
 from ..options.declared import UNSET, Declared, declared, nearest
 from ..options.kinds import Flag, PathName
-from ..options.output import MARK, check_output
+from ..options.output import check_output
 from ..progress import Progress
 from ..tasks import FUNCTIONS, function_of, options_of
 
@@ -69,7 +68,7 @@ def save_handed(result: TexturedMesh, handed: Handed, out: Path, overwrite: bool
 
     from ..files.formats.texmesh import new_uvs
     from ..record.atomic import atomic_folder
-    from ..record.facts import dump
+    from ..record.facts import write_record
     from ..tasks.textured import record
 
     image = result.texture
@@ -80,7 +79,7 @@ def save_handed(result: TexturedMesh, handed: Handed, out: Path, overwrite: bool
         Image.fromarray(image).save(place / "texture.png")
         if uvs is not None:
             (place / "uvs.bin").write_bytes(uvs)
-        (place / "run.json").write_text(dump(record(result), indent=2) + "\n")
+        write_record(record(result), place)
 
 
 def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
@@ -91,6 +90,7 @@ def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     from ..files.formats.texmesh import new_uvs, read_handed
     from ..files.load import load
     from ..record.atomic import atomic_folder
+    from ..record.facts import write_record
     from ..surface.uv import prepare
 
     out, overwrite, rest = _place(arguments)
@@ -106,7 +106,7 @@ def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     with atomic_folder(out, overwrite=overwrite) as place:
         if uvs is not None:
             (place / "uvs.bin").write_bytes(uvs)
-        (place / MARK).write_text(json.dumps({"task": "unwrap", "new": uvs is not None}) + "\n")
+        write_record({"task": "unwrap", "new": uvs is not None}, place)
     on_progress("mesh", 1, 1, None)
     return listed(out)
 
