@@ -11,7 +11,7 @@ import torch
 import texsync
 from texsync.errors import Cancelled, InputError, TexsyncError
 from texsync.show.sheet import grid
-from texsync.tasks import FUNCTIONS
+from texsync.tasks import FUNCTIONS, options_of
 from texsync.worker import previews as pictures
 from texsync.worker.channel import LONGEST, Channel, parse
 from texsync.worker.previews import SIDE, Previews
@@ -91,6 +91,7 @@ def test_a_task_is_run_by_its_name(monkeypatch, tmp_path):
         on_progress("denoise", 0, 1, None)
         return Result()
 
+    wide_image.takes = options_of("wide")
     monkeypatch.setattr("texsync.tasks.wide.wide_image", wide_image)
     assert set(tasks()) == {*FUNCTIONS, "unwrap"}
     said, run = [], tasks()["wide"]
