@@ -42,10 +42,10 @@ METHODS = {
     "multidiffusion": {"coupling": "multidiffusion"},
     "visual-anagrams": {"coupling": "visual-anagrams"},
     "syncdiffusion": {"coupling": "syncdiffusion"},
-    "syncsde paper mean": {"integrator": "paper", "pick": "mean"},
-    "syncsde exact mean": {"integrator": "exact", "pick": "mean"},
-    "syncsde paper best": {"integrator": "paper", "pick": "best"},
-    "syncsde exact best": {"integrator": "exact", "pick": "best"},
+    "syncsde paper mean": {"integrator": "paper", "blend": "mean"},
+    "syncsde exact mean": {"integrator": "exact", "blend": "mean"},
+    "syncsde paper best": {"integrator": "paper", "blend": "best-facing"},
+    "syncsde exact best": {"integrator": "exact", "blend": "best-facing"},
 }
 
 

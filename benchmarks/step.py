@@ -36,7 +36,7 @@ COUPLINGS = {
     "SyncTweedies": SyncTweedies(),
     "SyncSDE, paper": SyncSDE(),
     "SyncSDE, exact": SyncSDE(integrator="exact"),
-    "SyncSDE, best": SyncSDE(pick="best"),
+    "SyncSDE, best": SyncSDE(blend="best-facing"),
 }
 
 

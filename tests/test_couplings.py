@@ -103,7 +103,7 @@ def one_after_the_other(views, coupling, spans):
                 * {"level": span.frac, "first": span.frac / span.start, "none": 1.0}[coupling.fade]
             )
             if i and span.frac > coupling.until:
-                memory = (s, coupling.memory, coupling.pick)
+                memory = (s, coupling.memory, coupling.blend)
                 told, known = told_from(views, stored, i, 0, *memory)
                 if coupling.integrator == "paper":
                     y_next = y_next + span.gamma * w * known * (told - y)
@@ -120,12 +120,12 @@ def one_after_the_other(views, coupling, spans):
     return torch.stack([steps[-1][0] for steps in stored])
 
 
-def told_from(views, stored, i, part, s, memory, pick):
+def told_from(views, stored, i, part, s, memory, blend):
     """What the stored trajectories tell view i at step s; later views do not exist yet."""
     missing = torch.zeros(
         len(views.f(torch.zeros(1, *views.canvas))) - len(stored), *stored[0][s][part].shape
     )
-    return rebaked(views, torch.cat([torch.stack([t[s][part] for t in stored]), missing]), i, memory, pick)
+    return rebaked(views, torch.cat([torch.stack([t[s][part] for t in stored]), missing]), i, memory, blend)
 
 
 @every_view
@@ -175,9 +175,9 @@ def test_half_precision_is_widened(coupling):
         assert x.dtype == torch.float32
 
 
-def disagreement(views, x, memory=None, pick="mean") -> float:
+def disagreement(views, x, memory=None, blend="mean") -> float:
     """Root mean square of what pictures show against what they are told."""
-    prefix = views.prefix(memory, pick)
+    prefix = views.prefix(memory, blend)
     return (((x - prefix.told(x)) ** 2 * prefix.known).sum() / prefix.known.sum() / CHANNELS).sqrt().item()
 
 
@@ -185,7 +185,7 @@ def disagreement(views, x, memory=None, pick="mean") -> float:
 def test_coupled_pictures_agree_more(view, name):
     """Prompts differ from view to view, so pictures that do not listen disagree."""
     views, coupling = ALL_VIEWS[view], ALL_COUPLINGS[name]
-    heard = getattr(coupling, "memory", None), getattr(coupling, "pick", "mean")
+    heard = getattr(coupling, "memory", None), getattr(coupling, "blend", "mean")
     spans = [span for span in Schedule.scaled_linear().spans(40) if span.frac > 0.2]
     free, coupled = (
         disagreement(views, run(views, c, spans=spans), *heard) for c in (Independent(), coupling)
@@ -359,9 +359,9 @@ def test_couplings_go_by_name():
         ("syncsde", {"strength": -1}, "strength is -1; give a number >= 0; 0 switches coupling off"),
         ("syncsde", {"strength": math.nan}, "strength is nan; give a number"),
         ("syncsde", {"strength": math.inf}, "strength is inf; give a number"),
-        ("syncsde", {"integrator": "euler"}, "unknown integrator 'euler'; use one of paper, exact"),
+        ("syncsde", {"integrator": "euler"}, "unknown integrator 'euler'; use one of exact, paper"),
         ("syncsde", {"memory": 0}, "memory is 0; give how many earlier views"),
-        ("syncsde", {"pick": "first"}, "unknown pick 'first'; use one of mean, best"),
+        ("syncsde", {"blend": "first"}, "unknown blend 'first'; use one of mean, best-facing"),
         ("syncsde", {"until": 1.5}, "until is 1.5; give the share"),
         ("synctweedies", {"until": math.nan}, "until is nan; give the share"),
     ],

@@ -29,7 +29,7 @@ pytestmark = [
 WAYS = {
     "syncsde": {},
     "paper's integrator": {"integrator": "paper"},
-    "mean": {"pick": "mean"},
+    "mean": {"blend": "mean"},
     "synctweedies": {"coupling": "synctweedies"},
     "none": {"coupling": "none"},
     "weak": {"strength": 0.5},

@@ -25,7 +25,7 @@ KINDS = {
     "mesh": (
         MeshOptions,
         {"mesh": "a.obj", "prompt": "brick"},
-        {**PLANE, "steps": 30, "strength": 5.0, "pick": "mean"},
+        {**PLANE, "steps": 30, "strength": 5.0, "blend": "mean"},
     ),
     "wide": (WideOptions, {"prompt": "brick"}, {**PLANE, "assemble": "paste"}),
     "ambiguous": (AmbiguousOptions, {"prompts": ("a", "b")}, {**PLANE, "assemble": "paste"}),
@@ -52,7 +52,7 @@ def test_like_paper_sets_all_that_is_not_given(kind):
     assert options(**needed, like_paper=False) == plain
 
 
-OTHER = {"steps": 7, "fade": "none", "strength": 2.0, "integrator": "exact", "pick": "best"}
+OTHER = {"steps": 7, "fade": "none", "strength": 2.0, "integrator": "exact", "blend": "best-facing"}
 
 
 @every_kind
@@ -148,10 +148,10 @@ def test_independent_noise_of_a_mesh_is_every_views_own():
     shared, own = (
         Job(MeshOptions("a.obj", "brick", noise=noise)).noise(views, 4) for noise in ("shared", "independent")
     )
-    known = views.prefix(None, "best").known > 0
+    known = views.prefix(None, "best-facing").known > 0
 
     def likeness(x):
-        told = views.prefix(None, "best").told(x)
+        told = views.prefix(None, "best-facing").told(x)
         here = known.expand_as(x)
         return torch.corrcoef(torch.stack([x[here], told[here]]))[0, 1]
 

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,9 @@ from texsync import (
     InputError,
     SyncSDE,
     ambiguous_image,
+    cli,
     edit_image,
+    flags,
     load_model,
     masked_image,
     texture_mesh,
@@ -32,6 +35,7 @@ from texsync import (
 )
 from texsync.backbones.gaussian import Gaussian
 from texsync.couplings import make, named, names
+from texsync.tasks.mesh import MeshOptions
 
 SIZE = 16
 ROOT = Path(__file__).parents[1]
@@ -177,6 +181,7 @@ def test_a_backbone_keeps_the_contract(name):
     assert model.encode(pictures).shape == x.shape
     with pytest.raises(InputError, match="view size"):
         model.latent_shape(size + 1)
+    assert model.resizable or name != "diffusion"
     if model.attention == "none":
         with pytest.raises(InputError, match="no attention to words; use find=.difference"):
             model.listener("rust", "rust", (height, width))
@@ -291,6 +296,24 @@ def test_a_view_a_coupling_and_a_model_of_ones_own_take_forty_lines(tmp_path):
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert (tmp_path / "halves" / "picture.png").exists()
+
+
+# ---- names of an earlier edition ------------------------------------------------------------------------------
+
+
+def test_options_by_their_old_names_work_and_say_the_new_ones():
+    command = cli.texsync.commands["mesh"]
+    context = command.make_context("mesh", ["jug.obj", "rust", "--pick", "best"])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        made = [
+            MeshOptions("jug.obj", "rust", pick="best"),
+            MeshOptions(**flags.values_of(MeshOptions, context.params)),
+        ]
+    assert [one.blend for one in made] == ["best-facing"] * 2
+    said = ["pick is called blend now", "blend best is called blend best-facing now"] * 2
+    assert [str(one.message).partition(";")[0] for one in told] == said
+    assert "--pick" not in command.get_help(context)
 
 
 # ---- public names -----------------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def scene(*plates, side: float = 30) -> tuple[Pixels, Pixels]:
 def told_by_first(pixels: Pixels, fine: Pixels, **options) -> tuple[np.ndarray, np.ndarray]:
     """For the pixels of view 1: whether known, and the point (P, 3) in view 0 they are told about."""
     views = surface_views(pixels, fine, 512, **options)
-    prefix = views.prefix(None, "best")
+    prefix = views.prefix(None, "best-facing")
     told = prefix.told(pixels.position.permute(0, 3, 1, 2).double())[1]
     return prefix.known[1, 0].numpy() > 0, told.permute(1, 2, 0).numpy()
 

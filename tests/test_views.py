@@ -13,7 +13,9 @@ from texsync.views import Views, flip, noise, rotations, shared_noise, windows
 every_view = pytest.mark.parametrize("views", ALL_VIEWS.values(), ids=ALL_VIEWS)
 plane_view = pytest.mark.parametrize("views", PLANE_VIEWS.values(), ids=PLANE_VIEWS)
 every_prefix = pytest.mark.parametrize(
-    ("memory", "pick"), [(None, "mean"), (1, "mean"), (2, "best"), (None, "best")], ids=lambda v: str(v)
+    ("memory", "blend"),
+    [(None, "mean"), (1, "mean"), (2, "best-facing"), (None, "best-facing")],
+    ids=lambda v: str(v),
 )
 
 
@@ -82,7 +84,7 @@ def test_one_view_is_told_nothing(views):
 
 
 def rebaked(
-    views: Views, x: torch.Tensor, i: int, memory: int | None, pick: str
+    views: Views, x: torch.Tensor, i: int, memory: int | None, blend: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What view i is told and where, the slow way: bake the earlier pictures, then look; dense, cell by cell."""
     pixels = views.shape[1] * views.shape[2]
@@ -96,7 +98,7 @@ def rebaked(
         if not speakers:
             continue
         known[cell] = min(1, sum(beliefs[j] for j in speakers)) if views.shares else 1
-        if pick == "best":
+        if blend == "best-facing":
             best = max(speakers, key=lambda j: beliefs[j])
             row = np.where(np.arange(len(row)) // pixels == best, row, 0)
             row = np.where(np.arange(len(row)) == np.nonzero(row)[0][0], row, 0)
@@ -110,26 +112,26 @@ def rebaked(
 
 @every_view
 @every_prefix
-def test_told_is_the_prefix_baked_and_looked_at(views, memory, pick):
+def test_told_is_the_prefix_baked_and_looked_at(views, memory, blend):
     x = start_for(views)
-    prefix = views.prefix(memory, pick)
+    prefix = views.prefix(memory, blend)
     told = prefix.told(x)
     for i in range(len(x)):
-        expected, known = rebaked(views, x, i, memory, pick)
+        expected, known = rebaked(views, x, i, memory, blend)
         assert close(told[i], expected)
         assert torch.equal(prefix.known[i].double(), known)
 
 
 @every_view
 @every_prefix
-def test_nobody_hears_later_views_or_forgotten_ones(views, memory, pick):
-    prefix = views.prefix(memory, pick)
+def test_nobody_hears_later_views_or_forgotten_ones(views, memory, blend):
+    prefix = views.prefix(memory, blend)
     matrix = prefix.matrix.tocoo()
     pixels = views.shape[1] * views.shape[2]
     assert (matrix.row // pixels > matrix.col // pixels).all()
     speakers = np.unique(np.stack([matrix.row, matrix.col // pixels]), axis=1)[0]
     assert memory is None or np.bincount(speakers).max() <= memory
-    if pick == "best":
+    if blend == "best-facing":
         assert np.diff(prefix.matrix.indptr).max() <= 1
 
 
@@ -161,7 +163,7 @@ def test_shared_noise_is_white_in_every_view_and_shared_between_them(views):
     assert torch.equal(x, again)
     for picture in x:  # no number appears twice within a picture, so it is white
         assert len(picture.abs().unique()) == picture.numel()
-    prefix = views.prefix(None, "best")
+    prefix = views.prefix(None, "best-facing")
     told = prefix.told(x)
     for picture, heard, known in zip(x, told, prefix.known > 0, strict=True):
         assert (picture == heard)[known].sum() == len(
@@ -205,7 +207,7 @@ def test_windows_that_do_not_fit_are_refused(side, message):
         windows(*side)
 
 
-@pytest.mark.parametrize(("memory", "pick"), [(0, "mean"), (-1, "best"), (None, "first")])
-def test_unknown_prefixes_are_refused(memory, pick):
+@pytest.mark.parametrize(("memory", "blend"), [(0, "mean"), (-1, "best-facing"), (None, "first")])
+def test_unknown_prefixes_are_refused(memory, blend):
     with pytest.raises(InputError, match="give memory >= 1"):
-        flip(4).prefix(memory, pick)
+        flip(4).prefix(memory, blend)

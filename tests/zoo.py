@@ -125,9 +125,9 @@ SYNC_SDES = {
     "syncsde-exact": SyncSDE(until=0.0, integrator="exact"),
     "syncsde-held": SyncSDE(until=0.0, integrator="exact", fade="none"),
     "syncsde-first": SyncSDE(until=0.0, integrator="paper", fade="first"),
-    "syncsde-best": SyncSDE(integrator="paper", until=0.2, pick="best"),
+    "syncsde-best": SyncSDE(integrator="paper", until=0.2, blend="best-facing"),
     "syncsde-neighbour": SyncSDE(integrator="paper", until=0.0, memory=1, strength=3.0),
-    "syncsde-exact-best": SyncSDE(integrator="exact", pick="best", memory=2),
+    "syncsde-exact-best": SyncSDE(integrator="exact", blend="best-facing", memory=2),
 }
 AVERAGING = {
     "synctweedies": SyncTweedies(until=0.0),

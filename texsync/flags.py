@@ -70,6 +70,8 @@ def values_of(cls: type[Options], given: dict[str, Any]) -> dict[str, Any]:
                 values[name] = chosen[0]
         elif given.get(name) not in (None, ()):
             values[name] = given[name]
+        elif said.was and given.get(said.was) is not None:
+            values[said.was] = given[said.was]
         elif said.default is UNSET:  # the check of the values says what is missing
             values[name] = () if _is_list(said) else ""
     return values
@@ -118,7 +120,8 @@ def _parameters(name: str, said: Declared) -> list[click.Parameter]:
     shown = said.unsaid or _shown(said.default)
     help = f"{said.help}  [default: {shown}]" if shown else said.help
     details = {"help": help, "section": said.section, "metavar": said.metavar, "default": None}
-    return [ShellOption([word, name], **{**details, **_type(said)})]
+    old = [ShellOption([f"--{said.was}"], type=click.STRING, hidden=True)] if said.was else []
+    return [ShellOption([word, name], **{**details, **_type(said)}), *old]
 
 
 def _type(said: Declared) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Backbone(ABC):
     that is right for a model without that ability.
 
     schedule: the noise levels it was trained at.  latent_channels: C.  scale: pixels per latent cell along a side.
-    native_size: the side in pixels that it was trained at.  resizable: whether it can see other sizes, too.
+    native_size: the side in pixels that it was trained at.  resizable: whether it can do other sizes, too.
     advice: how it likes to be sampled.  reads_control: whether it follows control pictures, as a ControlNet does.
     attention: whether a word can be found in it, see `listener`; "fine": at its latents' full size.
     source: the arguments of `load_model` that load it again, empty for a model made in Python.
@@ -43,7 +43,7 @@ class Backbone(ABC):
     latent_channels: int
     scale: int
     native_size: int
-    resizable: bool = True
+    resizable: bool = False
     advice: Advice = Advice()
     reads_control: bool = False
     attention: Attention = "none"

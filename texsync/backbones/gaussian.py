@@ -23,7 +23,7 @@ class Gaussian(Backbone):
     One latent cell is one pixel; a picture's value v in [0, 1] is the latent 4 v - 2, first three channels.
     """
 
-    scale, resizable = 1, False
+    scale = 1
     advice = Advice(prompt_prefix="", negative_prompt="")
 
     def __init__(self, means: Mapping[str, Tensor], cov: Tensor, schedule: Schedule | None = None):

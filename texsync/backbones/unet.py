@@ -19,6 +19,7 @@ class UNetBackbone(Backbone):
     parts: its networks.  prediction: what the UNet was trained to predict, see `prediction.prediction_type`.
     """
 
+    resizable = True
     parts: Parts
     prediction: str
 

@@ -25,7 +25,7 @@ from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
-from .kinds import Choice, CouplingName, Kind, Real, Reals, Whole
+from .kinds import Choice, CouplingName, Kind, Real, Reals, Whole, warn_renamed
 
 if TYPE_CHECKING or sys.version_info >= (3, 11):
     from typing import dataclass_transform
@@ -57,6 +57,7 @@ class Declared:
     name to flag; of a flag that is on, what turns it off.
     metavar: what the shell calls its value.  file: it names files, which `run.json` remembers with what was in them.
     recorded: whether `run.json` keeps it.  paper: its value as in SyncSDE's paper, where that is another.
+    was: its name in an earlier edition, which works for one release more, with a warning.
     """
 
     help: str
@@ -75,6 +76,7 @@ class Declared:
     file: bool = False
     recorded: bool = True
     paper: Any = UNSET
+    was: str = ""
 
 
 def declare(help: str, kind: Kind, *, default: Any = UNSET, kw_only: bool = True, **more: Any) -> Any:
@@ -92,6 +94,7 @@ def option_class(cls: type[Class]) -> type[Class]:
 
     @wraps(plain)
     def init(self: Any, *values: Any, **named: Any) -> None:
+        named = renamed(named, declared(made))
         check_names(cls.__name__, named, declared(made))
         plain(self, *values, **with_preset(made, len(values), named))
 
@@ -165,6 +168,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def renamed(given: Mapping[str, Any], known: Mapping[str, Declared]) -> dict[str, Any]:
+    """The options given, each by the name that it has now; warns (TexsyncWarning) of those that had another."""
+    names = {said.was: name for name, said in known.items() if said.was}
+    for old in names.keys() & given.keys():
+        warn_renamed(old, names[old])
+    return {names.get(name, name): value for name, value in given.items()}
+
+
 def check_names(function: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Raises TypeError for a name that there is not, with the nearest that there is."""
     known = list(known)
@@ -183,12 +194,13 @@ def takes(asked: Callable[P, Asked]) -> Callable[[Callable[[Asked], Result]], Ca
     def decorate(function: Callable[[Asked], Result]) -> Callable[P, Result]:
         @wraps(function)
         def call(*values: P.args, **named: P.kwargs) -> Result:
-            check_names(function.__name__, named, known.parameters)
+            now = renamed(named, declared(asked))  # type: ignore[arg-type]
+            check_names(function.__name__, now, known.parameters)
             try:
-                known.bind(*values, **named)
+                known.bind(*values, **now)
             except TypeError as error:
                 raise TypeError(f"{function.__name__}(): {error}") from None
-            return function(asked(*values, **named))
+            return function(asked(*values, **now))
 
         returned = signature(function).return_annotation
         call.__signature__ = known.replace(return_annotation=returned)  # type: ignore[attr-defined]

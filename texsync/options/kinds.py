@@ -10,12 +10,13 @@ import math
 import operator
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, TexsyncWarning
 from ..plugins import COUPLINGS
 
 LONGEST_TEXT = 10_000  # characters; models read some 300
@@ -129,14 +130,18 @@ class Choice:
     """One of the names in `known`, which maps each to a line on it.
 
     what: what they are called in a message, else the option's name.  labels: what the panel calls those of them that
-    are not called there as they are here.
+    are not called there as they are here.  was: names of an earlier edition, and what they are now.
     """
 
     known: Mapping[str, str]
     what: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    was: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, name: str, value: Any) -> str:
+        if isinstance(value, str) and value in self.was:
+            warn_renamed(f"{name} {value}", f"{name} {self.was[value]}")
+            value = self.was[value]
         if not isinstance(value, str) or value not in self.known:
             raise unknown(self.what or name, value, self.known)
         return str(value)
@@ -287,6 +292,11 @@ Kind = (
     | Thing
     | Call
 )
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Say that an option, or a value of one, has a new name (TexsyncWarning); the old one works for one release."""
+    warnings.warn(TexsyncWarning(f"{old} is called {new} now; the old name will go"), stacklevel=5)
 
 
 def wrong(code: str, name: str, value: Any, what: str, remedy: str) -> InputError:

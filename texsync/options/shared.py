@@ -48,7 +48,7 @@ DTYPES = {
     "bf16": "half the memory, coarser, no overflow",
 }
 MODEL_OWN = "the model's own"
-SETTINGS = ("strength", "integrator", "pick", "fade")  # of a coupling, that are options of tasks
+SETTINGS = ("strength", "integrator", "blend", "fade")  # of a coupling, that are options of tasks
 OURS = ("decode", "colours", "seed", *SETTINGS)  # of a coupling's options, set by other means
 
 

@@ -34,13 +34,13 @@ PIXEL_BYTES = 130  # peak memory of looking, per pixel, as seen at 512 pixels a 
 STEPS, GUIDANCE, VIEW_SIZE = 30, 15.5, 768
 PREFIX = "Best quality, extremely detailed "
 NEGATIVE = "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect."
-COUPLING = {"pick": "best"}
+COUPLING = {"blend": "best-facing"}
 LATENT_TEXELS = 16  # per latent pixel along a side: 1536 texels for 96 latent pixels, as the reference has it
 
 
-PICKS = {
-    "best": "where several earlier views show a point, the one that faces it best is heard",
-    "mean": "all of them are heard; smoother",
+BLENDS = {
+    "best-facing": "where several earlier views show a point, the one that faces it best counts alone",
+    "mean": "the mean of all of them; smoother",
 }
 VIEW_ORDERS = {
     "alternate": "the front leads, then left and right in turn",
@@ -112,14 +112,15 @@ class MeshOptions(SharedOptions):
         label="Front",
         metavar="AXIS",
     )
-    pick: str | None = declare(
+    blend: str | None = declare(
         "Where several earlier views show a point: the one that faces it best, or their mean.",
-        Choice(PICKS),
+        Choice(BLENDS, was={"best": "best-facing"}),
         default=None,
-        unsaid="best",
-        usual="best",
+        unsaid="best-facing",
+        usual="best-facing",
         paper="mean",
-        label="Heard View",
+        label="Blend",
+        was="pick",
     )
     view_order: str = declare(
         "Which view leads: front first, or the reference's.",

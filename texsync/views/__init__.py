@@ -1,6 +1,6 @@
 """Pictures of one canvas: what every view shows, and what all of them say about a cell."""
 
-from .base import PICKS as PICKS
+from .base import BLENDS as BLENDS
 from .base import Prefix as Prefix
 from .base import Views as Views
 from .base import lookup as lookup

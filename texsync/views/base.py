@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..errors import InputError
 
-PICKS = ("mean", "best")
+BLENDS = ("mean", "best-facing")
 
 
 class Lookup:
@@ -133,22 +133,23 @@ class Views:
         cells = self.covered.flatten()[torch.as_tensor(self.look.indices.astype(np.int64))]
         return cells.view(self.shape)[:, None]
 
-    def prefix(self, memory: int | None = None, pick: str = "mean") -> Prefix:
+    def prefix(self, memory: int | None = None, blend: str = "mean") -> Prefix:
         """What pixels of view i are told by views 0 ... i - 1, one matrix.
 
         memory: of the earlier views that know something about a pixel, the latest this many are heard; None: all.
         Counted pixel by pixel, so that a window hears the one above it too, and the last of a loop the first.
-        pick: "mean" weighs the earlier views by belief; "best" takes one pixel of the view with most belief (the
-        earliest of equals), so that noise keeps its variance.  Made once, then kept: geometry does not move.
+        blend: "mean" weighs the earlier views by their blend weights; "best-facing" takes one pixel of the view with
+        the largest (the earliest of equals), so that noise keeps its variance.
+        Made once, then kept: geometry does not move.
         """
-        if (memory, pick) not in self._prefixes:
-            self._prefixes[memory, pick] = self._compile(memory, pick)
-        return self._prefixes[memory, pick]
+        if (memory, blend) not in self._prefixes:
+            self._prefixes[memory, blend] = self._compile(memory, blend)
+        return self._prefixes[memory, blend]
 
-    def _compile(self, memory: int | None, pick: str) -> Prefix:
-        if pick not in PICKS or (memory is not None and memory < 1):
+    def _compile(self, memory: int | None, blend: str) -> Prefix:
+        if blend not in BLENDS or (memory is not None and memory < 1):
             raise InputError(
-                f"memory {memory} with pick {pick!r}", f"give memory >= 1 or None, pick in {PICKS}"
+                f"memory {memory} with blend {blend!r}", f"give memory >= 1 or None, blend in {BLENDS}"
             )
         pixels = math.prod(self.shape[1:])
         heard = (self.look @ self.merge).tocoo()
@@ -159,7 +160,7 @@ class Views:
             row, col, data = row[late], col[late], data[late]
         said = np.bincount(row, np.abs(data), len(self.look.indices))
         known = np.minimum(said, 1.0) if self.shares else 1.0 * (said > 0)
-        if pick == "best":
+        if blend == "best-facing":
             best = _best(row, col, np.abs(data), pixels)
             row, col, data = row[best], col[best], data[best]
         matrix = _normalised(sparse.csr_array((data, (row, col)), shape=heard.shape))

@@ -36,7 +36,7 @@ def shared_noise(views: Views, channels: int, generator: Generator) -> Tensor:
 
 def _sources(views: Views) -> tuple[np.ndarray, np.ndarray]:
     """For each pixel the pixel whose draw it shows, itself or one of an earlier view, and the sign it shows it with."""
-    told = views.prefix(None, "best").matrix
+    told = views.prefix(None, "best-facing").matrix
     pixels = math.prod(views.shape[1:])
     source, sign = np.arange(told.shape[0]), np.ones(told.shape[0])
     for first in range(0, told.shape[0], pixels):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, enough_memory, option
-from ..options.declared import UNSET, Declared, declared, nearest
+from ..options.declared import UNSET, Declared, declared, nearest, renamed
 from ..options.kinds import Flag, PathName
 from ..options.output import check_output
 from ..progress import Progress
@@ -141,6 +141,7 @@ def _place(arguments: dict[str, Any]) -> tuple[Path, bool, dict[str, Any]]:
 def _called(task: str, arguments: dict[str, Any], on_progress: Progress) -> Any:
     """The task's result; an argument that it does not take, or needs, is the sender's mistake."""
     said = {name: one for name, one in declared(options_of(task)).items() if "worker" in one.doors}
+    arguments = renamed(arguments, said)
     _check(said, arguments)
     for name, one in said.items():
         if one.default is UNSET and name not in arguments:

@@ -12,7 +12,7 @@ from ...errors import InputError
 from ...options.kinds import brief
 from ...options.shared import FADES, INTEGRATORS
 from ...schedule import Span
-from ...views import PICKS, Views
+from ...views import BLENDS, Views
 from ..base import Coupling, check_until, rests
 
 
@@ -30,7 +30,7 @@ class SyncSDE(Coupling):
     with few steps.
     memory: of the earlier pictures that know a pixel, the latest this many are heard; None hears all (meshes), 1 the
     neighbour (wide and ambiguous images).
-    pick: where several are heard, their weighted "mean" or the "best" one alone, which keeps the noise's variance.
+    blend: where several count, their weighted "mean" or the "best-facing" one alone, which keeps the noise's variance.
     until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.
 
     A picture hears the others as they were *before* the step, so all of them step at once and the result is
@@ -41,7 +41,7 @@ class SyncSDE(Coupling):
     strength: float = 5.0
     integrator: str = "exact"
     memory: int | None = None
-    pick: str = "mean"
+    blend: str = "mean"
     until: float = 0.2
     fade: str = "level"
 
@@ -58,8 +58,8 @@ class SyncSDE(Coupling):
             raise InputError(
                 f"memory is {self.memory}", "give how many earlier views are heard, 1 or more, or None"
             )
-        if self.pick not in PICKS:
-            raise InputError(f"unknown pick {brief(self.pick)}", f"use one of {', '.join(PICKS)}")
+        if self.blend not in BLENDS:
+            raise InputError(f"unknown blend {brief(self.blend)}", f"use one of {', '.join(BLENDS)}")
         check_until(self.until)
 
     def pull(self, span: Span) -> float:
@@ -79,7 +79,7 @@ class SyncSDE(Coupling):
         x_next = span.ddim(x0, eps)
         if self.pull(span) == 0:
             return x_next, z
-        prefix = views.prefix(self.memory, self.pick)
+        prefix = views.prefix(self.memory, self.blend)
         known = prefix.known.to(x.device, x.dtype)
         if self.integrator == "paper":
             return x_next + self.pull(span) * known * (prefix.told(x) - x), z
