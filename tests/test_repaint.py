@@ -58,7 +58,7 @@ def test_without_an_old_picture_the_rest_is_grey_and_see_through_stays(tmp_path)
         (
             np.zeros((1, 3, 2)),
             np.zeros((32, 32, 4), np.uint8),
-            "32 x 32 texels, the new one 64 x 64; set the texture size to 32",
+            "32 x 32 texels, the new one 64 x 64; use texture_size=32",
         ),
         (np.zeros((1, 3, 2)), np.zeros((32, 64, 4), np.uint8), "paint all faces"),
     ],

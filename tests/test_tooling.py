@@ -29,6 +29,36 @@ def test_tools_are_content(tool):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+USERS = """
+import texsync
+from texsync.backbones.base import Backbone
+from texsync.couplings import Coupling, SyncSDE
+
+def right(model: Backbone, coupling: Coupling) -> None:
+    texsync.wide_image("a", model=model, coupling=coupling, strength=3)
+    texsync.texture_mesh("a.obj", "b", coupling=SyncSDE(), steps=3).save("x")
+    texsync.masked_image("a", ["b"], ["c.png"]).image.size
+    texsync.long_motion(["a", "b"], seconds=3.5)
+
+texsync.wide_image("a", model=3)  # wrong
+texsync.wide_image("a", stesp=3)  # wrong
+texsync.texture_mesh("a", "b", texture_size="big")  # wrong
+texsync.texture_mesh("a")  # wrong
+"""
+
+
+def test_a_users_script_is_type_checked(tmp_path):
+    """Keywords, types and results of the public functions, from the declaration of their options."""
+    script = tmp_path / "users.py"
+    script.write_text(USERS)
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", "--hide-error-context", str(script)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    found = {int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error:" in line}
+    wrong = {number for number, line in enumerate(USERS.splitlines(), 1) if line.endswith("# wrong")}
+    assert found == wrong, done.stdout + done.stderr
+    assert "did you mean" in done.stdout
+
+
 def imported(path: Path) -> set[str]:
     """The top names of every absolute import in a file."""
     found = set()

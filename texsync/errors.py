@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 _OPEN, _CLOSE = "\x0e", "\x0f"  # around an option inside a text; no keyboard types them
@@ -98,6 +99,71 @@ class InputError(TexsyncError):
     usual = "input"
 
 
+class Refused:
+    """Wrong input by its code, which docs/worker.md explains: Refused.memory("not enough memory", "close programs")."""
+
+    arguments = partial(InputError, code="arguments")
+    axes = partial(InputError, code="axes")
+    controlnet = partial(InputError, code="controlnet")
+    coupling_option = partial(InputError, code="coupling-option")
+    coupling_unfit = partial(InputError, code="coupling-unfit")
+    device = partial(InputError, code="device")
+    edit_nothing = partial(InputError, code="edit-nothing")
+    hub = partial(InputError, code="hub")
+    mask_empty = partial(InputError, code="mask-empty")
+    mask_full = partial(InputError, code="mask-full")
+    mask_size = partial(InputError, code="mask-size")
+    memory = partial(InputError, code="memory")
+    mesh_damaged = partial(InputError, code="mesh-damaged")
+    mesh_empty = partial(InputError, code="mesh-empty")
+    mesh_extreme = partial(InputError, code="mesh-extreme")
+    mesh_kind = partial(InputError, code="mesh-kind")
+    mesh_missing = partial(InputError, code="mesh-missing")
+    mesh_unreadable = partial(InputError, code="mesh-unreadable")
+    mesh_unseen = partial(InputError, code="mesh-unseen")
+    model_config = partial(InputError, code="model-config")
+    model_damaged = partial(InputError, code="model-damaged")
+    model_kind = partial(InputError, code="model-kind")
+    model_lacks = partial(InputError, code="model-lacks")
+    model_missing = partial(InputError, code="model-missing")
+    model_unknown = partial(InputError, code="model-unknown")
+    model_unsafe = partial(InputError, code="model-unsafe")
+    motion_length = partial(InputError, code="motion-length")
+    not_finite = partial(InputError, code="not-finite")
+    option_choice = partial(InputError, code="option-choice")
+    option_count = partial(InputError, code="option-count")
+    options_together = partial(InputError, code="options-together")
+    output_foreign = partial(InputError, code="output-foreign")
+    output_full = partial(InputError, code="output-full")
+    output_place = partial(InputError, code="output-place")
+    output_taken = partial(InputError, code="output-taken")
+    package_missing = partial(InputError, code="package-missing")
+    part_made = partial(InputError, code="part-made")
+    picture_kind = partial(InputError, code="picture-kind")
+    picture_missing = partial(InputError, code="picture-missing")
+    picture_size = partial(InputError, code="picture-size")
+    picture_unreadable = partial(InputError, code="picture-unreadable")
+    plugin = partial(InputError, code="plugin")
+    prompt_empty = partial(InputError, code="prompt-empty")
+    prompt_word = partial(InputError, code="prompt-word")
+    repaint_none = partial(InputError, code="repaint-none")
+    repaint_size = partial(InputError, code="repaint-size")
+    repaint_uvs = partial(InputError, code="repaint-uvs")
+    run_files = partial(InputError, code="run-files")
+    run_kind = partial(InputError, code="run-kind")
+    run_missing = partial(InputError, code="run-missing")
+    size_unfit = partial(InputError, code="size-unfit")
+    steps = partial(InputError, code="steps")
+    sweep = partial(InputError, code="sweep")
+    uvs_impossible = partial(InputError, code="uvs-impossible")
+    uvs_room = partial(InputError, code="uvs-room")
+    uvs_unusable = partial(InputError, code="uvs-unusable")
+    view_size = partial(InputError, code="view-size")
+    view_unfit = partial(InputError, code="view-unfit")
+    views_same = partial(InputError, code="views-same")
+    views_wrong = partial(InputError, code="views-wrong")
+
+
 class Cancelled(TexsyncError):
     """The user stopped the run; nothing was written."""
 
@@ -148,11 +214,11 @@ def enough_memory(remedy: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        raise InputError("not enough memory", remedy, code="memory") from error
+        raise Refused.memory("not enough memory", remedy) from error
 
 
 def check_finite(values: Any, stage: str, remedy: str) -> None:
     """Raises InputError naming the stage if there is NaN or infinity in a tensor or array of at least 32 bits."""
     total = values.sum()  # one number to fetch from the device, not a mask
     if not math.isfinite(float(total.detach() if hasattr(total, "detach") else total)):
-        raise InputError(f"NaN or infinity after {stage}", remedy, code="not-finite", thing=stage)
+        raise Refused.not_finite(f"NaN or infinity after {stage}", remedy, thing=stage)

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError
+from .errors import Refused
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -68,12 +68,14 @@ class Group:
             return import_module(f".{place}", __package__)
         others = self.others()
         if name not in others:
-            raise InputError(f"unknown {self.what} {name!r:.60}", f"use one of {', '.join(self.names())}")
+            raise Refused.option_choice(
+                f"unknown {self.what} {name!r:.60}", f"use one of {', '.join(self.names())}"
+            )
         try:
             return others[name].load()
         except Exception as error:  # whatever a package that is not ours raises
             dist = others[name].dist
-            raise InputError(
+            raise Refused.plugin(
                 f"{self.what} {name!r} of {dist.name if dist else others[name].value} cannot be imported ({error})",
                 "mend or uninstall that package",
             ) from error

@@ -9,7 +9,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from .errors import InputError
+from .errors import Refused
 
 SPACINGS = ("leading", "trailing", "linspace")
 
@@ -83,11 +83,11 @@ class Schedule:
     def __post_init__(self) -> None:
         object.__setattr__(self, "alphas", tuple(float(a) for a in self.alphas))
         if not self.alphas or not all(0 < a < 1 for a in self.alphas):
-            raise InputError(
+            raise Refused.model_config(
                 "a noise schedule has levels outside (0, 1)", "use a model whose last level keeps some signal"
             )
         if self.spacing not in SPACINGS:
-            raise InputError(
+            raise Refused.model_config(
                 f"unknown timestep spacing {self.spacing!r}", f"use one of {', '.join(SPACINGS)}"
             )
 
@@ -108,7 +108,7 @@ class Schedule:
         """Where a run of `steps` steps stops, noisiest first.  Raises InputError if there is no such run."""
         length = len(self.alphas)
         if not isinstance(steps, Integral) or not 1 <= steps <= length:
-            raise InputError(f"steps is {steps}", f"give a whole number from 1 to {length}")
+            raise Refused.steps(f"steps is {steps}", f"give a whole number from 1 to {length}")
         if self.spacing == "leading":
             stride = length // steps
             chosen = [i * stride + self.offset for i in reversed(range(steps))]
@@ -117,7 +117,7 @@ class Schedule:
         else:
             chosen = [round((length - 1) * i / max(steps - 1, 1)) for i in reversed(range(steps))]
         if chosen[0] >= length:
-            raise InputError(
+            raise Refused.steps(
                 f"{steps} steps would start at timestep {chosen[0]} of {length}", "take one step less"
             )
         return chosen

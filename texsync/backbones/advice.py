@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import Refused
 from .checked import number, read_json
 
 
@@ -79,19 +79,21 @@ def read_advice(path: Path) -> Advice:
 def _check(where: str, said: Mapping[str, Any], known: Sequence[str]) -> None:
     for name, value in said.items():
         if name not in known:
-            raise InputError(f"{where} says {name!r}", f"known: {', '.join(known)}")
+            raise Refused.model_config(f"{where} says {name!r}", f"known: {', '.join(known)}")
         if name == "pictures" and isinstance(value, dict):
             _check(f"{where} under {name}", value, PICTURES)
             continue
         if not _same_kind(value, EXAMPLES[name]):
-            raise InputError(f"{where} has {name} {value!r:.60}", f"expected e.g. {EXAMPLES[name]!r}")
+            raise Refused.model_config(
+                f"{where} has {name} {value!r:.60}", f"expected e.g. {EXAMPLES[name]!r}"
+            )
         _check_limits(where, name, value)
 
 
 def _check_limits(where: str, name: str, value: Any) -> None:
     if isinstance(value, str):
         if len(value) > LONGEST_TEXT or not value.isprintable():
-            raise InputError(
+            raise Refused.model_config(
                 f"{where} has {name} {value!r:.60}", f"expected {LONGEST_TEXT} characters at most"
             )
     elif name in LIMITS:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import InputError
+from ..errors import Refused
 from ..schedule import Span
 from .base import Predictor
 from .prompt_words import find_words
@@ -29,7 +29,7 @@ def tokens_of(tokenizer: Any, prompt: str, word: str) -> list[int]:
     spans = read_tokens(tokenizer, prompt, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     places = [i for i, (a, b) in enumerate(spans) if a < b and a < end and b > start]
     if not places or places[-1] >= tokenizer.model_max_length - 1:
-        raise InputError(
+        raise Refused.prompt_word(
             f"the word {word!r} lies beyond the {tokenizer.model_max_length} tokens that are read",
             "shorten the prompt",
         )

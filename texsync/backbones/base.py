@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from ..errors import InputError, option
+from ..errors import Refused, option
 from ..schedule import Schedule, Span
 from .advice import Advice
 from .memory import home_of
@@ -106,11 +106,13 @@ class Backbone(ABC):
     def latent_shape(self, view_size: int) -> tuple[int, int, int]:
         """(C, h, w) of a square view of `view_size` pixels; raises InputError for a size that it cannot do."""
         if not self.resizable and view_size != self.native_size:
-            raise InputError(f"view size {view_size} is not the model's", f"use {self.native_size}")
+            raise Refused.view_size(f"view size {view_size} is not the model's", f"use {self.native_size}")
         multiple = self.multiple
         if view_size < multiple or view_size % multiple:
             near = max(1, round(view_size / multiple)) * multiple
-            raise InputError(f"view size {view_size} is not a multiple of {multiple}", f"use e.g. {near}")
+            raise Refused.view_size(
+                f"view size {view_size} is not a multiple of {multiple}", f"use e.g. {near}"
+            )
         return self.latent_channels, view_size // self.scale, view_size // self.scale
 
     def chunk_that_fits(self, views: int, view_size: int, *, guided: bool = True) -> int:
@@ -136,13 +138,15 @@ class Backbone(ABC):
 
         Raises InputError for words that are not in the prompt, and where `attention` is "none".
         """
-        raise InputError("this model has no attention to words", f"use {option('find', 'difference')}")
+        raise Refused.model_lacks(
+            "this model has no attention to words", f"use {option('find', 'difference')}"
+        )
 
     # ---- more pixels
 
     def upscaler(self, source: str) -> Enlarger:
         """Its second stage; source: a folder or hub id.  Raises InputError for one that is wrong or another model's."""
-        raise InputError(
+        raise Refused.model_lacks(
             f"{option('upscaler')} is for DeepFloyd IF",
             f"name its stage I with {option('model')}, or leave it out",
         )

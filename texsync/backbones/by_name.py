@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from ..errors import InputError, TexsyncWarning
+from ..errors import InputError, Refused, TexsyncWarning
 from ..options.kinds import brief
 from ..plugins import BACKBONES
 from .base import Backbone
@@ -60,7 +60,7 @@ def load_model(
     def load() -> Backbone:
         backbone = family_of(name).load(name, control, device=place, dtype=number)
         if not isinstance(backbone, Backbone):
-            raise InputError(
+            raise Refused.plugin(
                 f"model {name!r} loads as {brief(backbone)}", "its family must return a Backbone"
             )
         backbone.source = {"model": name, "controlnet": control}

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, TexsyncError, option
+from ..errors import InputError, Refused, TexsyncError, option
 from . import hub
 from .hub import MODEL_PARTS, OnBytes, choose_files
 
@@ -81,7 +81,7 @@ def check_disk(repo: str, total: int) -> None:
     there = next(folder for folder in (place, *place.parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
     if total + SPARE > free:
-        raise InputError(
+        raise Refused.output_full(
             f"{repo} takes {gigabytes(total)} of disk, {gigabytes(free)} are free in {there}",
             "free some space, or name another folder in the environment variable HF_HOME",
         )
@@ -140,25 +140,25 @@ def explained(repo: str, error: Exception) -> InputError:
     for cause in _causes(error):
         text = str(cause).lower()
         if (isinstance(cause, OSError) and cause.errno in FULL) or "no space left" in text:
-            return InputError(
+            return Refused.output_full(
                 f"the disk is full: {repo} does not fit in {constants.HF_HUB_CACHE}",
                 "free some space, or name another folder in the environment variable HF_HOME",
             )
         if isinstance(cause, PermissionError):
-            return InputError(
+            return Refused.output_place(
                 f"{constants.HF_HUB_CACHE} cannot be written to ({cause.strerror})",
                 "name another folder in the environment variable HF_HOME",
             )
         if isinstance(cause, GatedRepoError):
-            return InputError(
+            return Refused.hub(
                 f"the hub wants you to accept the terms of {repo}", "do so there, then `hf auth login`"
             )
         status = getattr(getattr(cause, "response", None), "status_code", None)
         if status is not None:
             what, remedy = ANSWERS.get(status, ("not to be had now", f"try again later, {OTHERWISE}"))
-            return InputError(f"the hub answers {status} for {repo}, which is {what}", remedy)
+            return Refused.hub(f"the hub answers {status} for {repo}, which is {what}", remedy)
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    return InputError(f"cannot fetch {repo} from the hub ({reason})", f"go online once, {OTHERWISE}")
+    return Refused.hub(f"cannot fetch {repo} from the hub ({reason})", f"go online once, {OTHERWISE}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

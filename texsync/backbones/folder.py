@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, option
+from ..errors import Refused, option
 from .advice import Advice, read_advice
 from .checked import number, read_json, several, whole
 from .hub import TOKENIZER_FILES
@@ -48,7 +48,7 @@ class ControlFolder:
 def read_model(path: Path) -> ModelFolder:
     """Check a model folder file by file; raises InputError naming the first that is missing or wrong."""
     if not path.is_dir():
-        raise InputError(
+        raise Refused.model_unknown(
             f"no model folder {path}", "give a folder in the diffusers layout, a hub id or 'mini'"
         )
     index = read_json(path / "model_index.json", "is this a model in the diffusers layout?")
@@ -66,10 +66,12 @@ def read_model(path: Path) -> ModelFolder:
 def read_control(path: Path, model: ModelFolder) -> ControlFolder:
     """Check a ControlNet folder and that it fits the model; raises InputError."""
     if not path.is_dir():
-        raise InputError(f"no ControlNet folder {path}", f"give {option('controlnet')} a folder or a hub id")
+        raise Refused.controlnet(
+            f"no ControlNet folder {path}", f"give {option('controlnet')} a folder or a hub id"
+        )
     config = read_json(path / "config.json")
     if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
-        raise InputError(
+        raise Refused.model_config(
             f"{path} holds a {config['_class_name']}",
             f"give {option('controlnet')} a ControlNetModel's folder",
         )
@@ -91,30 +93,32 @@ def read_near(path: Path) -> Near:
 def _class_of(path: Path, index: dict[str, Any], part: str) -> tuple[str, str]:
     entry = index.get(part)
     if not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(word, str) for word in entry)):
-        raise InputError(f"{path / 'model_index.json'} names no {part}", f"a model needs {', '.join(PARTS)}")
+        raise Refused.model_config(
+            f"{path / 'model_index.json'} names no {part}", f"a model needs {', '.join(PARTS)}"
+        )
     library, name = entry
     if library not in ("diffusers", "transformers"):
-        raise InputError(
+        raise Refused.model_config(
             f"{path / 'model_index.json'} takes its {part} from {library!r}",
             "only classes of diffusers and transformers are run",
         )
     wanted = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}.get(part, name)
     if name != wanted:
-        raise InputError(f"{path} has a {name} as its {part}", f"texsync reads a {wanted} there")
+        raise Refused.model_config(f"{path} has a {name} as its {part}", f"texsync reads a {wanted} there")
     return library, name
 
 
 def _refuse_other_families(path: Path, index: dict[str, Any]) -> None:
     for part in UNREAD:
         if isinstance(index.get(part), list) and index[part] != [None, None]:
-            raise InputError(
+            raise Refused.model_config(
                 f"{path} has a {part}", "choose a model laid out like Stable Diffusion 1.x or 2.x"
             )
 
 
 def _check_tokenizer(path: Path) -> None:
     if not any(all((path / name).is_file() for name in names) for names in TOKENIZER_FILES):
-        raise InputError(
+        raise Refused.model_config(
             f"{path} holds no vocabulary", "it needs tokenizer.json, or vocab.json and merges.txt"
         )
 
@@ -136,21 +140,21 @@ def _check_widths(path: Path, configs: dict[str, dict[str, Any]]) -> None:
     latent = vae.get("latent_channels", 4)
     for key in ("in_channels", "out_channels"):
         if unet.get(key, 4) != latent:
-            raise InputError(
+            raise Refused.model_config(
                 f"the UNet in {path} has {unet.get(key, 4)} {key}, the autoencoder {latent} latent channels",
                 "choose a text-to-image model whose parts belong together",
             )
     width = unet.get("encoder_hid_dim") or unet.get("cross_attention_dim", 1280)
     spoken = text.get("hidden_size", text.get("d_model"))
     if spoken != width:
-        raise InputError(
+        raise Refused.model_config(
             f"the text encoder in {path} gives {spoken} channels, the UNet takes {width}",
             "choose a model whose parts belong together",
         )
     # "text" reads the same words once more; what the other kinds read is not in the folder
     for key, known in (("addition_embed_type", (None, "text")), ("class_embed_type", (None,))):
         if unet.get(key) not in known:
-            raise InputError(
+            raise Refused.model_config(
                 f"the UNet in {path} has {key} {unet[key]!r}", "choose a Stable Diffusion 1.x or 2.x"
             )
 
@@ -158,7 +162,7 @@ def _check_widths(path: Path, configs: dict[str, dict[str, Any]]) -> None:
 def _check_control(path: Path, config: dict[str, Any], unet: dict[str, Any], scale: int) -> None:
     keys = ("in_channels", "cross_attention_dim", "block_out_channels", "layers_per_block")
     for key in (key for key in keys if config.get(key) != unet.get(key)):
-        raise InputError(
+        raise Refused.controlnet(
             f"the ControlNet in {path} has {key} {config.get(key)}, the UNet has {unet.get(key)}",
             f"choose a {option('controlnet')} made for this {option('model')}",
         )
@@ -166,7 +170,7 @@ def _check_control(path: Path, config: dict[str, Any], unet: dict[str, Any], sca
     widths = several(str(path / "config.json"), name, config.get(name, (16, 32, 96, 256)), MOST_BLOCKS)
     shrink = 2 ** (len(widths) - 1)
     if config.get("conditioning_channels", 3) != 3 or shrink != scale:
-        raise InputError(
+        raise Refused.controlnet(
             f"the ControlNet in {path} does not read RGB pictures {scale} times the latents' size",
             f"choose a depth {option('controlnet')} made for this {option('model')}",
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import Refused
 from ..schedule import Schedule, Span
 from .advice import Advice
 from .base import Backbone, Predictor
@@ -78,4 +78,6 @@ class Gaussian(Backbone):
         within = [known for known in self.means if known in prompt and (known or not prompt)]
         if within or otherwise in self.means:
             return self.means[max(within, key=len) if within else str(otherwise)]
-        raise InputError(f"no mean for the prompt {prompt!r}", f"use one of {', '.join(self.means)}")
+        raise Refused.option_choice(
+            f"no mean for the prompt {prompt!r}", f"use one of {', '.join(self.means)}"
+        )

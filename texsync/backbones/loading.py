@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import InputError, option
+from ..errors import Refused, option
 from .folder import ControlFolder, ModelFolder, pixels_per_latent
 from .memory import free_bytes
 from .meta import attempt, rehearse, skeleton
@@ -67,7 +67,7 @@ def _compare(folder: ModelFolder, control: ControlFolder | None) -> None:
 def _check_room(needed: int, device: torch.device) -> None:
     free = free_bytes(device)
     if needed > free:
-        raise InputError(
+        raise Refused.memory(
             f"the model takes {needed / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}",
             f"use {option('dtype', 'fp16')}, {option('device', 'cpu')} or a smaller {option('model')}",
         )
@@ -82,7 +82,9 @@ def load_network(
     network, told = attempt(path, lambda: load.from_pretrained(path, output_loading_info=True, **options))
     missing = sorted(told["missing_keys"])
     if missing:
-        raise InputError(f"{path} lacks {len(missing)} weights, {missing[0]} first", "fetch the model again")
+        raise Refused.model_damaged(
+            f"{path} lacks {len(missing)} weights, {missing[0]} first", "fetch the model again"
+        )
     return network.to(device).eval().requires_grad_(False)
 
 
@@ -95,7 +97,7 @@ def _loader(kind: tuple[str, str], path: Path) -> Any:
         import transformers as source
     found = getattr(source, name, None)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise InputError(
+        raise Refused.model_config(
             f"{path} is a {name}, which {library} {source.__version__} does not have", "use another model"
         )
     return found

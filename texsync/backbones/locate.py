@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import InputError, option
+from ..errors import Refused, option
 from . import download, hub
 from .folder import ControlFolder, ModelFolder, read_control
 
@@ -29,15 +29,17 @@ def find_model(model: str | Path, *, half: bool = False, on_bytes: hub.OnBytes |
     path = Path(name).expanduser()
     if path.is_dir():
         if (path / "args.json").is_file() and not (path / "model_index.json").exists():
-            raise InputError(f"{path} is a model of motion, not of pictures", "use it with texsync motion")
+            raise Refused.model_kind(
+                f"{path} is a model of motion, not of pictures", "use it with texsync motion"
+            )
         return path
     if path.is_file():
         remedy = "load it with StableDiffusionPipeline.from_single_file and save_pretrained it to a folder"
-        raise InputError(f"{path} is a file, a model is a folder in the diffusers layout", remedy)
+        raise Refused.model_unknown(f"{path} is a file, a model is a folder in the diffusers layout", remedy)
     if on_hub(name):
         return download.fetch(name, half=half, on_bytes=on_bytes)
     known = ", ".join(EMBEDDED)
-    raise InputError(
+    raise Refused.model_unknown(
         f"unknown model {name!r}", f"known: {known}, the path of a folder, or a hub id owner/name"
     )
 
@@ -62,7 +64,7 @@ def find_control(
             return read_control(own, folder)
         like_sd15 = folder.configs["unet"].get("cross_attention_dim") == SD15_WIDTH
         if not (like_sd15 and on_hub(model)):
-            raise InputError(
+            raise Refused.controlnet(
                 f"{folder.path} has no controlnet folder",
                 f"name a depth ControlNet with {option('controlnet')}",
             )

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError, TexsyncWarning, option, out_of_memory
+from ..errors import InputError, Refused, TexsyncWarning, option, out_of_memory
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SHARE = 0.7  # of the free memory; the rest is for convolution workspaces and fragmentation
@@ -36,16 +36,16 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
         if (device.index or 0) < torch.cuda.device_count():
             return device
-        raise InputError(
+        raise Refused.device(
             f"there is no GPU {name}", f"cuda:0 to cuda:{torch.cuda.device_count() - 1} are there"
         )
     if name.startswith("cuda"):
-        raise InputError(
+        raise Refused.device(
             "device cuda: torch sees no CUDA GPU", f"use {option('device', 'cpu')}, or see `texsync doctor`"
         )
     if name == "mps":
-        raise InputError("device mps: this torch has no Metal GPU", f"use {option('device', 'cpu')}")
-    raise InputError(f"unknown device {name!r}", "known: auto, cpu, cuda, cuda:N, mps")
+        raise Refused.device("device mps: this torch has no Metal GPU", f"use {option('device', 'cpu')}")
+    raise Refused.device(f"unknown device {name!r}", "known: auto, cpu, cuda, cuda:N, mps")
 
 
 def home_of(device: torch.device) -> torch.device:
@@ -61,7 +61,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if name == "auto":
         return torch.float32 if device.type == "cpu" else torch.float16
     if name not in DTYPES:
-        raise InputError(f"unknown dtype {name!r}", f"known: auto, {', '.join(DTYPES)}")
+        raise Refused.option_choice(f"unknown dtype {name!r}", f"known: auto, {', '.join(DTYPES)}")
     return DTYPES[name]
 
 
@@ -134,7 +134,7 @@ def require(needed: int, device: torch.device, what: str, remedy: str) -> int:
     """How many bytes are free on a device; raises InputError if `what` needs more than that."""
     free = free_bytes(device)
     if needed > free:
-        raise InputError(
+        raise Refused.memory(
             f"{what} needs about {needed / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}", remedy
         )
     return free

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import InputError, TexsyncError, out_of_memory
+from ..errors import Refused, TexsyncError, out_of_memory
 from .weights import Weights
 
 META = torch.device("meta")
@@ -32,7 +32,7 @@ def attempt(path: Path, job: Callable[[], Any], what: str = "cannot be loaded", 
     except BaseException as error:  # tokenizers' panics are no Exception
         if out_of_memory(error) and what != FAILS:  # what fails at its smallest does not lack memory
             raise
-        raise InputError(f"{path} {what} ({first_line(error)})", remedy) from error
+        raise Refused.model_damaged(f"{path} {what} ({first_line(error)})", remedy) from error
 
 
 def first_line(error: BaseException, most: int = 200) -> str:
@@ -60,7 +60,9 @@ def _check_counts(path: Path, config: Mapping[str, Any], tensors: int) -> None:
     """Raises InputError for more layers than there are tensors; merely to build them would take for ever."""
     for name, value in config.items():
         if "layers" in name and max(_numbers(value), default=0) > tensors:
-            raise InputError(f"{path} has {name} {value!r:.60}, its weights are {tensors} tensors", REMEDY)
+            raise Refused.model_damaged(
+                f"{path} has {name} {value!r:.60}, its weights are {tensors} tensors", REMEDY
+            )
 
 
 def _numbers(value: Any) -> list[float]:
@@ -74,10 +76,10 @@ def _compare(path: Path, network: nn.Module, weights: Weights) -> None:
         there = weights.shapes.get(name)  # old files have other names for some
         if there is not None and tuple(mine.shape) != there:
             told = f"{name} would be {tuple(mine.shape)}, in the weights it is {there}"
-            raise InputError(f"the config of {path} does not fit its weights: {told}", REMEDY)
+            raise Refused.model_damaged(f"the config of {path} does not fit its weights: {told}", REMEDY)
     asked = sum(parameter.numel() for parameter in network.parameters())
     if asked > 2 * weights.numbers + SPARE:
-        raise InputError(
+        raise Refused.model_damaged(
             f"the config of {path} asks for {asked:,} numbers, its weights are {weights.numbers:,}", REMEDY
         )
 
@@ -101,7 +103,9 @@ def rehearse(networks: Mapping[str, Any], folder: Path, channels: int, scale: in
     def run(part: str, job: Callable[[], Any], shape: tuple[int, ...]) -> Any:
         made = attempt(folder / part, job, FAILS)
         if tuple(made.shape) != shape:
-            raise InputError(f"{folder / part} makes {tuple(made.shape)} where {shape} is expected", REMEDY)
+            raise Refused.model_damaged(
+                f"{folder / part} makes {tuple(made.shape)} where {shape} is expected", REMEDY
+            )
         return made
 
     words = run(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import Refused
 
 FILE = "near.json"
 Near = Mapping[str, Mapping[str, float]]
@@ -25,7 +25,9 @@ def check_near(table: Mapping, path: Path) -> Near:
     for word, mixture in table.items():
         right = isinstance(mixture, dict) and mixture
         if not right or not all(isinstance(share, (int, float)) for share in mixture.values()):
-            raise InputError(f"{path} has {word!r}: {mixture!r}", 'expected e.g. {"crimson": {"red": 1.0}}')
+            raise Refused.model_config(
+                f"{path} has {word!r}: {mixture!r}", 'expected e.g. {"crimson": {"red": 1.0}}'
+            )
     return table
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import Refused
 from ..schedule import SPACINGS, Schedule, cosine_betas
 from .checked import number, several, whole
 
@@ -32,7 +32,9 @@ def schedule_from(config: Mapping[str, Any]) -> Schedule:
         alphas = _zero_terminal_snr(alphas)
     spacing = config.get("timestep_spacing", "leading")
     if spacing not in SPACINGS:
-        raise InputError(f"the scheduler has timestep_spacing {spacing!r}", f"known: {', '.join(SPACINGS)}")
+        raise Refused.model_config(
+            f"the scheduler has timestep_spacing {spacing!r}", f"known: {', '.join(SPACINGS)}"
+        )
     levels = tuple(alphas.clamp(min=LEAST_ALPHA).tolist())
     final = 1.0 if config.get("set_alpha_to_one", True) else None
     offset = whole(HERE, "steps_offset", config.get("steps_offset", 0), 0, len(levels) - 1)
@@ -43,7 +45,9 @@ def prediction_type(config: Mapping[str, Any]) -> str:
     """What the network was trained to predict; raises InputError if it is none of `PREDICTIONS`."""
     kind = config.get("prediction_type", "epsilon")
     if kind not in PREDICTIONS:
-        raise InputError(f"the scheduler has prediction_type {kind!r}", f"known: {', '.join(PREDICTIONS)}")
+        raise Refused.model_config(
+            f"the scheduler has prediction_type {kind!r}", f"known: {', '.join(PREDICTIONS)}"
+        )
     return kind
 
 
@@ -74,7 +78,7 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
         return torch.linspace(start**0.5, end**0.5, length, dtype=torch.float64) ** 2
     if kind == "squaredcos_cap_v2":
         return cosine_betas(length)
-    raise InputError(
+    raise Refused.model_config(
         f"the scheduler has beta_schedule {kind!r}", "known: linear, scaled_linear, squaredcos_cap_v2"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import InputError
+from ..errors import Refused
 
 
 def words_of(prompt: str) -> list[str]:
@@ -20,7 +20,7 @@ def find_words(prompt: str, words: str) -> tuple[int, int]:
     pattern = r"[\W_]+".join(map(re.escape, words_of(words)))
     found = re.search(rf"(?<![\w'-]){pattern}(?![\w'-])", prompt, re.IGNORECASE) if pattern else None
     if found is None:
-        raise InputError(
+        raise Refused.prompt_word(
             f"the word {words!r} is not in the prompt {prompt!r}",
             f"use one of {', '.join(dict.fromkeys(words_of(prompt)))}",
         )

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError, TexsyncWarning
+from ..errors import Refused, TexsyncWarning
 from .meta import attempt
 from .near_words import Near, in_words, read_as
 
@@ -75,7 +75,7 @@ class TextEncoder:
         least = self.tokenizer.num_special_tokens_to_add() + 1
         longest = self.tokenizer.model_max_length
         if isinstance(longest, bool) or not isinstance(longest, (int, float)) or not longest >= least:
-            raise InputError(
+            raise Refused.model_config(
                 f"the tokenizer has model_max_length {longest!r:.60}", f"expected at least {least}"
             )
         self(["a"])
@@ -91,7 +91,7 @@ class TextEncoder:
         tokens = read_tokens(self.tokenizer, unique, return_tensors="pt", **options)
         known = self.network.get_input_embeddings().num_embeddings
         if int(tokens.input_ids.max()) >= known:
-            raise InputError(
+            raise Refused.model_config(
                 f"the tokenizer has token {int(tokens.input_ids.max())}, the text encoder knows {known}",
                 "choose a model whose parts belong together",
             )

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, Refused
 
 STEMS = ("diffusion_pytorch_model", "model")
 PICKLED = (".bin", ".ckpt", ".pt", ".pth")
@@ -43,7 +43,9 @@ def find_weights(folder: Path) -> Weights:
     _explain_absence(folder)
     if lost:
         raise lost
-    raise InputError(f"{folder / STEMS[0]}.safetensors is missing", "fetch or save the model again")
+    raise Refused.model_missing(
+        f"{folder / STEMS[0]}.safetensors is missing", "fetch or save the model again"
+    )
 
 
 def _files(folder: Path, stem: str, variant: str | None) -> list[Path]:
@@ -74,13 +76,17 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         RecursionError,
         struct.error,
     ):
-        raise InputError(f"{path} is not a readable safetensors file", "fetch the model again") from None
+        raise Refused.model_damaged(
+            f"{path} is not a readable safetensors file", "fetch the model again"
+        ) from None
     if size != body:
-        raise InputError(
+        raise Refused.model_damaged(
             f"{path} is cut short: {body} bytes of weights, {size} expected", "fetch the model again"
         )
     if wrong:
-        raise InputError(f"{path} has another size for {wrong[0]} than its bytes", "fetch the model again")
+        raise Refused.model_damaged(
+            f"{path} has another size for {wrong[0]} than its bytes", "fetch the model again"
+        )
     return shapes
 
 
@@ -106,18 +112,18 @@ def _shards(index: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, KeyError, AttributeError):
-        raise InputError(f"{index} cannot be read", "fetch the model again") from None
+        raise Refused.model_damaged(f"{index} cannot be read", "fetch the model again") from None
     files = [index.parent / name for name in names]
     for file in files:
         if not file.is_file():
-            raise InputError(f"{file} is missing", "fetch the model again")
+            raise Refused.model_missing(f"{file} is missing", "fetch the model again")
     return files
 
 
 def _explain_absence(folder: Path) -> None:
     pickled = [p for p in sorted(folder.glob("*")) if p.suffix in PICKLED] if folder.is_dir() else []
     if pickled:
-        raise InputError(
+        raise Refused.model_unsafe(
             f"{pickled[0]} is a pickle, which can run code when it is read",
             "convert it once where you trust it: load it with diffusers or transformers and "
             "save_pretrained(folder, safe_serialization=True)",

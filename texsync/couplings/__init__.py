@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from types import ModuleType
 from typing import Any
 
-from ..errors import InputError
+from ..errors import Refused
 from ..options.kinds import brief
 from ..plugins import COUPLINGS
 from .base import Coupling as Coupling
@@ -35,7 +35,7 @@ def named(name: str) -> type[Coupling]:
         mine = [one for one in vars(found).values() if _is_coupling(one) and one.__module__ == found.__name__]
         found = mine[0] if len(mine) == 1 else found
     if not _is_coupling(found):
-        raise InputError(
+        raise Refused.coupling_option(
             f"coupling {name!r} is {brief(found)}", "it must be one class, derived from Coupling"
         )
     return found
@@ -51,7 +51,7 @@ def make(name: str, **options: Any) -> Coupling:
     kind, known = named(name), takes(name)
     for option in options:
         if option not in known:
-            raise InputError(
+            raise Refused.coupling_option(
                 f"coupling {name!r} has no {option}", f"it takes {', '.join(known) or 'no options'}"
             )
     for option, annotation in _annotations(kind).items():
@@ -68,7 +68,7 @@ def check_type(name: str, value: Any, annotation: str) -> None:
     type_, words = TYPES[kind]
     wrong = not isinstance(value, type_) or (isinstance(value, bool) and kind != "bool")
     if wrong or (isinstance(value, int) and abs(value) >= 2**63):
-        raise InputError(f"{name} is {brief(value)}", f"give {words}")
+        raise Refused.coupling_option(f"{name} is {brief(value)}", f"give {words}")
 
 
 def _annotations(kind: type[Coupling]) -> dict[str, str]:

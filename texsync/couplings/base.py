@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..backbones.base import Backbone
-from ..errors import InputError
+from ..errors import Refused
 from ..schedule import Span
 from ..views import Views
 
@@ -46,7 +46,7 @@ class Coupling(ABC):
     def check_masks(self, there: bool) -> None:
         """Raises InputError if it needs masks and there are none."""
         if self.needs_masks and not there:
-            raise InputError(
+            raise Refused.coupling_unfit(
                 f"{type(self).__name__} is for masked pictures, and these views have no masks",
                 "use it for editing and masks, or another coupling",
             )
@@ -71,4 +71,6 @@ def rests(span: Span, until: float) -> bool:
 def check_until(until: float) -> None:
     """Raises InputError unless `until` is in [0, 1]."""
     if not 0 <= until <= 1:
-        raise InputError(f"until is {until}", "give the share of the noise levels to leave alone, 0 to 1")
+        raise Refused.coupling_option(
+            f"until is {until}", "give the share of the noise levels to leave alone, 0 to 1"
+        )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import InputError
+from ..errors import Refused
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """(pictures (N, 3, H, W) in [0, 1], one picture (1, 3, H, W)) -> (N,), >= 0, 0 for the same picture."""
@@ -47,7 +47,9 @@ def lpips() -> Distance:
     try:
         import lpips as library
     except ImportError:
-        raise InputError("the LPIPS distance needs the lpips package", "pip install lpips") from None
+        raise Refused.package_missing(
+            "the LPIPS distance needs the lpips package", "pip install lpips"
+        ) from None
     _require("lpips", "torchvision.models.vgg16(weights='DEFAULT')")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it names torchvision's weights in the old way
@@ -71,7 +73,9 @@ def style() -> Distance:
     try:
         from torchvision.models import vgg19
     except ImportError:
-        raise InputError("the style distance needs torchvision", "pip install torchvision") from None
+        raise Refused.package_missing(
+            "the style distance needs torchvision", "pip install torchvision"
+        ) from None
     path = _require("style", "torchvision.models.vgg19(weights='DEFAULT')")
     network = vgg19()
     network.load_state_dict(torch.load(path, weights_only=True))
@@ -125,7 +129,7 @@ def _gram(features: Tensor) -> Tensor:
 def _require(name: str, fetch: str) -> Path:
     path = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS[name]
     if not path.is_file():
-        raise InputError(
+        raise Refused.package_missing(
             f"the {name} distance needs {path}",
             f"fetch it once with {fetch}, or use the texture distance, which needs none",
         )

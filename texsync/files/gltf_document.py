@@ -14,7 +14,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import Refused
 from ..glb_chunks import unpacked
 from .gltf_check import check_bytes, check_document
 from .gltf_fields import NUMBERS as NUMBERS
@@ -129,7 +129,9 @@ def read_gltf(path: Path) -> Document:
     check_document(tree)
     refused = _only_compressed(tree, bool(body))
     if refused:
-        raise InputError(f"{path.name} needs {', '.join(refused)}", "export it without mesh compression")
+        raise Refused.mesh_kind(
+            f"{path.name} needs {', '.join(refused)}", "export it without mesh compression"
+        )
     fetch = FilePathResolver(str(path)).get  # refuses what lies outside the folder
     buffers = tuple(
         _buffer(said, b"" if i else body, fetch) for i, said in enumerate(tree.get("buffers", []))

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, TexsyncWarning
+from ..errors import InputError, Refused, TexsyncWarning
 from ..show.png import stamped_png
 from .corners import keeps_own
 from .mtl import Library
@@ -106,7 +106,9 @@ def rehearse(loaded: Loaded, surface: Surface) -> None:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # whatever a wrong assumption leads to
-        raise InputError(f"{loaded.stem} could not be saved again ({reason(error)})", EXPORT_AGAIN) from error
+        raise Refused.mesh_damaged(
+            f"{loaded.stem} could not be saved again ({reason(error)})", EXPORT_AGAIN
+        ) from error
 
 
 def _library(loaded: Loaded, surface: Surface, stem: str) -> tuple[Library, dict[str, bytes]]:

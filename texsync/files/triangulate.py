@@ -11,7 +11,7 @@ from collections import deque
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import Refused
 from .path import EXPORT_AGAIN
 
 BLOCK = 200_000  # polygons at a time, for the memory
@@ -38,7 +38,9 @@ def check_corners(name: str, vertex: np.ndarray, count: int) -> None:
     """Raises InputError unless all corners are at vertices 0 to count - 1; the message counts from 1."""
     wrong = vertex[(vertex < 0) | (vertex >= count)]
     if len(wrong):
-        raise InputError(f"{name}: a face refers to vertex {wrong.max() + 1} of {count}", EXPORT_AGAIN)
+        raise Refused.mesh_damaged(
+            f"{name}: a face refers to vertex {wrong.max() + 1} of {count}", EXPORT_AGAIN
+        )
 
 
 def _of_size(

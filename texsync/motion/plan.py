@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import InputError, option
+from ..errors import Refused, option
 from .features import FPS
 
 USUAL = 120  # frames of a segment (SyncSDE, section 4.2.6)
@@ -32,7 +32,7 @@ def plan(
     A prompt that lasts longer than a segment gets several.  Raises InputError for one that is shorter than an overlap.
     """
     if not 0 < overlap < longest:
-        raise InputError(
+        raise Refused.motion_length(
             f"segments of {longest} frames overlap by {overlap}",
             f"use an overlap of 1 to {longest - 1} frames",
         )
@@ -44,7 +44,7 @@ def plan(
     for place, (prompt, piece) in enumerate(pieces):
         length = piece + _shared(place, len(pieces), overlap)
         if len(pieces) > 1 and piece < overlap:
-            raise InputError(
+            raise Refused.motion_length(
                 f"prompt {prompt + 1} has {piece / FPS:g} seconds, less than an overlap of {overlap / FPS:g}",
                 f"give it more, or lower {option('overlap')}",
             )
@@ -79,7 +79,7 @@ def _split(frames: int, prompt: int, prompts: int, overlap: int, longest: int) -
         return [frames]
     room = longest - overlap  # of an inner piece; the outer ones of a motion have more, which is left
     if room < 1:
-        raise InputError(
+        raise Refused.motion_length(
             f"segments of {longest} frames are one overlap of {overlap}", f"lower {option('overlap')}"
         )
     count = math.ceil(frames / room)

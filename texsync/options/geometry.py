@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import InputError
+from ..errors import Refused
 from .kinds import Choice
 
 UVS = Choice(
@@ -26,4 +26,4 @@ def check_axes(up: Any, front: Any) -> None:
     FRONT("front", front)
     if up != "auto" and up.lstrip("-") == front.lstrip("-"):
         message = f"up {up} and front {front} lie on one axis"
-        raise InputError(message, "choose two different axes", code="axes", thing="front", value=front)
+        raise Refused.axes(message, "choose two different axes", thing="front", value=front)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, TexsyncWarning
+from ..errors import InputError, Refused, TexsyncWarning
 from ..plugins import COUPLINGS
 
 LONGEST_TEXT = 10_000  # characters; models read some 300
@@ -121,7 +121,7 @@ class Prompt(Text):
     def __call__(self, name: str, value: Any) -> str:
         if not isinstance(value, str) or not any(character.isalnum() for character in value):
             message = f"the prompt {brief(value)} is empty"
-            raise InputError(message, self.remedy, code="prompt-empty", thing=name, value=value)
+            raise Refused.prompt_empty(message, self.remedy, thing=name, value=value)
         return super().__call__("the prompt", value)
 
 
@@ -167,7 +167,7 @@ class Texts:
         if not isinstance(values, (tuple, list)) or not all(isinstance(one, str) for one in values):
             raise wrong("option-type", name, value, "must be a list of texts", self.remedy)
         if len(values) < self.least:
-            raise InputError(f"{len(values)} {name}", self.remedy, code="option-count", thing=name)
+            raise Refused.option_count(f"{len(values)} {name}", self.remedy, thing=name)
         return tuple(self.each(self.one or name, one) for one in values)
 
 
@@ -309,7 +309,7 @@ def wrong(code: str, name: str, value: Any, what: str, remedy: str) -> InputErro
 def unknown(name: str, value: Any, known: Any) -> InputError:
     """The error that lists what there is."""
     message, remedy = f"unknown {name} {brief(value)}", f"known: {', '.join(known)}"
-    return InputError(message, remedy, code="option-choice", thing=name, value=value)
+    return Refused.option_choice(message, remedy, thing=name, value=value)
 
 
 def is_a(value: Any, name: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import Refused
 from ..errors import option as named
 from .declared import declare, option_class
 from .kinds import Choice, Device, ModelName, Names, PathName, Prompt, Real, Texts, Whole
@@ -163,10 +163,9 @@ class MotionOptions(RunOptions):
             return
         rest, free = self.seconds - sum(said), len(self.parts) - len(said)
         if (free and rest <= 0) or (not free and abs(rest) > 0.5 / FPS):
-            raise InputError(
+            raise Refused.motion_length(
                 f"the prompts' own lengths are {sum(said):g} seconds together, {named('seconds')} is {self.seconds:g}",
                 f"leave {named('seconds')} out, or a length",
-                code="motion-length",
                 thing="seconds",
                 value=self.seconds,
             )

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import Refused
 from ..errors import option as named
 from .declared import Options, declare, declared, option_class
 from .kinds import Flag, PathName, Text
@@ -83,10 +83,10 @@ def check_output(folder: str | Path, overwrite: bool = False) -> Path:
             pass
     except OSError as error:
         message = f"{place} cannot be written to ({error.strerror or error})"
-        raise InputError(message, another, code="output-place", thing=str(place)) from None
+        raise Refused.output_place(message, another, thing=str(place)) from None
     if shutil.disk_usage(place).free < LEAST_DISK:
         message = f"less than {LEAST_DISK >> 20} MB are free in {place}"
-        raise InputError(message, f"free some space or {another}", code="output-full", thing=str(place))
+        raise Refused.output_full(message, f"free some space or {another}", thing=str(place))
     return folder
 
 
@@ -96,13 +96,13 @@ def check_free(folder: Path, overwrite: bool) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise InputError(f"{folder} is a file", remedy, code="output-taken", thing=str(folder))
+        raise Refused.output_taken(f"{folder} is a file", remedy, thing=str(folder))
     if not any(folder.iterdir()):
         return
     message = f"{folder} already exists"
     if not (folder / MARK).is_file():
         message += f" and is not a texsync result (it has no {MARK}), so it is not overwritten"
-        raise InputError(message, remedy, code="output-foreign", thing=str(folder))
+        raise Refused.output_foreign(message, remedy, thing=str(folder))
     if not overwrite:
         remedy = f"pass {named('overwrite', True)} or {remedy}"
-        raise InputError(message, remedy, code="output-taken", thing=str(folder))
+        raise Refused.output_taken(message, remedy, thing=str(folder))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import Refused
 from ..errors import option as named
 from .declared import declare, option_class
 from .kinds import Choice, Thing, Whole
@@ -71,17 +71,15 @@ class ImageOptions(SharedOptions):
         """Control and its picture belong together."""
         super().check()
         if (self.control is None) != (self.control_image is None):
-            raise InputError(
+            raise Refused.options_together(
                 f"{named('control')} and {named('control_image')} belong together",
                 f"give both, e.g. {named('control', 'canny')} and {named('control_image', 'house.jpg')}",
-                code="options-together",
                 thing="control",
             )
         if self.control is None and self.controlnet is not None:
-            raise InputError(
+            raise Refused.options_together(
                 f"{named('controlnet')} without {named('control')}",
                 f"say what it follows, e.g. {named('control', 'canny')}",
-                code="options-together",
                 thing="controlnet",
             )
 

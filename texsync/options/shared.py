@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from ..errors import InputError
+from ..errors import Refused
 from ..errors import option as named
 from .declared import Options, declare, declared, option_class
 from .kinds import Call, Choice, CouplingName, Device, Flag, ModelName, Real, Reals, Text, Texts, Whole, brief
@@ -225,9 +225,7 @@ class SharedOptions(RunOptions):
         for pair in self.coupling_options:
             if not re.fullmatch(r"[a-z_]+=.+", pair) or pair.partition("=")[0] in OURS:
                 message, remedy = f"coupling option {brief(pair)}", 'give name=value, e.g. "first=3"'
-                raise InputError(
-                    message, remedy, code="coupling-option", thing="coupling_options", value=pair
-                )
+                raise Refused.coupling_option(message, remedy, thing="coupling_options", value=pair)
         if not isinstance(self.coupling, str):
             made = "for a coupling that is made already", "make it with that, or leave out"
             self._unsaid(made, *SETTINGS, "coupling_options")
@@ -242,7 +240,7 @@ class SharedOptions(RunOptions):
             if name in known and getattr(self, name) != known[name].default:
                 message = f"{name.replace('_', ' ')} {getattr(self, name)} {words[0]}"
                 remedy = f"{words[1]} {named(name)}"
-                raise InputError(message, remedy, code="part-made", thing=name, value=getattr(self, name))
+                raise Refused.part_made(message, remedy, thing=name, value=getattr(self, name))
 
     @property
     def more(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..errors import InputError, option
+from ..errors import Refused, option
 from .declared import UNSET, Options, declared, nearest
 from .shared import plain
 
@@ -21,11 +21,11 @@ def swept(options: Options, text: str) -> tuple[str, list[Any]]:
     able = [field for field, one in said.items() if one.sweep and one.default is not UNSET]
     if name not in able:
         message = f"{option('sweep')} {text!r} names no option that can vary{nearest(name, able)}"
-        raise InputError(message, f"use one of {', '.join(able)}", code="sweep", value=text)
+        raise Refused.sweep(message, f"use one of {', '.join(able)}", value=text)
     values = [plain(value) for value in listed.split(",") if value.strip()]
     if not values:
         remedy = f"e.g. {option('sweep')} {name}=0,1,3"
-        raise InputError(f"{option('sweep')} {text!r} gives no values", remedy, code="sweep", value=text)
+        raise Refused.sweep(f"{option('sweep')} {text!r} gives no values", remedy, value=text)
     for value in values:
         replace(options, **{name: value})  # type: ignore[type-var]
     return name, values

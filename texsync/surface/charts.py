@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, option
+from ..errors import Refused, option
 
 PADDING = 4  # texels between islands
 COMMAND = ("-m", __name__)
@@ -43,7 +43,7 @@ def charts(pieces: Sequence[Piece], texture_size: int) -> list[Piece]:
             raise _why(*said)
         with np.load(Path(folder) / MADE) as made:
             if made["count"] != 1:
-                raise InputError(
+                raise Refused.uvs_room(
                     f"the new UV map needs {made['count']} textures of {texture_size} texels",
                     f"raise {option('texture_size')}",
                 )
@@ -78,7 +78,7 @@ def _why(status: int, said: str) -> Exception:
     if "Traceback" in said:
         return RuntimeError(said.strip().splitlines()[-1])
     how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-    return InputError(
+    return Refused.uvs_impossible(
         f"xatlas cannot unwrap this mesh ({how})",
         f"unwrap it in another program, or use {option('uvs', 'keep')}",
     )

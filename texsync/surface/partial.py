@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from ..errors import InputError
+from ..errors import Refused, option
 from .texels import uv_texels
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ class Repaint:
     def check(self, size: int) -> None:
         """Raises InputError unless something is chosen and the old picture has size x size texels."""
         if not len(self.uv):
-            raise InputError("no face is selected", "select faces, or paint all of them")
+            raise Refused.repaint_none("no face is selected", "select faces, or paint all of them")
         if self.old is not None and self.old.shape[:2] != (size, size):
             height, width = self.old.shape[:2]
-            raise InputError(
+            raise Refused.repaint_size(
                 f"the old picture has {width} x {height} texels, the new one {size} x {size}",
-                f"set the texture size to {width}" if width == height else "paint all faces",
+                f"use {option('texture_size', width)}" if width == height else "paint all faces",
             )
 
     def apply(self, image: np.ndarray, surface: Surface) -> np.ndarray:

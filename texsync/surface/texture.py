@@ -15,7 +15,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import InputError, check_finite, option
+from ..errors import Refused, check_finite, option
 from .fill import Fill, Places, fill
 from .islands import heights
 from .pixels import Pixels, visible
@@ -101,7 +101,7 @@ def bake_tables(
     face, bary = uv_texels(surface.uv, surface.uv_faces, size, owners(surface, pixels))
     texel = np.flatnonzero(face.ravel() >= 0)
     if not len(texel):
-        raise InputError(
+        raise Refused.uvs_room(
             f"the UV map covers none of {size} x {size} texels",
             f"raise {option('texture_size')} or use {option('uvs', 'unwrap')}",
         )

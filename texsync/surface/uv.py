@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from ..errors import InputError, TexsyncWarning, option
+from ..errors import Refused, TexsyncWarning, option
 from ..options.geometry import UVS
 from .beside import placement
 from .charts import PADDING, charts
@@ -44,7 +44,7 @@ def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surfa
         judged = mesh if mesh.uv_faces is None else _only(mesh, _mapped(mesh))
         trouble = why_unusable(judged)
         if trouble and policy == "keep":
-            raise InputError(
+            raise Refused.uvs_unusable(
                 f"{mesh.stem} cannot keep its UVs: {trouble}",
                 f"use {option('uvs', 'unwrap')} or mend the map",
             )
@@ -100,7 +100,7 @@ def _completed(
     place = placement(taken, new.max(axis=0), PADDING / texture_size)
     who = _who(mesh, ~mapped)
     if place.others < 1 and policy == "keep":
-        raise InputError(
+        raise Refused.uvs_unusable(
             f"{mesh.stem} cannot keep its UVs: {who} and there is no room for new ones beside the others",
             f"use {option('uvs', 'auto')}, which makes the others smaller, or mend the map",
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, option
+from ..errors import Refused, option
 from ..options.declared import declare, option_class, takes
 from ..options.kinds import Choice, ModelName, Prompt, Text, Texts
 from ..options.pictures import ASSEMBLIES, ImageOptions
@@ -66,10 +66,9 @@ class AmbiguousOptions(ImageOptions):
         """A prompt for each view, or one more."""
         super().check()
         if not 0 <= len(self.prompts) - len(self.views) <= 1:
-            raise InputError(
+            raise Refused.option_count(
                 f"{len(self.prompts)} prompts for {len(self.views)} views ({', '.join(self.views)})",
                 "give each view one prompt, or one prompt more for the picture as it is",
-                code="option-count",
                 thing="views",
             )
 
@@ -163,7 +162,7 @@ def check_possible(names: Sequence[str], backbone: Backbone) -> None:
     wrong = [name for name in names if backbone.scale > 1 and not commutes(name)]
     if wrong:
         able = ", ".join(name for name in NAMES if commutes(name))
-        raise InputError(
+        raise Refused.view_unfit(
             f"view {wrong[0]!r} cannot be done in this model's latents",
             f"use {able} or compositions of them, or a {option('model')} that works on pixels",
         )
@@ -178,6 +177,6 @@ def check_different(names: Sequence[str], seed: int) -> None:
         seen, sign = table(name, 8 * 16, seed)
         first = tables.setdefault((sign, seen.tobytes()), name)
         if first is not name or list(names).count(name) > 1:
-            raise InputError(
+            raise Refused.views_same(
                 f"two prompts for one view: {first} and {name} are the same", "choose different views"
             )

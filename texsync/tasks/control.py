@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps
 
-from ..errors import InputError, option
+from ..errors import Refused, option
 from .reading import to_tensor
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _detector(name: str) -> Any:
     try:
         import controlnet_aux
     except ImportError:
-        raise InputError(
+        raise Refused.package_missing(
             f"{option('control', name)} needs the package controlnet_aux",
             f'pip install "texsync[annotators]", or give a finished condition with {option("control", "plain")}',
         ) from None
@@ -65,7 +65,7 @@ def _detector(name: str) -> Any:
         return detector.from_pretrained(WEIGHTS)
     except (OSError, ValueError, RuntimeError) as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
+        raise Refused.hub(
             f"{option('control', name)} cannot fetch its network {WEIGHTS} ({line})",
             f"try again with network, or give a finished condition with {option('control', 'plain')}",
         ) from error

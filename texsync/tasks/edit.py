@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, option
+from ..errors import Refused, option
 from ..options.declared import declare, option_class, takes
 from ..options.kinds import Choice, Flag, Prompt, Real, Text, Thing
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
@@ -115,15 +115,12 @@ class EditOptions(ImageOptions):
         super().check()
         if not self.source:
             example = option("source", "a photo of a white cat")
-            raise InputError(
-                "no source prompt", f"say what the picture shows, e.g. {example}", code="prompt-empty"
-            )
+            raise Refused.prompt_empty("no source prompt", f"say what the picture shows, e.g. {example}")
         Prompt()("prompt", self.source)
         if self.mask is None and not self.changing:
-            raise InputError(
+            raise Refused.edit_nothing(
                 f"every word of the source {self.source!r} is in the target {self.target!r}",
                 f"say with {option('word')} which one changes, or give a {option('mask')}",
-                code="edit-nothing",
                 thing="target",
                 value=self.target,
             )
@@ -295,7 +292,7 @@ class Finder:
         heat = self.heat(span, latent)
         found = torch.as_tensor(without_specks((heat > self.options.mask_threshold).numpy())).double()
         if found.min() == found.max():
-            raise InputError(
+            raise Refused.edit_nothing(
                 f"nothing in the picture stands out as {self.word!r}",
                 f"name another {option('word')}, describe the picture better, or give a {option('mask')}",
             )

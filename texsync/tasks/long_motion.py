@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import Refused
 from ..options.declared import takes
 from ..options.motion_options import MotionOptions
 from ..progress import with_bar
@@ -59,12 +60,11 @@ class LongRun(Stages):
 
     def segment(self, model: MotionModel) -> int:
         """Frames of a segment at most; raises InputError for more than the model makes."""
-        from ..errors import InputError
         from ..motion.plan import USUAL
 
         asked = self.options.segment or min(USUAL, model.longest)
         if asked > model.longest:
-            raise InputError(
+            raise Refused.motion_length(
                 f"segment {asked} is longer than the model's {model.longest}", "use no more frames"
             )
         return asked

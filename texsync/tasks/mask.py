@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, TexsyncWarning, option
+from ..errors import Refused, TexsyncWarning, option
 from ..options.declared import declare, option_class, takes
 from ..options.kinds import Choice, Flag, Prompt, Texts, Thing
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
@@ -65,10 +65,9 @@ class MaskOptions(ImageOptions):
         """A prompt for each mask."""
         super().check()
         if len(self.foregrounds) != len(self.masks):
-            raise InputError(
+            raise Refused.option_count(
                 f"{len(self.foregrounds)} foreground prompts for {len(self.masks)} masks",
                 "give each mask one prompt",
-                code="option-count",
                 thing="foregrounds",
             )
 
@@ -146,7 +145,7 @@ def check_one_size(masks: Sequence[Any]) -> None:
     sizes = {(wide, tall) for tall, wide in (mask.shape for mask in masks)}
     if len(sizes) > 1:
         told = ", ".join(f"{wide} x {tall}" for wide, tall in sorted(sizes))
-        raise InputError(f"the masks have different sizes ({told})", "make them all of one size")
+        raise Refused.mask_size(f"the masks have different sizes ({told})", "make them all of one size")
 
 
 def name_of(source: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ..errors import InputError
+from ..errors import Refused
 from ..options.kinds import PathName, brief
 from ..picture_files import decoded, upright
 
@@ -33,13 +33,13 @@ def read_picture(source: Any, backdrop: str | None = "white") -> Image.Image:
     elif isinstance(source, (str, Path)):
         source = PathName()("picture", source)
     elif not isinstance(source, Image.Image):
-        raise InputError(
+        raise Refused.picture_kind(
             f"{brief(source)} is not a picture", "give the path of a file, a PIL image or an array"
         )
     name = "the picture" if isinstance(source, Image.Image) else str(source)
     picture = upright(decoded(source))
     if min(picture.size) < LEAST_SIDE:
-        raise InputError(
+        raise Refused.picture_size(
             f"{name} is only {picture.width} x {picture.height} pixels",
             f"use one of at least {LEAST_SIDE} a side",
         )
@@ -50,7 +50,7 @@ def _from_array(values: np.ndarray) -> Image.Image:
     try:
         return Image.fromarray(values)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(
+        raise Refused.picture_kind(
             f"an array of {values.dtype} {values.shape} is not a picture", "give (H, W, 3) as uint8"
         ) from None
 
@@ -61,7 +61,7 @@ def _rgb(picture: Image.Image, backdrop: str | None, name: str) -> Image.Image:
         grey = values / 257 if values.max(initial=0) > 255 or picture.mode != "I" else values
         return Image.fromarray(np.clip(np.round(grey), 0, 255).astype(np.uint8)).convert("RGB")
     if picture.mode == "F":
-        raise InputError(f"{name} holds floating point numbers", "save it as 8-bit PNG")
+        raise Refused.picture_kind(f"{name} holds floating point numbers", "save it as 8-bit PNG")
     if picture.has_transparency_data:
         clear = picture.convert("RGBA")
         if backdrop is None:
@@ -89,7 +89,7 @@ def check_shape(mask: np.ndarray, width: int, height: int, name: str) -> None:
     """Raises InputError unless a mask (H, W) has the shape of width : height."""
     tall, wide = mask.shape
     if abs(tall * width - wide * height) > max(width, height):  # about a pixel
-        raise InputError(
+        raise Refused.mask_size(
             f"{name} is {wide} x {tall} pixels, the picture {width} x {height}",
             "crop or pad the mask to the picture's shape",
         )
@@ -113,11 +113,11 @@ def mask_cells(
         cells = np.clip(np.asarray(area, np.float64) / 255, 0, 1)
     cells = cells if soft else (cells >= 0.5).astype(np.float64)
     if cells.max() == 0:
-        raise InputError(
+        raise Refused.mask_empty(
             f"{name} is empty", "paint white where the foreground is, at least a few pixels wide"
         )
     if cells.min() == 1:
-        raise InputError(f"{name} is full", "leave black where the background is")
+        raise Refused.mask_full(f"{name} is full", "leave black where the background is")
     return cells
 
 
@@ -128,7 +128,7 @@ def fitted_size(size: tuple[int, int], view_size: int, multiple: int) -> tuple[i
     """
     width, height = size
     if max(size) > MOST_ASPECT * min(size):
-        raise InputError(
+        raise Refused.picture_size(
             f"the picture is {width} x {height} pixels", f"crop it to at most {MOST_ASPECT:g} : 1"
         )
     grow = view_size / (width * height) ** 0.5

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, TexsyncWarning
+from ..errors import Refused, TexsyncWarning
 from ..options.declared import UNSET, declared
 from ..options.output import MARK
 from ..options.shared import SETTINGS
@@ -39,7 +39,7 @@ def repeat(run: str | Path, *, on_progress: Any = None, **changes: Any) -> Textu
     said = declared(options_of(record["task"]))
     lacking = [name for name, one in said.items() if one.default is UNSET and name not in options]
     if lacking:
-        raise InputError(
+        raise Refused.run_files(
             f"{path} does not say which {lacking[0]} it was made from, since that was no file",
             f"call {function.__name__}({lacking[0]}, **options) with its options",
         )
@@ -55,7 +55,7 @@ def repeatable(record: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any
     """
     objects = [name for name in record.get("objects", ()) if name not in changes]
     if objects:
-        raise InputError(
+        raise Refused.run_kind(
             f"that run had a {' and a '.join(objects)} that were objects",
             f"hand them in again: repeat(run, {', '.join(f'{name}={name}' for name in objects)})",
         )
@@ -69,16 +69,20 @@ def read_run(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist", f"name a {MARK}, or a folder of results") from None
+        raise Refused.run_missing(
+            f"{path} does not exist", f"name a {MARK}, or a folder of results"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read ({error})", f"name a {MARK} of texsync's") from None
+        raise Refused.run_kind(f"{path} cannot be read ({error})", f"name a {MARK} of texsync's") from None
     if isinstance(record, dict) and "sweep" in record:
-        raise InputError(
+        raise Refused.run_kind(
             f"{path} is a sweep's, which is several runs", "call the task with the options of one of them"
         )
     right = isinstance(record, dict) and isinstance(record.get("options"), dict)
     if not right or not isinstance(record.get("task"), str) or record["task"] not in FUNCTIONS:
-        raise InputError(f"{path} holds no task and options", f"name the {MARK} of a run that has ended")
+        raise Refused.run_kind(
+            f"{path} holds no task and options", f"name the {MARK} of a run that has ended"
+        )
     return record
 
 
@@ -89,7 +93,7 @@ def _files(record: dict[str, Any], folder: Path) -> dict[str, Any]:
         try:
             option, place = str(file["option"]), _found(file, folder)
         except (KeyError, TypeError, ValueError):
-            raise InputError(
+            raise Refused.run_kind(
                 f"{folder / MARK} has an odd list of files", f"name a {MARK} of texsync's"
             ) from None
         if isinstance(record["options"].get(option), list):
@@ -104,7 +108,9 @@ def _found(file: dict[str, str], folder: Path) -> str:
     places = [folder / file["relative"]] if file.get("relative") else []
     there = [place for place in (*places, Path(file["path"])) if place.is_file()]
     if not there:
-        raise InputError(f"{file['path']} is not there any more", "put it back, or call the task in Python")
+        raise Refused.run_files(
+            f"{file['path']} is not there any more", "put it back, or call the task in Python"
+        )
     same = next((place for place in there if sha256(place) == file["sha256"]), None)
     if same is None:
         message = f"{there[0]} has changed since that run, so the result will differ"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, option
+from ..errors import Refused, option
 from ..options.declared import declare, option_class, takes
 from ..options.kinds import Choice, Flag, Prompt, Whole
 from ..options.pictures import ASSEMBLIES, LONGEST_SIDE, ImageOptions
@@ -117,7 +117,7 @@ class Frame:
         overlap = view_size * 3 // 4 // scale * scale if options.overlap is None else options.overlap
         if not 0 < overlap < view_size or overlap % scale:
             near = min(max(scale, round(overlap / scale) * scale), view_size - scale)
-            raise InputError(
+            raise Refused.size_unfit(
                 f"overlap {overlap} does not fit windows of {view_size} pixels made of cells of {scale}",
                 f"the nearest that does is {near}",
             )
@@ -167,12 +167,12 @@ class Frame:
 def side(name: str, pixels: int, view_size: int, scale: int) -> int:
     """`pixels` if a canvas may be that wide or high; raises InputError with the nearest size otherwise."""
     if pixels < view_size:
-        raise InputError(
+        raise Refused.size_unfit(
             f"{name} {pixels} is less than one view of {view_size} pixels",
             f"use at least {view_size}, or a smaller {option('view_size')}",
         )
     if pixels % scale:
-        raise InputError(
+        raise Refused.size_unfit(
             f"{name} {pixels} is not reachable, the model paints in steps of {scale} pixels",
             f"the nearest is {round(pixels / scale) * scale}",
         )

@@ -17,7 +17,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import Refused
 
 BLENDS = ("mean", "best-facing")
 
@@ -148,7 +148,7 @@ class Views:
 
     def _compile(self, memory: int | None, blend: str) -> Prefix:
         if blend not in BLENDS or (memory is not None and memory < 1):
-            raise InputError(
+            raise Refused.views_wrong(
                 f"memory {memory} with blend {blend!r}", f"give memory >= 1 or None, blend in {BLENDS}"
             )
         pixels = math.prod(self.shape[1:])

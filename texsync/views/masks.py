@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import Refused
 from .base import Views
 
 COMPOSITIONS = ("whole", "parts", "mean")
@@ -50,9 +50,9 @@ def shares(foregrounds: Tensor) -> np.ndarray:
     """
     things = np.asarray(foregrounds.detach().cpu().numpy(), np.float64)
     if things.ndim != 3 or not len(things):
-        raise InputError(f"masks have shape {things.shape}", "give (M, h, w), at least one mask")
+        raise Refused.views_wrong(f"masks have shape {things.shape}", "give (M, h, w), at least one mask")
     if not ((things >= 0) & (things <= 1)).all():
-        raise InputError(
+        raise Refused.views_wrong(
             f"mask values run from {things.min():g} to {things.max():g}", "give shares in [0, 1], 1 inside"
         )
     left = np.cumprod(1 - things[::-1], axis=0)[::-1]  # what the things from this one on leave free

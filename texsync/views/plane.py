@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from ..errors import InputError
+from ..errors import Refused
 from .base import Views, lookup
 
 
@@ -27,12 +27,12 @@ def windows(width: int, height: int, window: int, step: int, *, loop: bool = Fal
     window, or if the canvas is smaller than a window.
     """
     if min(width, height) < window:
-        raise InputError(
+        raise Refused.size_unfit(
             f"a canvas of {width} x {height} cells is smaller than a window of {window}",
             f"make both sides at least {window}",
         )
     if not 0 < step < window:
-        raise InputError(
+        raise Refused.size_unfit(
             f"windows of {window} cells overlap by {window - step}",
             f"use an overlap of 1 to {window - 1} cells",
         )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import Refused
 from .base import Views, lookup
 from .plane import grid
 
@@ -46,7 +46,7 @@ def view_of(picture: Tensor, name: str, *, cells: int | None = None, seed: int =
     """
     size = picture.shape[-1]
     if picture.shape[-2] != size:
-        raise InputError(f"the picture is {size} x {picture.shape[-2]}", "give a square one")
+        raise Refused.size_unfit(f"the picture is {size} x {picture.shape[-2]}", "give a square one")
     seen, sign = table(name, size, seed, cells)
     index = torch.as_tensor(np.ascontiguousarray(seen).ravel(), device=picture.device)
     return sign * picture.flatten(-2)[..., index].view(picture.shape)
@@ -71,7 +71,7 @@ def parts(name: str) -> list[str]:
     found = name.split("+")
     for part in found:
         if part not in NAMES:
-            raise InputError(
+            raise Refused.option_choice(
                 f"unknown view {part!r}", f"use one of {', '.join(NAMES)}, or several joined by +"
             )
     return found
@@ -184,7 +184,7 @@ def _tabs() -> list[tuple[int, tuple[int, int]]]:
 def _divides(name: str, size: int, by: int) -> None:
     if size % by:
         near = sorted({max(1, size // by) * by, (size // by + 1) * by})
-        raise InputError(
+        raise Refused.size_unfit(
             f"{name} cannot cut {size} pixels into {by}",
             f"use {' or '.join(map(str, near))}, a multiple of {by}",
         )

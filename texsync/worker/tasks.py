@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, enough_memory, option
+from ..errors import Refused, enough_memory, option
 from ..options.declared import UNSET, Declared, declared, nearest, renamed
 from ..options.kinds import Flag, PathName
 from ..options.output import check_output
@@ -120,10 +120,9 @@ def _check_repaint(handed: Handed, arguments: dict[str, Any]) -> None:
     """What can be known to be wrong before any work."""
     assert handed.repaint is not None
     if arguments.get("uvs") != "keep":
-        raise InputError(
+        raise Refused.repaint_uvs(
             "only selected faces are to be painted, but not on the mesh's own UVs",
             f"use {option('uvs', 'keep')}",
-            code="repaint-uvs",
         )
     said: Any = declared(options_of("mesh"))["texture_size"]
     handed.repaint.check(said.kind("texture size", arguments.get("texture_size", said.default)))
@@ -134,7 +133,7 @@ def _place(arguments: dict[str, Any]) -> tuple[Path, bool, dict[str, Any]]:
     rest = dict(arguments)
     out, overwrite = rest.pop("out", None), Flag()("overwrite", rest.pop("overwrite", False))
     if not isinstance(out, str) or not out:
-        raise InputError("the job has no out folder", 'add "out": "path of a folder"', code="arguments")
+        raise Refused.arguments("the job has no out folder", 'add "out": "path of a folder"')
     return check_output(PathName()("output folder", out).absolute(), overwrite), overwrite, rest
 
 
@@ -145,7 +144,7 @@ def _called(task: str, arguments: dict[str, Any], on_progress: Progress) -> Any:
     _check(said, arguments)
     for name, one in said.items():
         if one.default is UNSET and name not in arguments:
-            raise InputError(f"the job has no {name}", f'add "{name}": ...', code="arguments", thing=name)
+            raise Refused.arguments(f"the job has no {name}", f'add "{name}": ...', thing=name)
     with enough_memory(options_of(task).SMALLER):
         return function_of(task)(**arguments, on_progress=on_progress)
 
@@ -155,4 +154,4 @@ def _check(known: Mapping[str, Declared], arguments: Mapping[str, Any]) -> None:
     for name in arguments:
         if name not in known:
             message = f"the job's arguments have no {name[:60]!r}{nearest(name[:60], known)}"
-            raise InputError(message, f"known: {', '.join(known)}", code="arguments", thing=name[:60])
+            raise Refused.arguments(message, f"known: {', '.join(known)}", thing=name[:60])

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...errors import InputError, option
+from ...errors import Refused, option
 from ...schedule import Span
 from ..advice import Advice
 from ..base import Predictor
@@ -88,7 +88,9 @@ class DeepFloyd(UNetBackbone):
     ) -> Predictor:
         """See `Backbone.predictor`; raises InputError for a control picture, since there is no ControlNet for IF."""
         if control is not None:
-            raise InputError("there is no ControlNet for DeepFloyd IF", f"leave out {option('control')}")
+            raise Refused.controlnet(
+                "there is no ControlNet for DeepFloyd IF", f"leave out {option('control')}"
+            )
         predict = DiffusionPredictor(
             self,
             positive=self.text(prompts),
@@ -219,7 +221,7 @@ def _folder(
     if not path.is_dir() and HUB_ID.fullmatch(str(model)):
         return fetched(str(model), half=half, parts=parts, on_bytes=on_bytes)
     if not path.is_dir():
-        raise InputError(
+        raise Refused.model_unknown(
             f"no model folder {path}", "give the folder of a stage of DeepFloyd IF, or its hub id"
         )
     return path
@@ -229,7 +231,7 @@ def _unet(path: Path, channels: int, device: torch.device, dtype: torch.dtype) -
     config = read_json(path / "unet" / "config.json")
     if (config.get("in_channels"), config.get("out_channels")) != (channels, 6):
         stage, there = ("I", "II") if channels == 3 else ("II", "I or III")
-        raise InputError(
+        raise Refused.model_config(
             f"{path} has a UNet with {config.get('in_channels')} channels in and {config.get('out_channels')} out",
             f"stage {stage} of IF has {channels} and 6; is this stage {there}?",
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...errors import InputError, option
+from ...errors import Refused, option
 from ..attention import Listener, is_fine, tokens_of
 from ..autoencoder import Autoencoder
 from ..base import Attention
@@ -107,7 +107,7 @@ class DiffusionBackbone(UNetBackbone):
         Warns about words that the model will not read.  Raises InputError for control without a ControlNet.
         """
         if control is not None and not self.reads_control:
-            raise InputError(
+            raise Refused.controlnet(
                 "there is a control picture but no ControlNet", f"name one with {option('controlnet')}"
             )
         self.text.warn(prompts)

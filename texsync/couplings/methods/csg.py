@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ...errors import InputError
+from ...errors import Refused
 from ...schedule import Span
 from ...views import Views
 from ..base import Coupling, free
@@ -32,7 +32,9 @@ class CSG(Coupling):
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.strength) and self.strength >= 0):
-            raise InputError(f"strength is {self.strength}", "give a number >= 0; 0 switches coupling off")
+            raise Refused.coupling_option(
+                f"strength is {self.strength}", "give a number >= 0; 0 switches coupling off"
+            )
 
     def step(self, x, z, predict, views: Views, span: Span):
         held = self.held(views, span).to(x)

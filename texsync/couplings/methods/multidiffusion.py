@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import InputError
+from ...errors import Refused
 from ..base import Coupling, check_until, free, rests
 
 
@@ -36,7 +36,9 @@ class MultiDiffusion(Coupling):
     def __post_init__(self) -> None:
         check_until(self.until)
         if not 0 <= self.bootstrap <= 1:
-            raise InputError(f"bootstrap is {self.bootstrap}", "give a share of the noise levels, 0 to 1")
+            raise Refused.coupling_option(
+                f"bootstrap is {self.bootstrap}", "give a share of the noise levels, 0 to 1"
+            )
 
     def ready(self, backbone, views, seed):
         colours = self.colours
@@ -46,7 +48,7 @@ class MultiDiffusion(Coupling):
 
     def check(self, views) -> None:
         if self.colours is not None and not views.shares:
-            raise InputError(
+            raise Refused.coupling_unfit(
                 "multidiffusion has colours but the views have no masks", "leave colours out for this task"
             )
 

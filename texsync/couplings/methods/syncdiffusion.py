@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import InputError
+from ...errors import Refused
 from ...options.kinds import brief
 from ...schedule import Span
 from ..base import Coupling, check_until, free, rests
@@ -47,23 +47,27 @@ class SyncDiffusion(Coupling):
         check_until(self.until)
         named = isinstance(self.distance, str) and self.distance in DISTANCES
         if not named and not callable(self.distance):
-            raise InputError(f"unknown distance {brief(self.distance)}", f"use one of {', '.join(DISTANCES)}")
+            raise Refused.coupling_option(
+                f"unknown distance {brief(self.distance)}", f"use one of {', '.join(DISTANCES)}"
+            )
         for name, value, least in (
             ("weight", self.weight, 0),
             ("first", self.first, 0),
             ("every", self.every, 1),
         ):
             if value is not None and not (math.isfinite(value) and value >= least):
-                raise InputError(f"{name} is {value}", f"give a number >= {least}")
+                raise Refused.coupling_option(f"{name} is {value}", f"give a number >= {least}")
         if not 0 < self.decay <= 1:
-            raise InputError(f"decay is {self.decay}", "give a factor per step, above 0 and at most 1")
+            raise Refused.coupling_option(
+                f"decay is {self.decay}", "give a factor per step, above 0 and at most 1"
+            )
 
     def ready(self, backbone, views, seed):
         return self if self.decode is not None else replace(self, decode=backbone.decode)
 
     def check(self, views) -> None:
         if self.decode is None:
-            raise InputError(
+            raise Refused.coupling_unfit(
                 "syncdiffusion compares decoded pictures and has no decoder",
                 "hand it the model's, decode=backbone.decode, or use another coupling",
             )

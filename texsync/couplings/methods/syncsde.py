@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...errors import InputError
+from ...errors import Refused
 from ...options.kinds import brief
 from ...options.shared import FADES, INTEGRATORS
 from ...schedule import Span
@@ -47,19 +47,25 @@ class SyncSDE(Coupling):
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.strength) and self.strength >= 0):
-            raise InputError(f"strength is {self.strength}", "give a number >= 0; 0 switches coupling off")
+            raise Refused.coupling_option(
+                f"strength is {self.strength}", "give a number >= 0; 0 switches coupling off"
+            )
         if self.integrator not in INTEGRATORS:
-            raise InputError(
+            raise Refused.coupling_option(
                 f"unknown integrator {brief(self.integrator)}", f"use one of {', '.join(INTEGRATORS)}"
             )
         if self.fade not in FADES:
-            raise InputError(f"unknown fade {brief(self.fade)}", f"use one of {', '.join(FADES)}")
+            raise Refused.coupling_option(
+                f"unknown fade {brief(self.fade)}", f"use one of {', '.join(FADES)}"
+            )
         if self.memory is not None and self.memory < 1:
-            raise InputError(
+            raise Refused.coupling_option(
                 f"memory is {self.memory}", "give how many earlier views are heard, 1 or more, or None"
             )
         if self.blend not in BLENDS:
-            raise InputError(f"unknown blend {brief(self.blend)}", f"use one of {', '.join(BLENDS)}")
+            raise Refused.coupling_option(
+                f"unknown blend {brief(self.blend)}", f"use one of {', '.join(BLENDS)}"
+            )
         check_until(self.until)
 
     def pull(self, span: Span) -> float:
