@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import texsync
-from blender_addon import build, offered, words
+from blender_addon import build, offered
+from blender_addon import wording as words
 from texsync.errors import InputError, Refused, option
 from texsync.flags import flag
 from texsync.tasks import FUNCTIONS, options_of
