@@ -26,22 +26,18 @@ def varied(colour: RGB, rng: random.Random, spread: int = 10) -> RGB:
 
 
 class Canvas:
-    """Shapes in unit coordinates; those drawn while `solid` is set also go to the mask of the thing shown."""
+    """Shapes in unit coordinates."""
 
     def __init__(self, size: int):
         self.size, self.side = size, 2 * size
         self.image = Image.new("RGB", (self.side, self.side))
-        self.mask = Image.new("L", (self.side, self.side))
-        self.pens = ImageDraw.Draw(self.image), ImageDraw.Draw(self.mask)
-        self.solid = False
+        self.pen = ImageDraw.Draw(self.image)
 
     def scaled(self, points: Points) -> list[tuple[float, float]]:
         return [(x * self.side, y * self.side) for x, y in points]
 
     def polygon(self, points: Points, fill: RGB) -> None:
-        self.pens[0].polygon(self.scaled(points), fill)
-        if self.solid:
-            self.pens[1].polygon(self.scaled(points), 255)
+        self.pen.polygon(self.scaled(points), fill)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, fill: RGB) -> None:
         self.polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], fill)
@@ -57,9 +53,7 @@ class Canvas:
 
     def line(self, points: Points, fill: RGB, width: float) -> None:
         pixels = max(1, round(width * self.side))
-        self.pens[0].line(self.scaled(points), fill, pixels, joint="curve")
-        if self.solid:
-            self.pens[1].line(self.scaled(points), 255, pixels, joint="curve")
+        self.pen.line(self.scaled(points), fill, pixels, joint="curve")
 
     def fade(self, stops: Sequence[tuple[float, RGB]], top: float = 0.0, bottom: float = 1.0) -> None:
         """Fill a band with a vertical gradient through (place in [0, 1], colour) stops."""
@@ -79,15 +73,6 @@ class Canvas:
         """(3, S, S) in [0, 1]."""
         small = np.asarray(self.image.reduce(2), dtype=np.float32) / 255
         return torch.from_numpy(small).permute(2, 0, 1).contiguous()
-
-    def condition(self) -> Tensor:
-        """(S, S): the thing as a depth picture might show it, nearer towards its middle, 0 elsewhere."""
-        mask = torch.from_numpy(np.asarray(self.mask.reduce(2), dtype=np.float32) / 255)
-        width = 2 * (self.size // 16) + 1
-        blurred = mask[None, None]
-        for _ in range(2):
-            blurred = torch.nn.functional.avg_pool2d(blurred, width, 1, width // 2)
-        return (mask > 0.5) * (0.3 + 0.7 * blurred[0, 0])
 
 
 def hills(rng: random.Random, level: float, swing: float, count: int = 65, bumps: int = 3) -> np.ndarray:

@@ -81,6 +81,8 @@ def random_recipe(rng: random.Random, patterns: float = 0.4) -> Recipe:
     rest = 1 - patterns
     kind = rng.choices(("plain", "pattern", "material"), (0.3 * rest, patterns, 0.7 * rest))[0]
     modifiers = (rng.choice(MODIFIERS),) if rng.random() < 0.2 else ()
+    if not modifiers and kind != "plain" and rng.random() < 0.12:
+        modifiers = (rng.choice(("fine", "large")),)
     base = "plain"
     named: tuple[str, ...] = (rng.choice(known),)
     if kind == "pattern":

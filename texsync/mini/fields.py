@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-PIXEL = 0.011  # of a 256-pixel view, in render-frame units
+PIXEL = 0.0048  # of a 512-pixel view that a thing fills, in render-frame units
 
 
 class Spot(NamedTuple):

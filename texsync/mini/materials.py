@@ -13,9 +13,8 @@ from .fields import Dice, Spot, cells, fractal, inside, ramp, unfold, waves
 from .words import COLOURS, MATERIALS, USUAL_COLOURS
 
 CONTRAST = 1.25  # of materials, beyond what their colours say: a coupling averages some away
-USUAL = 1.35  # scale: features of two latent cells and more
-REGULAR = 1.3  # of that, of patterns: a small model keeps a rhythm of four cells and loses one of three
-SIZES = {"fine": 0.72, "large": 1.5}
+USUAL = 0.85  # scale: features of two latent cells and more, a period of four
+SIZES = {"fine": 0.62, "large": 1.6}
 DEGREES = {"horizontal": 0.0, "vertical": 90.0, "diagonal": 45.0}
 # what settles on a surface, and how much of it: patches all over, or (second) where it faces up
 SETTLING = {
@@ -51,7 +50,7 @@ def ground(recipe: Recipe, spot: Spot, dice: Dice, scale: float) -> Tensor:
     if recipe.base == "plain":
         shift = 0.07 if first.mean() < 0.5 else -0.07
         return first + shift * (0.5 + 0.5 * waves(spot.p, dice, 2.5)[:, None])
-    field, scale = patterns.FIELDS[recipe.base], REGULAR * scale
+    field = patterns.FIELDS[recipe.base]
     turn = [DEGREES[m] for m in recipe.modifiers if m in DEGREES]
     mix = field(spot, dice, scale, *turn) if recipe.base == "stripes" else field(spot, dice, scale)
     return torch.lerp(first, second_colour(named, first, dice), mix[:, None])

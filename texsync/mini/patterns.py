@@ -1,7 +1,7 @@
 """Two-colour patterns: how much of the second colour lies at each spot, (M,) in [0, 1], with borders a pixel soft.
 
-Every function takes a Spot, a Dice and a scale: 1 is the usual size, features of some 12 to 40 pixels in a view.
-Sizes below are render-frame units; about 90 pixels of a 256-pixel view make one.
+Every function takes a Spot, a Dice and a scale: 1 is the usual size, features of some 20 to 90 pixels at 512.
+Sizes below are render-frame units; about 200 pixels of a 512-pixel view make one.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from .words import COLOURS, SCENES
 WHITE: RGB = (250, 251, 253)
 
 
-def draw(scene: Scene, size: int, rng: random.Random) -> tuple[Tensor, Tensor]:
-    """The picture (3, S, S) in [0, 1] and what a depth ControlNet might read of its thing, (S, S)."""
+def draw(scene: Scene, size: int, rng: random.Random) -> Tensor:
+    """The picture (3, S, S) in [0, 1]."""
     canvas = Canvas(size)
     if scene.place in SCENES:
         PLACES[scene.place](canvas, rng)
@@ -27,7 +27,7 @@ def draw(scene: Scene, size: int, rng: random.Random) -> tuple[Tensor, Tensor]:
     if scene.thing:
         tint = varied(COLOURS[scene.colour], rng, 6) if scene.colour else None
         place_thing(canvas, scene.thing, tint, rng, floating=scene.place in ("underwater", "night sky"))
-    return canvas.picture(), canvas.condition()
+    return canvas.picture()
 
 
 def sun(canvas: Canvas, rng: random.Random, colour: RGB, y: float, radius: float = 0.07) -> None:

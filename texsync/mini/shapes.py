@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 import trimesh
 from torch import Tensor
 
 from ..surface.cameras import Camera, view_name
-from ..surface.pixels import depth_condition, look
 from ..surface.types import Surface
+
+FLOOR = 0.2  # of the condition at an object's farthest point, as in surface.pixels.depth_condition
+TIGHT = 0.75  # share of pictures that the object fills, as texsync frames its views
 
 
 @dataclass(frozen=True)
@@ -27,30 +31,97 @@ class Shot:
 
 
 def shots(count: int, size: int, seed: int, views_each: int = 4) -> list[Shot]:
-    """Pre-rasterise `count` pictures of random shapes, `size` pixels each; the same for the same seed."""
-    rng = random.Random(seed)
-    result: list[Shot] = []
-    while len(result) < count:
+    """`count` pictures of random shapes, `size` pixels each; the same for the same seed."""
+    endless = endless_shots(size, random.Random(seed), views_each)
+    return [next(endless) for _ in range(count)]
+
+
+def endless_shots(size: int, rng: random.Random, views_each: int = 4) -> Iterator[Shot]:
+    """Shape after shape, each seen from `views_each` random cameras."""
+    while True:
         surface = as_surface(random_shape(rng), scale=rng.uniform(0.7, 1.0))
-        cameras = [_random_camera(rng) for _ in range(views_each)]
-        pixels = look(surface, cameras, size)
-        condition = depth_condition(pixels)[:, 0]
-        for i, camera in enumerate(cameras):
-            result.append(
-                Shot(
-                    pixels.position[i].half(),
-                    pixels.normal[i].half(),
-                    pixels.facing[i].half(),
-                    condition[i].half(),
-                    view_name(camera),
-                )
-            )
-    return result[:count]
+        scene = embree(surface)
+        for _ in range(views_each):
+            yield look(surface, scene, random_camera(rng, surface.vertices), size)
 
 
-def _random_camera(rng: random.Random) -> Camera:
-    elevation = 0.0 if rng.random() < 0.5 else rng.uniform(-20, 45)
-    return Camera(rng.choice(range(0, 360, 45)) if rng.random() < 0.5 else rng.uniform(0, 360), elevation)
+def embree(surface: Surface):
+    """Embree's search tree over a surface."""
+    from embreex.mesh_construction import TriangleMesh
+    from embreex.rtcore_scene import EmbreeScene
+
+    scene = EmbreeScene(robust=True)
+    TriangleMesh(scene, surface.vertices.astype(np.float32), surface.faces.astype(np.int32))
+    return scene
+
+
+def look(surface: Surface, scene, camera: Camera, size: int) -> Shot:
+    """Trace a ray through every pixel's centre; one unit along a ray is one unit of depth."""
+    right, up, forward = axes(camera)
+    along = (torch.arange(size).numpy() + 0.5) * 2 / size - 1
+    across, down = np.meshgrid(along, along)
+    half = camera.extent / 2
+    x = across[..., None] * half + camera.centre[0] * half * camera.zoom
+    y = -down[..., None] * half + camera.centre[1] * half * camera.zoom
+    rays = (forward + x * right + y * up).astype(np.float32).reshape(-1, 3)
+    origins = np.broadcast_to(camera.position.astype(np.float32), rays.shape)
+    hits = scene.run(np.ascontiguousarray(origins), rays, output=1)
+    return shot_of(surface, camera, rays, hits, size)
+
+
+def shot_of(surface: Surface, camera: Camera, rays: np.ndarray, hits: dict, size: int) -> Shot:
+    """What the rays (S*S, 3) hit, as pictures."""
+    hit = hits["primID"] >= 0
+    face, depth = hits["primID"][hit].astype(np.int64), hits["tfar"][hit]
+    u, v = hits["u"][hit], hits["v"][hit]
+    shares = np.stack([1 - u - v, u, v], axis=1)
+    normal = np.einsum("mk,mkd->md", shares, surface.normals[surface.faces[face]])
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-6)
+    sight = -rays[hit] / np.linalg.norm(rays[hit], axis=1, keepdims=True)
+    towards = (normal * sight).sum(axis=1)
+    inverse = 1 / depth
+    span = np.ptp(inverse) if len(inverse) else 0.0
+    nearness = (inverse - inverse.min()) / span if span > 1e-6 else np.ones_like(inverse)
+
+    def picture(values: np.ndarray, *tail: int) -> Tensor:
+        full = np.zeros((size * size, *tail), np.float16)
+        full[hit] = values
+        return torch.from_numpy(full.reshape(size, size, *tail))
+
+    return Shot(
+        picture(camera.position + depth[:, None] * rays[hit], 3),
+        picture(np.where(towards[:, None] < 0, -normal, normal), 3),
+        picture(np.abs(towards)),
+        picture(FLOOR + (1 - FLOOR) * nearness),
+        view_name(camera),
+    )
+
+
+def axes(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit vectors right, up and forward of a camera."""
+    forward = -camera.direction
+    right = np.cross(forward, camera.up)
+    return right / np.linalg.norm(right), camera.up, forward
+
+
+def random_camera(rng: random.Random, points: np.ndarray) -> Camera:
+    """Around the object, now and then from above or below; mostly with the object filling the picture."""
+    kind = rng.random()
+    elevation = 0.0 if kind < 0.5 else rng.uniform(-20, 45) if kind < 0.9 else rng.choice((-90.0, 90.0))
+    azimuth = rng.choice(range(0, 360, 45)) if rng.random() < 0.5 else rng.uniform(0, 360)
+    camera = Camera(azimuth, elevation)
+    return tight(camera, points, rng.uniform(0.8, 1.0)) if rng.random() < TIGHT else camera
+
+
+def tight(camera: Camera, points: np.ndarray, fill: float) -> Camera:
+    """The camera's window moved and enlarged until the points (P, 3) fill so much of its side."""
+    right, up, forward = axes(camera)
+    away = points - camera.position
+    depth, half = away @ forward, camera.extent / 2
+    flat = np.stack([away @ right, away @ up], axis=1) / depth[:, None] / half
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    zoom = max(1.0, 2 * fill / float((high - low).max()))
+    return Camera(camera.azimuth_deg, camera.elevation_deg, centre=tuple((low + high) / 2), zoom=zoom)
 
 
 def as_surface(mesh: trimesh.Trimesh, scale: float = 1.0) -> Surface:

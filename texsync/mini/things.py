@@ -46,15 +46,13 @@ def place_thing(
     canvas: Canvas, name: str, tint: RGB | None, rng: random.Random, floating: bool = False
 ) -> None:
     """Draw a thing somewhere near the middle, standing lower than it hangs."""
-    # mostly alike: a small model learns an outline far sooner where it need not learn all places and sizes of it too
-    loose = 1.0 if rng.random() < 0.3 else 0.25
-    size = 0.48 + loose * rng.uniform(-0.12, 0.12)
+    # half of them alike: a small model learns an outline far sooner where it need not learn all places and sizes too
+    loose = 1.0 if rng.random() < 0.5 else 0.25
+    size = 0.5 + loose * rng.uniform(-0.16, 0.16)
     high = floating or name in ("balloon", "star", "heart", "rocket")
     x, y = 0.5 + loose * rng.uniform(-0.16, 0.16), (0.46 if high else 0.84 - 0.5 * size)
     y += loose * rng.uniform(-0.1, 0.06)
-    canvas.solid = True
     THINGS[name](Brush(canvas, x, y, size, tint or varied(USUAL[name], rng)))
-    canvas.solid = False
 
 
 def ball(b: Brush) -> None:

@@ -1,11 +1,11 @@
 """Train mini's UNet, ControlNet and text encoder together:
 
-    python -m texsync.mini.train --work DIR --minutes 60 --whole 0 --scenes 0    crops first: materials are local
-    python -m texsync.mini.train --work DIR --minutes 60                         then whole views and scenes too
+    python -m texsync.mini.spool --out DIR/spool --processes N &
+    python -m texsync.mini.train --work DIR --minutes 60
 
-DIR holds the autoencoder (train_vae) and is a diffusers folder at every moment: each run resumes from the
-weights in it and writes an averaged copy of its own every few minutes (benchmarks/mini_sheet.py draws with it).
-Under `torchrun --nproc-per-node N` the batch is N times as large, on N cores.
+DIR holds the autoencoder (train_vae) and is a diffusers folder at every moment: each run resumes from the weights in it
+and writes averaged weights every few minutes (benchmarks/mini_sheet.py draws with it).  Windows of latents come first,
+materials are local; then whole views.  A CUDA GPU is used where there is one.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import random
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -23,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from .data import Sample, material_samples, scene_samples, swatch_samples
 from .models import (
+    LATENT,
     build_controlnet,
     build_scheduler,
     build_text_encoder,
@@ -33,12 +32,16 @@ from .models import (
     load_parts,
     save_folder,
 )
+from .muon import Muon
 from .near import regrow
-from .shapes import Shot, shots
-from .together import furthest, join, share_gradients
+from .pool import Batch, Chunk, Pool, chunks, halves, take
 
-WORDS_FASTER = 2.5
-START = 930  # the first of 30 steps, and of most other numbers, is noisier than this
+WORDS_FASTER = 2.5  # than the rest
+MATRICES_FASTER = 2.0
+START = (
+    950  # sampling starts from noise without the trace of a picture that the schedule leaves even at its end
+)
+PARTS = ("unet", "controlnet", "text_encoder")
 
 
 class Learner(nn.Module):
@@ -48,150 +51,67 @@ class Learner(nn.Module):
         super().__init__()
         self.tokenizer = build_tokenizer()
         text_encoder = build_text_encoder(self.tokenizer)
+        if (work / "text_encoder").exists():
+            file, vocabulary = work / "tokenizer" / "tokenizer.json", self.tokenizer.get_vocab()
+            text_encoder = regrow(
+                load_parts(work, ("text_encoder",))["text_encoder"], text_encoder, file, vocabulary
+            )
         if (work / "unet").exists():
-            parts = load_parts(work, ("unet", "controlnet", "text_encoder"))
-            file = work / "tokenizer" / "tokenizer.json"
-            vocabulary = self.tokenizer.get_vocab()
-            parts["text_encoder"] = regrow(parts["text_encoder"], text_encoder, file, vocabulary)
+            parts = load_parts(work, ("unet", "controlnet"))
         else:
             unet = build_unet()
-            parts = {"unet": unet, "controlnet": build_controlnet(unet), "text_encoder": text_encoder}
-        self.parts = nn.ModuleDict(parts)
+            parts = {"unet": unet, "controlnet": build_controlnet(unet)}
+        self.parts = nn.ModuleDict({**parts, "text_encoder": text_encoder})
 
     def tokens(self, captions: list[str]) -> Tensor:
         """(B, 24) token ids."""
         return self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
-    def forward(
-        self, latent: Tensor, t: Tensor, tokens: Tensor, condition: Tensor, steered: Tensor
-    ) -> Tensor:
-        """latent (B, 4, h, w), t (B,), condition (B, 3, 8h, 8w) -> v (B, 4, h, w).
-
-        steered: (B,) bool, which of the pictures the ControlNet has a say in.
-        """
-        text = self.parts["text_encoder"](tokens)[0]
+    def forward(self, latent: Tensor, t: Tensor, batch: Batch, control: bool) -> Tensor:
+        """latent (B, 4, h, w), t (B,) -> v (B, 4, h, w).  control: whether any of the batch is steered."""
+        text = self.parts["text_encoder"](batch.tokens)[0]
         down, middle = None, None
-        if steered.any():
-            said = self.parts["controlnet"](
-                latent[steered], t[steered], text[steered], condition[steered], return_dict=False
-            )
-            down = [spread(residual, steered) for residual in said[0]]
-            middle = spread(said[1], steered)
+        if control:
+            hint = batch.condition.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+            said = self.parts["controlnet"](latent, t, text, hint, return_dict=False)
+            share = batch.steered.view(-1, 1, 1, 1).to(latent.dtype)
+            down, middle = [share * residual for residual in said[0]], share * said[1]
         return self.parts["unet"](
             latent, t, text, down_block_additional_residuals=down, mid_block_additional_residual=middle
         ).sample
 
 
-def spread(some: Tensor, where: Tensor) -> Tensor:
-    """The rows of `some` at the places that `where` (B,) marks, zeros at the others."""
-    full = some.new_zeros(len(where), *some.shape[1:])
-    full[where] = some
-    return full
-
-
-@dataclass
-class Item:
-    """A training picture, encoded.  latent: (4, h, w) half; condition: (8h, 8w) bytes, None for no depth."""
-
-    latent: Tensor
-    condition: Tensor | None
-    sample: Sample
-
-
-@dataclass(frozen=True)
-class PoolKind:
-    """name: "swatches", "crops", "views" (whole things) or "scenes".  size: pixels, 128 for swatches and crops, 256 for
-    the others.  batch: pictures in a step, of which `fresh` are made for it.  capacity: pictures kept."""
-
-    name: str
-    size: int
-    batch: int
-    fresh: int
-    capacity: int
-
-
-class Pool:
-    """Encoded training pictures; a few are replaced at every step, so each is seen a few times, each time with
-    other words and perhaps mirrored."""
-
-    def __init__(self, vae, learner: Learner, views: list[Shot], kind: PoolKind, seed: int):
-        self.vae, self.learner, self.shots, self.kind = vae, learner, views, kind
-        self.rng, self.device = random.Random(seed + time.time_ns() % 10**6), next(vae.parameters()).device
-        self.slots: list[Item] = []
-
-    @torch.no_grad()
-    def add(self, count: int) -> None:
-        """Make `count` new pictures; they push out old ones once the pool is full."""
-        samples = self.samples(count)
-        pictures = torch.stack([sample.picture for sample in samples]).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            latents = self.vae.encode(pictures * 2 - 1).latent_dist.mean
-        latents = (latents * self.vae.config.scaling_factor).half()
-        for latent, sample in zip(latents, samples, strict=True):
-            condition = None if sample.condition is None else (sample.condition * 255).byte()
-            sample = Sample(torch.empty(0), None, sample.subject, sample.view)  # the latent says the rest
-            item = Item(latent, condition, sample)
-            if len(self.slots) < self.kind.capacity:
-                self.slots.append(item)
-            else:
-                self.slots[self.rng.randrange(len(self.slots))] = item
-
-    def samples(self, count: int) -> list[Sample]:
-        size, rng = self.kind.size, self.rng
-        if self.kind.name == "swatches":
-            return swatch_samples(count, size, rng)
-        if self.kind.name == "scenes":
-            return scene_samples(count, size, rng)
-        return material_samples(self.shots, count, size, rng)
-
-    def draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(latent, tokens, condition, steered) of a batch, as Learner takes them."""
-        self.add(self.kind.fresh if len(self.slots) > 4 * self.kind.batch else 2 * self.kind.batch)
-        items, size = self.rng.choices(self.slots, k=self.kind.batch), self.kind.size
-        blank = torch.zeros(size, size, dtype=torch.uint8)
-        latent = torch.stack([item.latent for item in items]).float()
-        condition = torch.stack([blank if item.condition is None else item.condition for item in items])
-        mirrored = torch.tensor([self.rng.random() < 0.5 for _ in items], device=latent.device)
-        latent = torch.where(mirrored[:, None, None, None], latent.flip(-1), latent)
-        condition = torch.where(mirrored[:, None, None].cpu(), condition.flip(-1), condition).to(self.device)
-        # now and then without the ControlNet, so that the UNet alone can paint too
-        steered = [item.condition is not None and self.rng.random() > 0.1 for item in items]
-        tokens = self.learner.tokens([self.words(item.sample) for item in items]).to(self.device)
-        condition = (condition / 255.0)[:, None].expand(-1, 3, -1, -1)
-        return latent, tokens, condition, torch.tensor(steered, device=self.device)
-
-    def words(self, sample: Sample) -> str:
-        """A caption or, as guidance compares with, none at all or the name of the front view alone."""
-        return (
-            self.rng.choice(("", "", "front view.")) if self.rng.random() < 0.12 else sample.caption(self.rng)
-        )
-
-
-def loss_of(learner: Learner, batch: tuple[Tensor, ...], alphas: Tensor) -> Tensor:
+def loss_of(learner: Learner, batch: Batch, alphas: Tensor, control: bool) -> Tensor:
     """Mean squared error of v = sqrt(alpha) eps - sqrt(1 - alpha) x0 (Salimans and Ho 2022)."""
-    latent, *rest = batch
+    latent, device = batch.latent, batch.latent.device
     # more of the high noise levels, where pictures get their layout
-    evenly = (torch.arange(len(latent)) + torch.rand(len(latent))) / len(latent)
-    t = (len(alphas) * evenly.to(latent.device) ** 0.5).long().clamp(max=len(alphas) - 1)
+    evenly = (torch.arange(len(latent), device=device) + torch.rand(len(latent), device=device)) / len(latent)
+    t = (len(alphas) * evenly**0.5).long().clamp(max=len(alphas) - 1)
     alpha = alphas[t].view(-1, 1, 1, 1)
     eps = torch.randn_like(latent)
     noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * eps
     target = alpha.sqrt() * eps - (1 - alpha).sqrt() * latent
-    # sampling starts from noise without the trace of a picture that this schedule leaves even at its end
-    blind = (t > START) & (torch.rand(len(t), device=t.device) < 0.5)
-    noisy = torch.where(blind.view(-1, 1, 1, 1), eps, noisy)
+    blind = (t > START) & (torch.rand(len(t), device=device) < 0.5)
+    noisy = torch.where(blind.view(-1, 1, 1, 1), eps, noisy).contiguous(memory_format=torch.channels_last)
     # torch's fused attention takes longer than the rest of the network to go backwards on a CPU
-    with torch.autocast(latent.device.type, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-        answer = learner(noisy, t, *rest)
+    attention = nullcontext() if latent.is_cuda else sdpa_kernel(SDPBackend.MATH)
+    with torch.autocast(device.type, torch.bfloat16, enabled=halves(device.type)), attention:
+        answer = learner(noisy, t, batch, control)
     return functional.mse_loss(answer.float(), target)
 
 
-def average(ema: Learner, learner: Learner, step: int, decay: float = 0.999) -> None:
-    """Exponential moving average; short-sighted at first so that it forgets the start."""
-    weight = 1 - min(decay, (step + 1) / (step + 10))
-    with torch.no_grad():
-        for old, new in zip(ema.parameters(), learner.parameters(), strict=True):
-            old.lerp_(new, weight)
+class Averages:
+    """An exponential moving average of the learner; short-sighted at first so that it forgets the start."""
+
+    def __init__(self, learner: Learner, decay: float):
+        self.decay, self.steps = decay, 0
+        self.learner = copy.deepcopy(learner).requires_grad_(False)
+
+    @torch.no_grad()
+    def follow(self, learner: Learner) -> None:
+        self.steps += 1
+        weight = 1 - min(self.decay, self.steps / (self.steps + 9))
+        torch._foreach_lerp_(list(self.learner.parameters()), list(learner.parameters()), weight)
 
 
 def arguments() -> argparse.Namespace:
@@ -199,95 +119,146 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--spool", type=Path, help="default: DIR/spool")
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--whole", type=float, default=0.4, help="share of steps on whole views")
-    parser.add_argument("--flat", type=float, default=0.2, help="share of steps on swatches, flat and quick")
+    parser.add_argument("--views", type=int, default=96, help="whole views in a step")
+    parser.add_argument("--scenes", type=int, default=40, help="scenes in a step")
     parser.add_argument(
-        "--scenes", type=float, default=0.2, help="share of steps on scenes; crops have the rest"
+        "--windows", type=float, default=0.0, help="share of the time with windows instead of whole views"
     )
-    parser.add_argument("--batch", type=int, default=24, help="crops in a step; of whole views a third of it")
-    parser.add_argument("--pool", type=int, default=6000, help="pictures kept, of each kind")
-    parser.add_argument("--shots", type=int, default=1500)
-    parser.add_argument("--lr", type=float, default=8e-4)
-    parser.add_argument("--last-lr", type=float, default=0.05, help="of lr, at the end of this run")
+    parser.add_argument("--window", type=int, default=32, help="cells along a side of a window")
+    parser.add_argument("--pool", type=int, default=30000, help="pictures kept, of each kind")
+    parser.add_argument("--wait", type=int, default=2000, help="pictures of each kind before it starts")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--constant", type=float, default=0.3, help="share of the time before lr falls")
+    parser.add_argument("--last-lr", type=float, default=0.02, help="of lr, at the end of this run")
+    parser.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights, a step")
+    parser.add_argument("--save", type=float, default=240, help="seconds between two saves")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the networks")
+    parser.add_argument("--steps", type=int, default=10**9, help="end after so many")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
-def pools(options: argparse.Namespace, vae, learner: Learner, rank: int) -> dict[Pool, float]:
-    """The kinds of pictures and the share of steps that each gets.  Scenes go without the ControlNet, which leaves
-    time for more of them."""
-    views = shots(options.shots, 256, seed=options.seed + 1 + 1000 * rank)
-    batch, kept = options.batch, options.pool
-    kinds = {
-        PoolKind("views", 256, max(2, batch // 3), 2, kept): options.whole,
-        PoolKind("scenes", 256, max(2, batch // 2), 2, kept): options.scenes,
-        PoolKind("swatches", 128, 2 * batch, 5, kept): options.flat,
-        PoolKind("crops", 128, batch, 5, kept): 1 - options.whole - options.scenes - options.flat,
-    }
-    return {
-        Pool(vae, learner, views, kind, options.seed + rank): share
-        for kind, share in kinds.items()
-        if share > 0
-    }
+def optimizers_of(learner: Learner, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for what is a matrix inside the networks; AdamW for the rest, and for the words: each is in few captions, so
+    what it learns from one counts for more."""
+    matrices, rest = [], []
+    for name in ("unet", "controlnet"):
+        for key, p in learner.parts[name].named_parameters():
+            inner = (
+                p.ndim >= 2
+                and min(len(p), p[0].numel()) >= 16
+                and not key.startswith(("conv_in", "conv_out"))
+            )
+            (matrices if inner else rest).append(p)
+    words = list(learner.parts["text_encoder"].parameters())
+    groups = [{"params": rest, "share": 1.0}, {"params": words, "share": WORDS_FASTER}]
+    adam = torch.optim.AdamW(groups, rate, betas=(0.9, 0.98), weight_decay=0.01)
+    muon = Muon(matrices, rate)
+    muon.param_groups[0]["share"] = MATRICES_FASTER
+    return [muon, adam]
 
 
-def optimizer_of(learner: Learner, rate: float) -> torch.optim.Optimizer:
-    """AdamW; each word is in few captions, so what it learns from one counts for more."""
-    groups = [
-        {"params": part.parameters(), "share": WORDS_FASTER if name == "text_encoder" else 1.0}
-        for name, part in learner.parts.items()
-    ]
-    return torch.optim.AdamW(groups, rate, betas=(0.9, 0.98), weight_decay=0.01)
+def set_rate(
+    optimizers: list[torch.optim.Optimizer], options: argparse.Namespace, done: float, step: int
+) -> None:
+    """lr after a short climb; from `constant` on a cosine down to last_lr of it at done = 1."""
+    falling = max(0.0, (done - options.constant) / (1 - options.constant))
+    fade = options.last_lr + (1 - options.last_lr) * 0.5 * (1 + math.cos(math.pi * min(1.0, falling)))
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["share"] * options.lr * fade * min(1.0, (step + 1) / 100)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, options: argparse.Namespace, done: float, step: int) -> None:
-    """A cosine from lr down to last_lr of it at done = 1, after a short climb."""
-    fade = options.last_lr + (1 - options.last_lr) * 0.5 * (1 + math.cos(math.pi * done))
-    for group in optimizer.param_groups:
-        group["lr"] = group["share"] * options.lr * fade * min(1.0, (step + 1) / 60)
+class Trainer:
+    """Pools, networks and optimizers of one run."""
 
+    def __init__(self, options: argparse.Namespace):
+        self.options = options
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.learner = Learner(options.work).to(self.device, memory_format=torch.channels_last)
+        self.averages = Averages(self.learner, options.average)
+        vae = load_parts(options.work, ("vae",))["vae"].to(self.device, memory_format=torch.channels_last)
+        self.vae = vae.requires_grad_(False)
+        self.alphas = build_scheduler().alphas_cumprod.to(self.device)
+        self.optimizers = optimizers_of(self.learner, options.lr)
+        width = self.learner.tokens([""]).shape[1]
+        self.empty = self.learner.tokens([""])[0].to(self.device)
+        self.pools = {
+            kind: Pool(options.pool, LATENT, width, kind == "views", self.device)
+            for kind in ("views", "scenes")
+        }
+        self.line = chunks(options.spool or options.work / "spool")
+        if options.compile:
+            torch._dynamo.config.cache_size_limit = 32
+            for name in ("unet", "controlnet"):
+                self.learner.parts[name].compile(dynamic=False)
 
-def learn(learner: Learner, optimizer: torch.optim.Optimizer, pool: Pool, alphas: Tensor) -> float:
-    """One step on a batch of `pool`; its loss."""
-    loss = loss_of(learner, pool.draw(), alphas)
-    loss.backward()
-    share_gradients(list(learner.parameters()))
-    torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return loss.item()
+    @torch.no_grad()
+    def add(self, chunk: Chunk) -> None:
+        """Encode a chunk of pictures into its pool."""
+        kind, tensors, captions = chunk
+        picture = tensors["picture"].to(self.device, non_blocking=True)
+        picture = (picture / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device, torch.bfloat16, enabled=halves(self.device)):
+            latents = self.vae.encode(picture).latent_dist.mean.float() * self.vae.config.scaling_factor
+        tokens = self.learner.tokens([text for each in captions for text in each])
+        condition = tensors.get("condition")
+        if condition is not None:
+            condition = condition.to(self.device, non_blocking=True)
+        self.pools[kind].add(latents, tokens.view(len(captions), -1, tokens.shape[1]), condition)
+
+    def step(self, windows: bool) -> dict[str, Tensor]:
+        """One step on a batch of each kind; their losses."""
+        options, losses = self.options, {}
+        cells = options.window if windows else LATENT
+        count = options.views * (LATENT // cells) ** 2
+        for name, batch, control in (
+            ("windows" if windows else "views", self.pools["views"].draw(count, cells, self.empty), True),
+            ("scenes", self.pools["scenes"].draw(options.scenes, LATENT, self.empty), False),
+        ):
+            loss = loss_of(self.learner, batch, self.alphas, control)
+            share = options.scenes / (options.scenes + options.views)
+            (loss * (1 - share if control else share)).backward()
+            losses[name] = loss.detach()
+        torch.nn.utils.clip_grad_norm_(self.learner.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.averages.follow(self.learner)
+        return losses
+
+    def save(self) -> None:
+        save_folder(self.options.work, dict(self.averages.learner.parts), torch.float32)
 
 
 def main() -> None:
     options = arguments()
-    rank, device = join(), "cuda" if torch.cuda.is_available() else "cpu"
-    # every process and every resumed run draws noise of its own
-    torch.manual_seed(options.seed + rank + time.time_ns() % 10**6)
-    learner = Learner(options.work).to(device)
-    ema = copy.deepcopy(learner).requires_grad_(False)
-    vae = load_parts(options.work, ("vae",))["vae"].to(device).requires_grad_(False)
-    alphas = build_scheduler().alphas_cumprod.to(device)
-    optimizer, shares = optimizer_of(learner, options.lr), pools(options, vae, learner, rank)
-    turns = random.Random(options.seed)  # the same in all processes
-    losses: dict[str, float] = {}
-    start = saved = time.time()
-    step = 0
-    while (done := furthest((time.time() - start) / (60 * options.minutes))) < 1:
-        set_rate(optimizer, options, done, step)
-        pool = turns.choices(list(shares), list(shares.values()))[0]
-        loss, name = learn(learner, optimizer, pool, alphas), pool.kind.name
-        average(ema, learner, step)
-        losses[name] = 0.98 * losses.get(name, 1.0) + 0.02 * loss
+    torch.manual_seed(options.seed + time.time_ns() % 10**6)  # every resumed run draws noise of its own
+    torch.set_float32_matmul_precision("high")
+    start = saved = shown = time.time()
+    trainer, sums, step = Trainer(options), dict[str, Tensor](), 0
+    seen = 0
+    while min(pool.count for pool in trainer.pools.values()) < options.wait:
+        seen += take(trainer.line, 4, trainer.add)
+    print(f"{time.time() - start:6.0f}s {seen} chunks to begin with", flush=True)
+    while (done := (time.time() - start) / (60 * options.minutes)) < 1 and step < options.steps:
+        set_rate(trainer.optimizers, options, done, step)
+        losses = trainer.step(windows=done < options.windows)
+        seen += take(trainer.line, 2, trainer.add)
+        for name, loss in losses.items():
+            sums[name] = torch.lerp(sums.get(name, loss), loss, 0.02)
         step += 1
-        if step % 50 == 0 and rank == 0:
-            said = ", ".join(f"{value:.4f} on {kind}" for kind, value in sorted(losses.items()))
-            print(f"{time.time() - start:6.0f}s step {step} loss {said}", flush=True)
-        if time.time() - saved > 300 and rank == 0:
+        if time.time() - shown > 10:
+            shown = time.time()
+            said = ", ".join(f"{value.item():.4f} on {kind}" for kind, value in sorted(sums.items()))
+            print(f"{shown - start:6.0f}s step {step} chunks {seen} loss {said}", flush=True)
+        if time.time() - saved > options.save:
             saved = time.time()
-            save_folder(options.work, dict(ema.parts), torch.float32)
-    if rank == 0:
-        save_folder(options.work, dict(ema.parts), torch.float32)
+            trainer.save()
+    trainer.save()
+    print(f"{time.time() - start:6.0f}s {step} steps", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,11 @@
-"""Train mini's autoencoder: `python -m texsync.mini.train_vae --work DIR --minutes 20`. Resumes from DIR."""
+"""Train mini's autoencoder:
+
+    python -m texsync.mini.spool --out DIR/spool --processes N &
+    python -m texsync.mini.train_vae --work DIR --minutes 20
+
+Resumes from DIR.  Beside plain errors its decoder must please two critics: a fixed public network's features
+(EfficientNet-Lite0, the `benchmarks` extra) and a small network that learns to tell decoded patches from real ones.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +19,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .data import material_samples, scene_samples
+from .critics import Critic, Features, critic_loss
 from .models import build_vae, load_parts, save_folder
-from .shapes import Shot, shots
+from .pool import chunks, halves, take, window
+
+COLOURS = 3  # latent channels that carry the picture; the fourth was noise to the UNet whatever it was given
 
 
 def turn(x: Tensor, k: int) -> Tensor:
@@ -22,28 +31,30 @@ def turn(x: Tensor, k: int) -> Tensor:
     return torch.rot90(x.flip(-1) if k >= 4 else x, k % 4, (-2, -1))
 
 
-def losses(
-    vae, picture: Tensor, k: int, generator: torch.Generator, noise: float = 0.0
-) -> tuple[Tensor, Tensor]:
-    """Reconstruction of the turned picture from the turned latent, and the latent's divergence from N(0, 1).
+def losses(vae, picture: Tensor, k: int, noise: float) -> tuple[Tensor, Tensor, Tensor]:
+    """(decoded, target, divergence): what becomes of a turned latent (B, 3, S, S), what should, and how far the latents
+    are from N(0, 1).
 
-    noise: added to latents whose encoder is kept, up to this much, as if a UNet had guessed them; 0 takes the
-    encoder's own spread.
+    noise: added to latents, up to this much, as if a UNet had guessed them.
     """
-    with torch.set_grad_enabled(not noise):
-        posterior = vae.encode(picture * 2 - 1).latent_dist
-    shape = posterior.mean.shape
-    random = torch.randn(shape, generator=generator).to(posterior.mean.device)
-    amount = noise * torch.rand(shape[0], 1, 1, 1, generator=generator).to(random.device)
-    latent = posterior.mean + (amount if noise else posterior.std) * random
-    # decoding turned latents makes the model equivariant, so views that turn a picture are legitimate
-    answer = vae.decode(turn(latent, k)).sample.float() * 0.5 + 0.5
-    target = turn(picture, k)
+    posterior = vae.encode(picture * 2 - 1).latent_dist
+    mean, shape = posterior.mean, posterior.mean.shape
+    amount = noise * torch.rand(shape[0], 1, 1, 1, device=mean.device)
+    latent = mean + (posterior.std + amount) * torch.randn(shape, device=mean.device)
+    # views turn pictures and resample latents: a turned latent is the turned picture, an averaged one the averaged
+    latent, target = turn(latent, k), turn(picture, k)
+    if random.random() < 0.15:
+        latent, target = functional.avg_pool2d(latent, 2), functional.avg_pool2d(target, 2)
+    answer = vae.decode(latent).sample.float() * 0.5 + 0.5
+    divergence = 0.5 * (mean**2 + posterior.var - 1 - posterior.logvar)[:, :COLOURS].float().mean()
+    return answer, target, divergence
+
+
+def plain_loss(answer: Tensor, target: Tensor) -> Tensor:
+    """Errors of colours, of borders and of how steep these are."""
     value = functional.l1_loss(answer, target) + 0.5 * (answer - target).square().mean().sqrt()
     edges = sum(edge_error(functional.avg_pool2d(answer - target, k)) for k in (1, 2))
-    edges = edges + 0.5 * functional.l1_loss(crispness(answer), crispness(target))
-    divergence = 0.5 * (posterior.mean**2 + posterior.var - 1 - posterior.logvar).float().mean()
-    return value + edges, divergence
+    return value + edges + 0.7 * functional.l1_loss(crispness(answer), crispness(target))
 
 
 def crispness(picture: Tensor, window: int = 8) -> Tensor:
@@ -88,97 +99,140 @@ def centred(x: Tensor, period: float) -> Tensor:
     return (x + period / 2).remainder(period) - period / 2
 
 
-def batch_of(pool: list[Shot], options: argparse.Namespace, rng: random.Random) -> Tensor:
-    """Materials, flat patterns and pieces of scenes, (batch, 3, crop, crop)."""
-    size, some = options.crop, options.scenes
-    materials = material_samples(pool, options.batch - options.flat - some, size, rng)
-    scenes = []
-    for sample in scene_samples((some + 3) // 4, 256, rng):
-        for _ in range(4):
-            row, column = rng.randint(0, 256 - size), rng.randint(0, 256 - size)
-            scenes.append(sample.picture[:, row : row + size, column : column + size])
-    drawn = [sample.picture for sample in materials] + scenes[:some]
-    return torch.cat([torch.stack(drawn), flat(options.flat, size, rng)])
+class Pictures:
+    """Whole pictures in bytes on the device, and windows of them at random."""
+
+    def __init__(self, spool: Path, capacity: int, device: str):
+        self.line, self.device = chunks(spool, keep=True), device
+        self.table, self.count, self.next = torch.empty(0), 0, 0
+        self.capacity = capacity
+
+    def add(self, chunk) -> None:
+        picture = chunk[1]["picture"].to(self.device, non_blocking=True)
+        if not self.count:
+            self.table = picture.new_zeros(self.capacity, *picture.shape[1:])
+        where = torch.arange(self.next, self.next + len(picture), device=self.device) % self.capacity
+        self.table[where] = picture
+        self.next = (self.next + len(picture)) % self.capacity
+        self.count = min(self.count + len(picture), self.capacity)
+
+    def draw(self, batch: int, size: int) -> Tensor:
+        """(batch, 3, size, size) in [0, 1]."""
+        take(self.line, 1, self.add)
+        while self.count < batch:
+            take(self.line, 1, self.add)
+            time.sleep(0.02)
+        which = torch.randint(self.count, (batch,), device=self.device)
+        top, left = torch.randint(self.table.shape[-1] - size + 1, (2, batch), device=self.device)
+        return window(self.table, which, top, left, size) / 255.0
 
 
-def whiten(vae, pictures: Tensor) -> None:
-    """Fold scale and shift into the convolutions next to the latent, so that it is N(0, 1) and needs no factor."""
-    with torch.no_grad():
-        latent = vae.encode(pictures * 2 - 1).latent_dist.mean
-        mean, std = latent.mean((0, 2, 3)), latent.std((0, 2, 3))
-        inside, outside = vae.quant_conv, vae.post_quant_conv
-        channels = len(mean)
-        outside.bias += outside.weight[:, :, 0, 0] @ mean
-        outside.weight *= std[None, :, None, None]
-        inside.weight[:channels] /= std[:, None, None, None]
-        inside.bias[:channels] = (inside.bias[:channels] - mean) / std
-        inside.bias[channels:] -= 2 * std.log()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--spool", type=Path, help="default: DIR/spool")
+    parser.add_argument("--features", type=Path, help="weights of EfficientNet-Lite0; default: the package's")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--flat", type=int, default=4, help="of the batch, flat pictures with hard borders")
-    parser.add_argument("--scenes", type=int, default=4, help="of the batch, pieces of scenes")
-    parser.add_argument("--crop", type=int, default=64)
-    parser.add_argument("--shots", type=int, default=600)
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--divergence", type=float, default=3e-4)
+    parser.add_argument("--crop", type=int, default=128)
+    parser.add_argument("--pool", type=int, default=1000, help="pictures kept")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--divergence", type=float, default=1e-4)
+    parser.add_argument("--noise", type=float, default=0.15, help="on the latents")
+    parser.add_argument("--critic", type=float, default=0.03, help="weight of the critic, in the second half")
     parser.add_argument("--decoder-only", action="store_true", help="keep the latents that a UNet has learnt")
-    parser.add_argument("--noise", type=float, default=0.3, help="on the latents, with --decoder-only")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(options.seed)
+    random.seed(options.seed)
     resume = (options.work / "vae").exists()
     vae = (load_parts(options.work, ("vae",))["vae"] if resume else build_vae()).to(device)
-    vae.encoder.requires_grad_(not options.decoder_only)
-    vae.quant_conv.requires_grad_(not options.decoder_only)
-    optimizer = torch.optim.AdamW(
-        [p for p in vae.parameters() if p.requires_grad], options.lr, weight_decay=0.0
-    )
-    rng, generator = random.Random(options.seed), torch.Generator().manual_seed(options.seed)
-    pool = shots(options.shots, 256, seed=options.seed + 1)
-    start, step, shown = time.time(), 0, 0.0
+    vae.to(memory_format=torch.channels_last)
+    for part in (vae.encoder, vae.quant_conv):
+        part.requires_grad_(not options.decoder_only)
+    critic, features = Critic().to(device), Features(options.features).to(device)
+    learnt = [p for p in vae.parameters() if p.requires_grad]
+    painter = torch.optim.AdamW(learnt, options.lr, betas=(0.9, 0.98), weight_decay=0.0)
+    judge = torch.optim.AdamW(critic.parameters(), options.lr / 2, betas=(0.5, 0.98), weight_decay=0.0)
+    pictures = Pictures(options.spool or options.work / "spool", options.pool, device)
+    plates = torch.cat([flat(64, options.crop, random.Random(k)) for k in range(4)]).to(device)
+    start = shown = saved = time.time()
+    step = 0
     while (done := (time.time() - start) / (60 * options.minutes)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = options.lr * min(1.0, (step + 1) / 100) * max(0.02, 1 - done)
-        pictures = batch_of(pool, options, rng)
-        with torch.autocast(device, torch.bfloat16):
-            noise = options.noise if options.decoder_only else 0.0
-            picture_loss, divergence = losses(vae, pictures.to(device), rng.randrange(8), generator, noise)
-        (picture_loss + options.divergence * divergence).backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step += 1
-        if step % 50 == 0:
-            print(
-                f"{time.time() - start:6.0f}s step {step} loss {picture_loss:.4f} kl {divergence:.3f}",
-                flush=True,
+        painter.param_groups[0]["lr"] = (
+            options.lr * min(1.0, (step + 1) / 100) * max(0.02, min(1.0, 1.6 * (1 - done)))
+        )
+        plate = plates[torch.randint(len(plates), (options.flat,), device=device)]
+        picture = torch.cat([pictures.draw(options.batch - options.flat, options.crop), plate])
+        picture = picture.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device, torch.bfloat16, enabled=halves(device)):
+            answer, target, divergence = losses(vae, picture, random.randrange(8), options.noise)
+            critic.requires_grad_(False)
+            near = plain_loss(answer, target) + 0.25 * features.distance(answer, target)
+            share = options.critic * min(1.0, max(0.0, (done - 0.4) / 0.2))
+            loss = (
+                near
+                - (share * critic(answer).float().mean() if share else 0.0)
+                + options.divergence * divergence
             )
-        if time.time() - shown > 240:
+        loss.backward()
+        keep_colours(vae)
+        torch.nn.utils.clip_grad_norm_(learnt, 1.0)
+        painter.step()
+        painter.zero_grad(set_to_none=True)
+        if done > 0.3:
+            critic.requires_grad_(True)
+            with torch.autocast(device, torch.bfloat16, enabled=halves(device)):
+                critic_loss(critic, answer.detach(), target).backward()
+            judge.step()
+            judge.zero_grad(set_to_none=True)
+        step += 1
+        if time.time() - shown > 10:
             shown = time.time()
-            _checkpoint(vae, pool, options.work, options.decoder_only, final=False)
-    _checkpoint(vae, pool, options.work, options.decoder_only, final=True)
+            _say(shown - start, step, near, divergence, answer.detach(), target)
+        if time.time() - saved > 240:
+            saved = time.time()
+            save_folder(options.work, {"vae": vae}, torch.float32)
+    save_folder(options.work, {"vae": vae}, torch.float32)
+    _show(vae, pictures, options.work)
 
 
-def _checkpoint(vae, pool, work: Path, keep_latents: bool, final: bool) -> None:
+def keep_colours(vae) -> None:
+    """No gradient for latent channels beyond COLOURS."""
+    channels = vae.config.latent_channels
+    for weight in (vae.quant_conv.weight, vae.quant_conv.bias):
+        if weight.grad is not None:
+            weight.grad[COLOURS:channels] = 0
+            weight.grad[channels + COLOURS :] = 0
+    vae.post_quant_conv.weight.grad[:, COLOURS:] = 0
+
+
+def _say(seconds: float, step: int, near: Tensor, divergence: Tensor, answer: Tensor, target: Tensor) -> None:
+    kept = (crispness(answer).mean() / crispness(target).mean()).item()
+    psnr = -10 * (answer - target).square().mean(dim=(1, 2, 3)).log10().mean().item()
+    print(
+        f"{seconds:6.0f}s step {step} loss {near.item():.4f} kl {divergence.item():.3f} edges {kept:.3f} "
+        f"psnr {psnr:.2f}",
+        flush=True,
+    )
+
+
+@torch.no_grad()
+def _show(vae, pictures: Pictures, work: Path) -> None:
+    """Pictures above, decoded below: DIR/vae.png."""
     from torchvision.utils import save_image
 
-    rng, device = random.Random(99), next(vae.parameters()).device
-    samples = material_samples(pool, 9, 256, rng) + scene_samples(3, 256, rng)
-    pictures = torch.stack([sample.picture for sample in samples]).to(device)
-    if final and not keep_latents:
-        whiten(vae, pictures)
-    with torch.no_grad():
-        answer = vae.decode(vae.encode(pictures * 2 - 1).latent_dist.mean).sample * 0.5 + 0.5
-    error = (answer.clamp(0, 1) - pictures).square().mean()
-    print(f"psnr {-10 * error.log10():.2f} dB", flush=True)
-    save_folder(work, {"vae": vae}, torch.float32)
-    save_image(torch.cat([pictures, answer.clamp(0, 1)]), work / "vae.png", nrow=12)
+    some = pictures.draw(10, 256)
+    answer = vae.decode(vae.encode(some * 2 - 1).latent_dist.mean).sample * 0.5 + 0.5
+    save_image(torch.cat([some, answer.clamp(0, 1)]), work / "vae.png", nrow=10)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+"""Training pictures as latents, on the device that trains: taken from a spool's files, drawn from at random."""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .spool import CAPTIONS, read
+
+CELL = 8  # pixels along one side of a latent cell
+EMPTY = 0.12  # share of pictures that are trained on without their words
+BLIND = 0.1  # share of conditions that the ControlNet does not see, so that the UNet alone can paint too
+
+
+def halves(device: str) -> bool:
+    """Whether bf16 is the faster format on a device; CPUs without instructions for it take many times as long."""
+    return device == "cuda" or torch.cpu._is_avx512_bf16_supported()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """latent: (B, 4, h, w).  tokens: (B, T).  condition: (B, 1, 8h, 8w) in [0, 1].  steered: (B,) bool, which of them
+    the ControlNet has a say in."""
+
+    latent: Tensor
+    tokens: Tensor
+    condition: Tensor
+    steered: Tensor
+
+
+class Pool:
+    """The latest `capacity` pictures of one kind; each is drawn a few times, with other words, windows and mirrored.
+
+    cells: along one side of a whole latent.  tokens: the width of a caption.  steered: whether it keeps conditions.
+    """
+
+    def __init__(self, capacity: int, cells: int, tokens: int, steered: bool, device: str):
+        side = cells * CELL if steered else CELL
+        self.latents = torch.zeros(capacity, 4, cells, cells, dtype=torch.half, device=device)
+        self.conditions = torch.zeros(capacity, side, side, dtype=torch.uint8, device=device)
+        self.captions = torch.zeros(capacity, CAPTIONS, tokens, dtype=torch.long, device=device)
+        self.count = self.next = 0
+        self.steered, self.device = steered, device
+
+    def add(self, latents: Tensor, captions: Tensor, conditions: Tensor | None) -> None:
+        """(n, 4, c, c), (n, CAPTIONS, T) and (n, 8c, 8c) bytes; the oldest go."""
+        capacity = len(self.latents)
+        where = torch.arange(self.next, self.next + len(latents), device=self.device) % capacity
+        self.latents[where] = latents.half()
+        self.captions[where] = captions.to(self.device)
+        if conditions is not None and self.steered:
+            self.conditions[where] = conditions
+        self.next = (self.next + len(latents)) % capacity
+        self.count = min(self.count + len(latents), capacity)
+
+    def draw(self, batch: int, cells: int, empty: Tensor) -> Batch:
+        """`batch` windows of `cells` cells.  empty: (T,) the tokens of no words."""
+        device, whole = self.device, self.latents.shape[-1]
+        which = torch.randint(self.count, (batch,), device=device)
+        top, left = torch.randint(whole - cells + 1, (2, batch), device=device)
+        latent = window(self.latents, which, top, left, cells).float()
+        mirrored = (torch.rand(batch, device=device) < 0.5).view(-1, 1, 1)
+        latent = torch.where(mirrored[..., None], latent.flip(-1), latent)
+        chance = torch.rand(2, batch, device=device)
+        tokens = self.captions[which, torch.randint(CAPTIONS, (batch,), device=device)]
+        tokens = torch.where((chance[0] < EMPTY)[:, None], empty, tokens)
+        if not self.steered:
+            blank = torch.zeros(batch, 1, cells * CELL, cells * CELL, device=device)
+            return Batch(latent, tokens, blank, torch.zeros(batch, dtype=torch.bool, device=device))
+        condition = window(self.conditions[:, None], which, CELL * top, CELL * left, cells * CELL)
+        condition = torch.where(mirrored[..., None], condition.flip(-1), condition) / 255.0
+        steered = (condition.amax(dim=(1, 2, 3)) > 0) & (chance[1] >= BLIND)
+        return Batch(latent, tokens, condition, steered)
+
+
+def window(pictures: Tensor, which: Tensor, top: Tensor, left: Tensor, size: int) -> Tensor:
+    """(B, C, size, size): a window of each of some pictures (N, C, S, S)."""
+    along = torch.arange(size, device=pictures.device)
+    rows, columns = (top[:, None] + along)[:, None, :, None], (left[:, None] + along)[:, None, None, :]
+    channels = torch.arange(pictures.shape[1], device=pictures.device)[None, :, None, None]
+    return pictures[which[:, None, None, None], channels, rows, columns]
+
+
+Chunk = tuple[str, dict[str, Tensor], list[list[str]]]
+
+
+def chunks(spool: Path, keep: bool = False, waiting: int = 6) -> queue.Queue[Chunk]:
+    """A queue that a thread fills with (kind, tensors, captions) of a spool's files, which are then removed.
+
+    keep: read files in random order instead, over and over, and leave them.
+    """
+    line: queue.Queue[Chunk] = queue.Queue(waiting)
+    threading.Thread(target=_fill, args=(spool, line, keep), daemon=True).start()
+    return line
+
+
+def _fill(spool: Path, line: queue.Queue[Chunk], keep: bool) -> None:
+    for file in _files(spool, keep):
+        try:
+            tensors, captions = read(file)
+        except FileNotFoundError:  # another trainer was faster
+            continue
+        if torch.cuda.is_available():
+            tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
+        line.put((file.name.split("-")[0], tensors, captions))
+        if not keep:
+            file.unlink(missing_ok=True)
+
+
+def _files(spool: Path, keep: bool) -> Iterator[Path]:
+    while True:
+        found = sorted(spool.glob("*.safetensors"), key=lambda file: file.stat().st_mtime)
+        random.shuffle(found)
+        yield from found
+        if not found or not keep:
+            time.sleep(0.2)
+
+
+def take(line: queue.Queue[Chunk], most: int, use: Callable[[Chunk], None]) -> int:
+    """Hand at most so many waiting chunks to `use`; how many there were."""
+    for count in range(most):
+        try:
+            use(line.get_nowait())
+        except queue.Empty:
+            return count
+    return most
