@@ -62,7 +62,7 @@ class Pool:
         self.count = min(self.count + len(latents), capacity)
 
     def draw(self, batch: int, cells: int, empty: Tensor) -> Batch:
-        """`batch` windows of `cells` cells.  empty: (T,) the tokens of no words."""
+        """`batch` windows of `cells` cells.  empty: (K, T) ways to say nothing."""
         device, whole = self.device, self.latents.shape[-1]
         which = torch.randint(self.count, (batch,), device=device)
         top, left = torch.randint(whole - cells + 1, (2, batch), device=device)
@@ -71,7 +71,8 @@ class Pool:
         latent = torch.where(mirrored[..., None], latent.flip(-1), latent)
         chance = torch.rand(2, batch, device=device)
         tokens = self.captions[which, torch.randint(CAPTIONS, (batch,), device=device)]
-        tokens = torch.where((chance[0] < EMPTY)[:, None], empty, tokens)
+        nothing = empty[torch.randint(len(empty), (batch,), device=device)]
+        tokens = torch.where((chance[0] < EMPTY)[:, None], nothing, tokens)
         if not self.steered:
             blank = torch.zeros(batch, 1, cells * CELL, cells * CELL, device=device)
             return Batch(latent, tokens, blank, torch.zeros(batch, dtype=torch.bool, device=device))
@@ -117,7 +118,7 @@ def _fill(spool: Path, line: queue.Queue[Chunk], keep: bool) -> None:
 
 def _files(spool: Path, keep: bool) -> Iterator[Path]:
     while True:
-        found = sorted(spool.glob("*.safetensors"), key=lambda file: file.stat().st_mtime)
+        found = list(spool.glob("*.safetensors"))
         random.shuffle(found)
         yield from found
         if not found or not keep:

@@ -184,7 +184,8 @@ class Trainer:
         self.alphas = build_scheduler().alphas_cumprod.to(self.device)
         self.optimizers = optimizers_of(self.learner, options.lr)
         width = self.learner.tokens([""]).shape[1]
-        self.empty = self.learner.tokens([""])[0].to(self.device)
+        # what guidance compares with: no words at all or the name of a view alone
+        self.empty = self.learner.tokens(["", "", "front view."]).to(self.device)
         self.pools = {
             kind: Pool(options.pool, LATENT, width, kind == "views", self.device)
             for kind in ("views", "scenes")
