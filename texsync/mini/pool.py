@@ -56,8 +56,8 @@ class Pool:
         where = torch.arange(self.next, self.next + len(latents), device=self.device) % capacity
         self.latents[where] = latents.half()
         self.captions[where] = captions.to(self.device)
-        if conditions is not None and self.steered:
-            self.conditions[where] = conditions
+        if self.steered:
+            self.conditions[where] = 0 if conditions is None else conditions
         self.next = (self.next + len(latents)) % capacity
         self.count = min(self.count + len(latents), capacity)
 
