@@ -29,7 +29,7 @@ def paint(
     seed: int = 0,
     steps: int = 30,
     guidance: float | None = None,
-    size: int = 256,
+    size: int = 512,
     chunk: int = 4,
 ) -> Tensor:
     """N prompts, each its own picture by plain DDIM: (N, 3, size, size) in [0, 1].
@@ -65,6 +65,6 @@ def views(mesh: Path, cameras: Sequence[Camera], size: int = 256) -> Pixels:
     return look(surface, cameras, size)
 
 
-def front(mesh: Path, azimuth: float = 20.0) -> Tensor:
-    """A mesh's condition picture from slightly aside, (3, 256, 256)."""
-    return depth_condition(views(mesh, [Camera(azimuth, 10.0)]))[0]
+def front(mesh: Path, azimuth: float = 20.0, size: int = 512) -> Tensor:
+    """A mesh's condition picture from slightly aside, (3, size, size)."""
+    return depth_condition(views(mesh, [Camera(azimuth, 10.0)], size))[0]
