@@ -33,8 +33,8 @@ BATCH = 25
 def batches(count: int, seed: int) -> Iterator[list[Sample]]:
     """`count` things in random materials, a few at a time, each on shapes of its own."""
     for start in range(0, count, BATCH):
-        held = shots(BATCH, 256, seed=seed + start, views_each=1)
-        yield material_samples(held, min(BATCH, count - start), 256, random.Random(seed + start))
+        held = shots(BATCH, 512, seed=seed + start, views_each=1)
+        yield material_samples(held, min(BATCH, count - start), 512, random.Random(seed + start))
 
 
 def pictures(samples: list[Sample]) -> Tensor:

@@ -100,7 +100,7 @@ def main_axis(picture: Tensor, mask: Tensor, named: Sequence[str]) -> Tensor:
 def train(minutes: float) -> nn.Module:
     rng, start, step = random.Random(SEED), time.time(), 0
     torch.manual_seed(0)
-    held, judge = shots(800, 256, seed=SEED), Judge()
+    held, judge = shots(300, 512, seed=SEED), Judge()
     optimizer = torch.optim.AdamW(judge.parameters(), 3e-3, weight_decay=0.02)
     pool: list[tuple[Tensor, int]] = []
     while (done := (time.time() - start) / (60 * minutes)) < 1:
@@ -128,7 +128,7 @@ def example(held: list[Shot], rng: random.Random) -> tuple[Tensor, int]:
     # patterns are the harder ones to tell apart
     name, shot = rng.choice(PATTERNS if rng.random() < 0.6 else NAMES), rng.choice(held)
     colours = tuple(rng.sample(list(COLOURS), 2)) if name in PATTERNS else ()
-    picture = on_shot(Recipe(name, colours), shot, 256, rng).picture[None]
+    picture = on_shot(Recipe(name, colours), shot, 512, rng).picture[None]
     if rng.random() < 0.5:
         picture = functional.interpolate(functional.avg_pool2d(picture, 4), scale_factor=4.0, mode="bilinear")
     inputs = seen(picture, (shot.condition > 0)[None], [colours])[0].half()

@@ -86,7 +86,7 @@ def main() -> None:
 
 def colour(model, steps: int, each: int) -> tuple[dict, Tensor]:
     names = [name for name in REFERENCES for _ in range(each)]
-    held = shots(len(names), 256, seed=HELD_OUT, views_each=1)
+    held = shots(len(names), 512, seed=HELD_OUT, views_each=1)
     control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
     pictures = paint(model, [f"a {name} object" for name in names], control, seed=HELD_OUT, steps=steps)
     masks = control[:, 0] > 0
@@ -138,9 +138,9 @@ def pattern(model, steps: int, each: int) -> tuple[dict, Tensor]:
     pairs = [rng.sample(("red", "white", "navy", "yellow", "black", "teal", "pink"), 2) for _ in names]
     recipes = [Recipe(n, tuple(p) if n in PATTERNS else ()) for n, p in zip(names, pairs, strict=True)]
     prompts = [f"{' and '.join(r.colours)} {r.base}".strip() for r in recipes]
-    held = shots(len(names), 256, seed=HELD_OUT + 1, views_each=1)
+    held = shots(len(names), 512, seed=HELD_OUT + 1, views_each=1)
     control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
-    real = torch.stack([on_shot(r, s, 256, rng).picture for r, s in zip(recipes, held, strict=True)])
+    real = torch.stack([on_shot(r, s, 512, rng).picture for r, s in zip(recipes, held, strict=True)])
     pictures = paint(model, prompts, control, seed=HELD_OUT, steps=steps)
     judge, named = trained(), [r.colours for r in recipes]
     masks = control[:, 0] > 0
@@ -160,7 +160,7 @@ def pattern(model, steps: int, each: int) -> tuple[dict, Tensor]:
 
 def near(model, steps: int, each: int) -> tuple[dict, Tensor]:
     words = [*NEAR_COLOURS, *NEAR_MATERIALS]
-    held = shots(len(words), 256, seed=HELD_OUT + 2, views_each=1)
+    held = shots(len(words), 512, seed=HELD_OUT + 2, views_each=1)
     control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
     pictures = paint(model, [f"a {word} object" for word in words], control, seed=HELD_OUT, steps=steps)
     judge, right = trained(), []
@@ -178,8 +178,8 @@ def near(model, steps: int, each: int) -> tuple[dict, Tensor]:
 def vae(model, steps: int, each: int) -> tuple[dict, Tensor]:
     """On 32 held-out pictures: 24 materials, 8 scenes."""
     rng = random.Random(HELD_OUT)
-    held = shots(24, 256, seed=HELD_OUT + 3, views_each=1)
-    samples = material_samples(held, 24, 256, rng) + scene_samples(8, 256, rng)
+    held = shots(24, 512, seed=HELD_OUT + 3, views_each=1)
+    samples = material_samples(held, 24, 512, rng) + scene_samples(8, 512, rng)
     pictures = torch.stack([sample.picture for sample in samples])
     latents = model.encode(pictures)
     answer = model.decode(latents)

@@ -66,8 +66,8 @@ def test_the_advice_is_complete():
     advice = read_model(FOLDER).advice
     assert set(said) == set(vars(advice))
     # scenes want the size they were trained at; a pattern on a mesh has twice as many periods at twice the size
-    assert advice.view_size == 2 * models.PIXELS and advice.prompt_prefix == ""
-    assert advice.pictures == {"view_size": models.PIXELS, "steps": 30}
+    assert advice.view_size == models.PIXELS and advice.prompt_prefix == ""
+    assert advice.pictures == {"view_size": 256, "steps": 30}
 
 
 def test_diffusers_own_pipeline_paints_the_same_picture(mini, rabbit):

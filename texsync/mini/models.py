@@ -197,11 +197,11 @@ def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dt
         "negative_prompt": "",
         "prompt_prefix": "",
         "steps": 10,
-        "view_size": 2 * PIXELS,  # at the size of training a pattern has two or three periods on an object
+        "view_size": PIXELS,
         "control_scale": [1.0, 1.0],
         "control_until": 1.0,
         "strength": {"ambiguous": 2.0},
-        "pictures": {"view_size": PIXELS, "steps": 30},  # scenes fall apart at other sizes
+        "pictures": {"view_size": PIXELS, "steps": 20},
         "materials": finishes(),
     }
     (folder / "texsync.json").write_text(json.dumps(advice, indent=2) + "\n")

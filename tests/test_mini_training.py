@@ -1,0 +1,116 @@
+"""How mini is trained: pictures from other processes, latents on the device, Muon, and a run from end to end."""
+
+import random
+import sys
+
+import pytest
+import torch
+
+from texsync.mini import pool as pool_module
+from texsync.mini import shapes, spool, train
+from texsync.mini.data import scene_samples, swatch_samples
+from texsync.mini.muon import Muon, orthogonal
+from texsync.mini.pool import Pool, chunks
+from texsync.surface.cameras import Camera
+from texsync.surface.pixels import depth_condition, look
+
+
+@pytest.mark.parametrize("camera", [Camera(30, 20), Camera(0, 90), Camera(200, -90), None])
+def test_traced_shapes_are_what_texsync_rasterises(camera):
+    surface = shapes.as_surface(shapes.random_shape(random.Random(4)), 0.9)
+    camera = camera or shapes.tight(Camera(100, 10), surface.vertices, 0.95)
+    shot, pixels = shapes.look(surface, shapes.embree(surface), camera, 64), look(surface, [camera], 64)
+    mask = pixels.mask[0]
+    assert ((shot.condition > 0) != mask).float().mean() < 1e-3
+    both = mask & (shot.condition > 0)
+    assert (shot.position.float() - pixels.position[0])[both].abs().max() < 2e-3
+    assert (shot.condition.float() - depth_condition(pixels)[0, 0])[both].abs().mean() < 1e-3
+
+
+def test_orthogonal_matrices_have_singular_values_near_one():
+    for shape in ((2, 24, 40), (1, 40, 24)):
+        values = torch.linalg.svdvals(orthogonal(torch.randn(*shape, generator=torch.manual_seed(0))))
+        assert values.min() > 0.5 and values.max() < 1.3
+
+
+def test_muon_finds_the_least_of_a_bowl():
+    weight = torch.nn.Parameter(torch.randn(16, 4, 3, 3, generator=torch.manual_seed(0)))
+    optimizer = Muon([weight], 0.1, decay=0.0)
+    for _ in range(200):
+        ((weight - 1) ** 2).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert (weight - 1).square().mean() < 0.1
+
+
+def test_a_window_of_a_latent_and_of_its_condition_show_the_same_place():
+    """Cells that hold their own place, mirrored or not; a condition eight times as fine."""
+    kept = Pool(4, 8, 3, True, "cpu")
+    cells = torch.arange(64.0).view(8, 8)
+    latents = cells.expand(4, 4, 8, 8)
+    conditions = (cells + 1).byte().repeat_interleave(8, 0).repeat_interleave(8, 1).expand(4, 64, 64)
+    kept.add(latents, torch.ones(4, spool.CAPTIONS, 3, dtype=torch.long), conditions)
+    batch = kept.draw(32, 3, torch.zeros(1, 3, dtype=torch.long))
+    assert torch.allclose(batch.latent[:, :1] + 1, 255 * batch.condition[..., ::8, ::8], atol=1e-3)
+    assert 0 < (batch.tokens[:, 0] == 0).sum() < 16 and batch.steered.sum() > 20
+
+
+def test_the_oldest_pictures_go():
+    kept = Pool(4, 1, 3, False, "cpu")
+    captions = torch.ones(3, spool.CAPTIONS, 3, dtype=torch.long)
+    for value in (1.0, 2.0):
+        kept.add(torch.full((3, 4, 1, 1), value), captions, None)
+    assert kept.count == 4 and sorted(kept.latents[:, 0, 0, 0].tolist()) == [1.0, 2.0, 2.0, 2.0]
+
+
+def test_a_spool_gives_what_was_written_and_then_removes_it(tmp_path):
+    rng = random.Random(0)
+    samples = swatch_samples(2, 16, rng)
+    spool.write(tmp_path / "views-0-1.safetensors", samples, rng)
+    kind, tensors, captions = chunks(tmp_path).get(timeout=20)
+    assert kind == "views" and len(captions) == 2 and len(captions[0]) == spool.CAPTIONS
+    assert torch.equal(tensors["picture"][0], spool.as_bytes(samples[0].picture))
+
+
+def test_two_steps_from_nothing(tmp_path, monkeypatch):
+    """The whole run on pictures of 64 pixels: it ends, and leaves a folder that the next run resumes from."""
+    from texsync.mini import models
+
+    for module in (models, train):
+        monkeypatch.setattr(module, "LATENT", 8)
+    monkeypatch.setattr(pool_module, "BLIND", 0.0)
+    rng = random.Random(0)
+    (tmp_path / "spool").mkdir()
+    models.save_folder(tmp_path, {"vae": models.build_vae()}, torch.float32)
+    things = [next(shapes.endless_shots(64, rng)) for _ in range(2)]
+    for n in range(2):
+        samples = spool.material_samples(things, 4, 64, rng)
+        spool.write(tmp_path / "spool" / f"views-0-{n}.safetensors", samples, rng)
+        spool.write(tmp_path / "spool" / f"scenes-0-{n}.safetensors", scene_samples(4, 64, rng), rng)
+    said = [
+        "x",
+        "--views",
+        "1",
+        "--scenes",
+        "1",
+        "--wait",
+        "4",
+        "--pool",
+        "8",
+        "--steps",
+        "2",
+        "--minutes",
+        "5",
+        "--windows",
+        "1",
+        "--window",
+        "8",
+    ]
+    monkeypatch.setattr(sys, "argv", [*said, "--work", str(tmp_path)])
+    train.main()
+    again = train.Learner(tmp_path)
+    fresh = models.build_unet()
+    assert any(
+        not torch.equal(a, b)
+        for a, b in zip(again.parts["unet"].parameters(), fresh.parameters(), strict=True)
+    )
