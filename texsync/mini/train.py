@@ -143,7 +143,7 @@ def arguments() -> argparse.Namespace:
 def optimizers_of(learner: Learner, rate: float) -> list[torch.optim.Optimizer]:
     """Muon for what is a matrix inside the networks; AdamW for the rest, and for the words: each is in few captions, so
     what it learns from one counts for more."""
-    matrices, rest = [], []
+    matrices, rest = list[nn.Parameter](), list[nn.Parameter]()
     for name in ("unet", "controlnet"):
         for key, p in learner.parts[name].named_parameters():
             inner = (
@@ -177,9 +177,9 @@ class Trainer:
     def __init__(self, options: argparse.Namespace):
         self.options = options
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.learner = Learner(options.work).to(self.device, memory_format=torch.channels_last)
+        self.learner = Learner(options.work).to(self.device)
         self.averages = Averages(self.learner, options.average)
-        vae = load_parts(options.work, ("vae",))["vae"].to(self.device, memory_format=torch.channels_last)
+        vae = load_parts(options.work, ("vae",))["vae"].to(self.device)
         self.vae = vae.requires_grad_(False)
         self.alphas = build_scheduler().alphas_cumprod.to(self.device)
         self.optimizers = optimizers_of(self.learner, options.lr)

@@ -155,7 +155,6 @@ def main() -> None:
     random.seed(options.seed)
     resume = (options.work / "vae").exists()
     vae = (load_parts(options.work, ("vae",))["vae"] if resume else build_vae()).to(device)
-    vae.to(memory_format=torch.channels_last)
     for part in (vae.encoder, vae.quant_conv):
         part.requires_grad_(not options.decoder_only)
     critic, features = Critic().to(device), Features(options.features).to(device)
