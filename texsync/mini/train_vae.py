@@ -99,7 +99,7 @@ def centred(x: Tensor, period: float) -> Tensor:
     return (x + period / 2).remainder(period) - period / 2
 
 
-class Pictures:
+class Plates:
     """Whole pictures in bytes on the device, and windows of them at random."""
 
     def __init__(self, spool: Path, capacity: int, device: str):
@@ -161,16 +161,16 @@ def main() -> None:
     learnt = [p for p in vae.parameters() if p.requires_grad]
     painter = torch.optim.AdamW(learnt, options.lr, betas=(0.9, 0.98), weight_decay=0.0)
     judge = torch.optim.AdamW(critic.parameters(), options.lr / 2, betas=(0.5, 0.98), weight_decay=0.0)
-    pictures = Pictures(options.spool or options.work / "spool", options.pool, device)
-    plates = torch.cat([flat(64, options.crop, random.Random(k)) for k in range(4)]).to(device)
+    pictures = Plates(options.spool or options.work / "spool", options.pool, device)
+    borders = torch.cat([flat(64, options.crop, random.Random(k)) for k in range(4)]).to(device)
     start = shown = saved = time.time()
     step = 0
     while (done := (time.time() - start) / (60 * options.minutes)) < 1:
         painter.param_groups[0]["lr"] = (
             options.lr * min(1.0, (step + 1) / 100) * max(0.02, min(1.0, 1.6 * (1 - done)))
         )
-        plate = plates[torch.randint(len(plates), (options.flat,), device=device)]
-        picture = torch.cat([pictures.draw(options.batch - options.flat, options.crop), plate])
+        border = borders[torch.randint(len(borders), (options.flat,), device=device)]
+        picture = torch.cat([pictures.draw(options.batch - options.flat, options.crop), border])
         picture = picture.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device, torch.bfloat16, enabled=halves(device)):
             answer, target, divergence = losses(vae, picture, random.randrange(8), options.noise)
@@ -225,7 +225,7 @@ def _say(seconds: float, step: int, near: Tensor, divergence: Tensor, answer: Te
 
 
 @torch.no_grad()
-def _show(vae, pictures: Pictures, work: Path) -> None:
+def _show(vae, pictures: Plates, work: Path) -> None:
     """Pictures above, decoded below: DIR/vae.png."""
     from torchvision.utils import save_image
 
