@@ -46,13 +46,14 @@ SAID = {
     "stand_up": "a person stands up from a chair", "bow": "a person bows", "dance": "a person dances",
 }  # fmt: skip
 METHODS = {
-    "none": {"coupling": "none", "noise": "independent"},
-    "none, shared noise": {"coupling": "none"},
+    "none, cut": {"coupling": "none", "assemble": "paste"},
+    "none, faded": {"coupling": "none"},
     "multidiffusion": {"coupling": "multidiffusion"},
     "synctweedies": {"coupling": "synctweedies"},
     "doubletake": {"coupling": "doubletake"},
-    "syncsde, paper": {"coupling": "syncsde", "integrator": "paper"},
-    "syncsde, exact": {"coupling": "syncsde"},
+    "syncsde, paper": {"coupling": "syncsde", "integrator": "paper", "edges": "hard"},
+    "syncsde, hard edges": {"coupling": "syncsde", "edges": "hard"},
+    "syncsde": {"coupling": "syncsde"},
 }
 WINDOW = 60  # frames around a transition
 
@@ -204,10 +205,10 @@ def follow(dice: np.random.Generator) -> list[int]:
     return found
 
 
-def length(model: MotionModel, minutes: float) -> None:
+def length(model: MotionModel, minutes: float, steps: int) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     start = time.perf_counter()
-    options = MotionOptions(["a person walks forward", "a person dances"], seconds=60 * minutes)
+    options = MotionOptions(["a person walks forward", "a person dances"], seconds=60 * minutes, steps=steps)
     run = LongRun(options)
     segments = plan([None, None], options.seconds, options.overlap, run.segment(model))
     made = run.result(model, segments, run.denoise(model, segments))
@@ -230,10 +231,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=40, help="sequences")
     parser.add_argument("--methods", default=";".join(METHODS), help="separated by ;")
     parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--steps", type=int, default=50, help="for length; memory does not depend on them")
     asked = parser.parse_args()
     model = load_motion(asked.model, device=asked.device)
     if asked.what == "length":
-        return length(model, asked.minutes)
+        return length(model, asked.minutes, asked.steps)
     judge = Judge(asked.work, asked.clips)
     if asked.what == "alone":
         return alone(model, judge, asked.each)

@@ -7,6 +7,7 @@ import pickle
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,12 @@ def test_overlaps_agree_once_they_are_coupled():
         *_, (_, found, _) = sample(gaussian(), views, coupling, spans, x)
         gap[strength] = (found[0, :, 0, 15:24] - found[1, :, 0, :9]).square().mean().sqrt()
     assert gap[3.0] < 0.3 * gap[0.0]
+
+
+def test_soft_edges_pull_less_and_less_along_an_overlap():
+    known = replace(unequal([24, 31, 20], 9, fade=True), shares=True).prefix(1).known[:, 0, 0]
+    assert known[0].max() == 0 and known[1:, 9:].max() == 0
+    assert torch.allclose(known[1, :9], 1 - (torch.arange(9.0).double() + 1) / 10)
 
 
 # models

@@ -27,6 +27,10 @@ MOTION_ASSEMBLIES = {
     "paste": "later segments lie on top, as in the paper",
     "blend": "segments fade into each other over their overlap",
 }
+MOTION_EDGES = {
+    "soft": "the pull fades from the overlap's first frame to its last",
+    "hard": "it is the same in all of it, as in the paper",
+}
 MOTION_FORMATS = {
     "bvh": "a skeleton and its motion, for animation programs",
     "glb": "an animated figure, for viewers and Blender",
@@ -115,6 +119,11 @@ class MotionOptions(RunOptions):
         "Segments start from the same noise where they overlap, or each from its own.",
         Choice(NOISES),
         default="shared",
+    )
+    edges: str = declare(
+        "SyncSDE's pull fades over an overlap, or ends where the overlap ends.",
+        Choice(MOTION_EDGES),
+        default="soft",
     )
     assemble: str = declare("How segments become one motion.", Choice(MOTION_ASSEMBLIES), default="blend")
     model: str | Path = declare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Refused
@@ -80,7 +81,11 @@ class LongRun(Stages):
         options, lengths = self.options, [one.length for one in segments]
         overlap = options.overlap if len(segments) > 1 else min(options.overlap, lengths[0] - 1)
         faded = unequal(lengths, overlap, fade=True)
-        views = faded if options.coupling == "doubletake" else unequal(lengths, overlap)
+        views = unequal(lengths, overlap)
+        if options.coupling == "doubletake":
+            views = faded
+        elif options.coupling == "syncsde" and options.edges == "soft":
+            views = replace(faded, shares=True)  # who holds half of a frame pulls with half the force
         predict = model.predictor(
             self.prompts(segments), lengths, guidance=options.guidance, chunk=self.chunk
         )
