@@ -43,7 +43,7 @@ def poison(*names):
 
 STAGES = {
     "unet": (poison("unet", "conv_out"), "painting step 1; use --dtype fp32"),
-    "decoder": (poison("vae", "decoder", "conv_out"), "developing the views, in fp32 too; fetch the model"),
+    "decoder": (poison("vae", "decoder", "conv_out"), "decoding the views, in fp32 too; fetch the model"),
 }
 
 
@@ -76,7 +76,7 @@ def test_too_little_memory_to_develop_is_told_before_painting(paint, place, monk
     """Neither the mesh is looked at nor a step painted."""
     monkeypatch.setattr("texsync.backbones.autoencoder.free_bytes", lambda device: 1000)
     monkeypatch.setattr("texsync.tasks.mesh.Job.geometry", lambda *_: pytest.fail("the mesh was looked at"))
-    with pytest.raises(InputError, match="developing the views needs about .* are free on cpu"):
+    with pytest.raises(InputError, match="decoding the views needs about .* are free on cpu"):
         paint("jug.obj")
 
 

@@ -51,7 +51,7 @@ def test_the_script_in_the_docs_goes_on_after_a_mesh_that_cannot_be_painted(
 ):
     """And does not make again what is there."""
     (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    few = f"model={str(tiny_model)!r}, steps=1, view_size=64, texture_size=64"
+    few = "steps=1, view_size=64, texture_size=64"
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.obj").write_text("v 0 0 0\n")
     ball = trimesh.creation.icosphere(subdivisions=1)
@@ -59,7 +59,7 @@ def test_the_script_in_the_docs_goes_on_after_a_mesh_that_cannot_be_painted(
         ball.export(f"{name}.ply")
     (tmp_path / "assets.csv").write_text("one.ply,red copper\nempty.obj,red\ntwo.ply,copper\n")
     (tmp_path / "painted" / "two").mkdir(parents=True)
-    exec(code.replace("seed=1", f"seed=1, {few}"), {})
+    exec(code.replace("seed=1", f"seed=1, {few}").replace('"mini"', repr(str(tiny_model))), {})
     assert (tmp_path / "painted" / "one" / "one.glb").exists()
     assert not list((tmp_path / "painted" / "two").iterdir())
     told = capsys.readouterr().out

@@ -28,7 +28,7 @@ STAGES = {
     "model": "loading the model",
     "geometry": "looking at the mesh",
     "denoise": "painting",
-    "decode": "developing the views",
+    "decode": "decoding the views",
     "texture": "baking the texture",
     "save": "writing files",
 }

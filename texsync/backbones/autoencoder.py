@@ -40,7 +40,7 @@ class Autoencoder:
         if not side:
             least = self._bytes(LEAST_TILE * self.scale, LEAST_TILE * self.scale) + workspace(self.vae)
             raise TooLittle(
-                f"developing the views needs about {least / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}",
+                f"decoding the views needs about {least / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}",
                 f"close other programs, or use {option('dtype', 'fp16')} or {option('device', 'cpu')}",
             )
         return side
@@ -88,7 +88,7 @@ class Autoencoder:
 
         def some(which: slice) -> Tensor:
             z = latents[which] / config.scaling_factor + (config.shift_factor or 0.0)
-            pictures = self._sound(plain, z, "developing the views") / 2 + 0.5
+            pictures = self._sound(plain, z, "decoding the views") / 2 + 0.5
             clipped = pictures.clamp(0, 1)
             if pictures.requires_grad:
                 clipped = pictures + (clipped - pictures).detach()
@@ -102,7 +102,9 @@ class Autoencoder:
         if not self._tiled:
             self._tiled = True
             size = tile * self.scale
-            message = f"little memory: views are developed in tiles of {size} pixels, whose tones may differ a little"
+            message = (
+                f"little memory: views are decoded in tiles of {size} pixels, whose tones may differ a little"
+            )
             warnings.warn(message, TexsyncWarning, stacklevel=3)
         return torch.stack([decode_tiled(self, z, tile) for z in latents]).to(latents.device)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Decoder(Protocol):
-    """What pictures are developed with: a backbone, or its autoencoder."""
+    """What pictures are decoded with: a backbone, or its autoencoder."""
 
     @property
     def scale(self) -> int: ...

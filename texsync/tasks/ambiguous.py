@@ -102,7 +102,7 @@ def ambiguous_image(asked: AmbiguousOptions) -> Pictures:
     check_possible(asked.all_views, backbone)
     size = run.view_size(backbone)
     views = ambiguous(asked.all_views, size // backbone.scale, asked.seed)
-    develop = developer(run, backbone, asked, views)
+    decode = decoder(run, backbone, asked, views)
     followed = run.control(size, size)
     hints = None
     if followed is not None:
@@ -112,13 +112,13 @@ def ambiguous_image(asked: AmbiguousOptions) -> Pictures:
     made = []
     with run.stage("decode", asked.count):
         for seed, x in zip(asked.seeds, finals, strict=True):
-            canvas = develop(x, seed)
+            canvas = decode(x, seed)
             seen = looks(canvas, asked.all_views, views.canvas[0], asked.seed)
             made.append(Made(seed, {"picture": canvas, **seen}, backbone.decode(x).cpu()))
     return run.result(backbone, made, list(asked.all_views), views=asked.all_views)
 
 
-def developer(
+def decoder(
     run: Run, backbone: Backbone, asked: AmbiguousOptions, views: Views
 ) -> Callable[[Tensor, int], Tensor]:
     """(clean latents of all views, seed) to the canvas as a picture, (3, H, H) in [0, 1].

@@ -205,7 +205,7 @@ class Job(Stages):
             latents = self.denoise(backbone, views, condition, pixels.cameras)
         with self.stage("decode"):
             pictures = backbone.decode(latents).float().cpu()
-            check_finite(pictures, "developing the views", OVERFLOW)
+            check_finite(pictures, "decoding the views", OVERFLOW)
         with self.stage("texture"):
             baked = tables.apply(pictures)
         report = self.filled(backbone)
