@@ -72,7 +72,7 @@ def test_help_is_instant():
 
 def test_shell_and_python_share_names():
     """What Python alone takes are functions and a bar; the rest is where results go, and two flags for one choice."""
-    flags = {p.name for p in cli.texsync.commands["mesh"].params}
+    flags = {p.name for p in cli.texsync.commands["mesh"].params if not getattr(p, "hidden", False)}
     names = set(inspect.signature(texsync.texture_mesh).parameters)
     assert names - flags == {"on_progress", "progress", "uvs"}
     shell_only = {"out", "overwrite", "preview", "formats", "quiet", "verbose", "sweep"}

@@ -44,7 +44,7 @@ def test_help_shows_every_command_with_a_line(capsys):
 @pytest.mark.parametrize("name", ["mesh", "wide", "ambiguous", "mask", "edit"])
 def test_every_option_stands_once_under_a_heading(name, capsys):
     """Of the mesh command in the front page too."""
-    flags = {p.opts[0] for p in COMMANDS[name].params if isinstance(p, click.Option)}
+    flags = {p.opts[0] for p in COMMANDS[name].params if isinstance(p, click.Option) and not p.hidden}
     for arguments in [(name, "--help")] + ([("--help",)] if name == "mesh" else []):
         _, out, _ = told(capsys, *arguments)
         rows = re.findall(r"^  (?:-h, )?(--[a-z-]+)", out, re.MULTILINE)
