@@ -263,8 +263,3 @@ def plain(text: str) -> Any:
 def slug(text: str, most: int = 40) -> str:
     """A prompt as part of a folder's name: small letters, digits and underscores."""
     return re.sub(r"[^\w]+|_+", "_", text.lower()).strip("_")[:most].rstrip("_") or "picture"
-
-
-def file_stem(path: str | Path) -> str:
-    """A file's name without folder and ending."""
-    return Path(path).stem
