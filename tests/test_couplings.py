@@ -178,7 +178,7 @@ def test_half_precision_is_widened(coupling):
 def disagreement(views, x, memory=None, blend="mean") -> float:
     """Root mean square of what pictures show against what they are told."""
     prefix = views.prefix(memory, blend)
-    return (((x - prefix.told(x)) ** 2 * prefix.known).sum() / prefix.known.sum() / CHANNELS).sqrt().item()
+    return (((x - prefix.reference(x)) ** 2 * prefix.mask).sum() / prefix.mask.sum() / CHANNELS).sqrt().item()
 
 
 @pytest.mark.parametrize(("view", "name"), [(v, c) for v, c in PAIRS if c not in ("none", "csg")])
@@ -214,7 +214,7 @@ def test_what_nobody_else_sees_is_left_free():
     names = [""] * len(start_for(views))
     predict = model(6, 6).predictor(names, names, None, guidance=1.0, control_scale=0, chunk=9)
     prefix = views.prefix(1)
-    known = prefix.known.expand(-1, CHANNELS, -1, -1) > 0
+    known = prefix.mask.expand(-1, CHANNELS, -1, -1) > 0
 
     def steps(coupling):
         return [
@@ -227,7 +227,7 @@ def test_what_nobody_else_sees_is_left_free():
     free, coupled = steps(Independent()), steps(SyncSDE(until=0.0, memory=1))
     assert torch.equal(free[0][~known], coupled[0][~known])
     assert coupled[-1][~known].std() > 0.7 * free[-1][~known].std()
-    gaps = [(x - prefix.told(x))[known].square().mean().sqrt() for x in (free[-1], coupled[-1])]
+    gaps = [(x - prefix.reference(x))[known].square().mean().sqrt() for x in (free[-1], coupled[-1])]
     assert gaps[1] < 0.2 * gaps[0]
 
 

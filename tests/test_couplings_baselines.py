@@ -104,7 +104,7 @@ def test_bootstrapping_puts_things_before_flat_colours():
         watched = Watched(views)
         run(views, MultiDiffusion(colours=made, bootstrap=0.4, seed=5), x=x, predict=watched)
         seen[made is None] = watched.given
-    own = views.belief > 0
+    own = views.blend_weight > 0
     first, plain = seen[False][0], seen[True][0]
     assert torch.equal(first[[0, 3]], plain[[0, 3]])  # the background and the whole are as they were
     for i in (1, 2):
@@ -128,7 +128,7 @@ def test_csg_holds_the_background_of_its_source():
     """Its pull written out, at a step where some soft pixels are let go."""
     views = ALL_VIEWS["masks-soft"]
     span, x, coupling = SPANS[4], start_for(views), CSG(strength=7.0)
-    share = views.belief[0].double()
+    share = views.blend_weight[0].double()
     firm = 1 - math.cos(math.pi * 4 / (1.5 * 9))
     held = torch.where(share >= firm, share, 0.0)
     assert 0 < (held > 0).float().mean() < 1
@@ -149,7 +149,7 @@ def test_csg_lets_go_at_last_of_all_that_is_not_the_source_s_alone():
 
 def test_an_edit_keeps_its_background():
     views = ALL_VIEWS["masks"]
-    background = (views.belief[0] == 1).expand(CHANNELS, -1, -1)
+    background = (views.blend_weight[0] == 1).expand(CHANNELS, -1, -1)
     spans = Schedule.scaled_linear().spans(40)
 
     def gap(coupling):

@@ -89,7 +89,7 @@ def test_segments_of_unequal_length_meet_where_the_plan_says():
     owner = views.f(torch.arange(views.canvas[1], dtype=torch.float64)[None, None])[:, 0, 0]
     starts = [one.start - 15 * (k > 0) for k, one in enumerate(found)]
     assert owner[:, 0].tolist() == starts
-    share = views.belief[:, 0, 0]
+    share = views.blend_weight[:, 0, 0]
     assert share[0, -1] == 0 and 0 < share[1, 0] < 0.05 and share[1, 40] == 1
 
 
@@ -181,7 +181,7 @@ def test_overlaps_agree_once_they_are_coupled():
 
 
 def test_soft_edges_pull_less_and_less_along_an_overlap():
-    known = replace(unequal([24, 31, 20], 9, fade=True), shares=True).prefix(1).known[:, 0, 0]
+    known = replace(unequal([24, 31, 20], 9, fade=True), shares=True).prefix(1).mask[:, 0, 0]
     assert known[0].max() == 0 and known[1:, 9:].max() == 0
     assert torch.allclose(known[1, :9], 1 - (torch.arange(9.0).double() + 1) / 10)
 

@@ -86,7 +86,7 @@ def told(task, i, y):
     """What the paper says view i is drawn to, and how firmly, from the pictures y of the earlier views."""
     everywhere = torch.ones_like(y[0][:1])
     if task == "mask":  # Eq. 8-11
-        b = TASKS[task].belief[:1, :1].double()[0]
+        b = TASKS[task].blend_weight[:1, :1].double()[0]
         return (y[0], b) if i == 1 else (b * y[0] + (1 - b) * y[1], everywhere)
     if task == "ambiguous":  # Eq. 16-17
         return (y[0].rot90(1, (-2, -1)) if i == 1 else -y[1].rot90(-1, (-2, -1)).flip(-2)), everywhere
@@ -165,14 +165,14 @@ def test_6_the_mask_of_eq_13_the_right_way_round():
     """As printed it pulls what is new to zero and never couples the overlap."""
     views = windows(44, 8, 8, 4)
     x, prefix = start_for(views), views.prefix(1)
-    known = prefix.known.expand_as(x) > 0
+    known = prefix.mask.expand_as(x) > 0
     words = [""] * len(x)
     predict = model(8, 8).predictor(words, words, None, guidance=1.0, control_scale=0, chunk=99)
     spread, seam = [], []
     for coupling in (Independent(), SyncSDE(integrator="paper", memory=1, until=0.0)):
         end = run(views, coupling, SD.spans(50), x, predict)[-1][1]
         spread.append(end[~known].std().item())
-        seam.append((end - prefix.told(end))[known].square().mean().sqrt().item())
+        seam.append((end - prefix.reference(end))[known].square().mean().sqrt().item())
     assert spread[1] > 0.5 and spread[1] == pytest.approx(spread[0], rel=0.3)
     assert seam[0] > 0.8 and seam[1] < 0.15 * seam[0]
 

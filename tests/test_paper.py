@@ -148,10 +148,10 @@ def test_independent_noise_of_a_mesh_is_every_views_own():
     shared, own = (
         Job(MeshOptions("a.obj", "brick", noise=noise)).noise(views, 4) for noise in ("shared", "independent")
     )
-    known = views.prefix(None, "best-facing").known > 0
+    known = views.prefix(None, "best-facing").mask > 0
 
     def likeness(x):
-        told = views.prefix(None, "best-facing").told(x)
+        told = views.prefix(None, "best-facing").reference(x)
         here = known.expand_as(x)
         return torch.corrcoef(torch.stack([x[here], told[here]]))[0, 1]
 

@@ -89,18 +89,18 @@ def test_what_is_told_is_what_the_slow_reference_says(texels, exponent, space):
         len(CAMERAS), 1, LATENT, LATENT, generator=torch.Generator().manual_seed(0), dtype=torch.float64
     )
     prefix = blob_views(texels=texels, exponent=exponent, space=space).prefix()
-    told = prefix.told(x)
+    told = prefix.reference(x)
     answers = {at: slow.told(at, x[:, 0]) for at in slow.grid}
     assert sum(answer is not None for answer in answers.values()) > 120
     for (n, y, column), answer in answers.items():
-        assert prefix.known[n, 0, y, column] == (answer is not None)
+        assert prefix.mask[n, 0, y, column] == (answer is not None)
         assert told[n, 0, y, column].item() == pytest.approx(answer or 0.0, abs=1e-5)
 
 
 def test_background_pixels_are_alone():
     views, mask = blob_views(), blob_pixels(LATENT).mask
     background = ~mask.flatten().numpy()
-    assert not views.prefix().known[:, 0][~mask].any()
+    assert not views.prefix().mask[:, 0][~mask].any()
     cells = views.look.indices[background]
     assert len(set(cells)) == background.sum()
     assert not set(cells) & set(views.look.indices[~background])
@@ -141,8 +141,8 @@ def told_by_first(pixels: Pixels, fine: Pixels, **options) -> tuple[np.ndarray, 
     """For the pixels of view 1: whether known, and the point (P, 3) in view 0 they are told about."""
     views = surface_views(pixels, fine, 512, **options)
     prefix = views.prefix(None, "best-facing")
-    told = prefix.told(pixels.position.permute(0, 3, 1, 2).double())[1]
-    return prefix.known[1, 0].numpy() > 0, told.permute(1, 2, 0).numpy()
+    told = prefix.reference(pixels.position.permute(0, 3, 1, 2).double())[1]
+    return prefix.mask[1, 0].numpy() > 0, told.permute(1, 2, 0).numpy()
 
 
 def test_a_pixel_is_told_about_its_own_point():
@@ -228,8 +228,8 @@ def test_a_view_that_sees_nothing_says_nothing():
     for p in (pixels, fine):
         p.face[0] = -1
     views = surface_views(pixels, fine, TEXELS)
-    assert not views.prefix(1).known[1].any()
-    assert views.prefix(1).known[2].any()
+    assert not views.prefix(1).mask[1].any()
+    assert views.prefix(1).mask[2].any()
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_the_two_sides_of_an_open_sheet_hear_each_other(bend):
     pixels, fine = (look(surface, (Camera(0), Camera(180)), size) for size in (32, 256))
     assert pixels.behind[1][pixels.mask[1]].all()
     known, told = told_by_first(pixels, fine)
-    speaking = (surface_views(pixels, fine, 512).belief[1, 0].numpy() > 0) & pixels.mask[1].numpy()
+    speaking = (surface_views(pixels, fine, 512).blend_weight[1, 0].numpy() > 0) & pixels.mask[1].numpy()
     assert known[speaking].mean() > 0.8
     gap = np.linalg.norm(told - pixels.position[1].numpy(), axis=-1)[known]
     assert gap.max() < 2 * 4 * math.tan(math.pi / 6) / 32

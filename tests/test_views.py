@@ -79,8 +79,8 @@ def test_uncovered_pixels_keep_their_own_value(views):
 
 @every_view
 def test_one_view_is_told_nothing(views):
-    assert not alone(views).prefix().known.any()
-    assert not views.prefix().known[0].any()
+    assert not alone(views).prefix().mask.any()
+    assert not views.prefix().mask[0].any()
 
 
 def rebaked(
@@ -115,11 +115,11 @@ def rebaked(
 def test_told_is_the_prefix_baked_and_looked_at(views, memory, blend):
     x = start_for(views)
     prefix = views.prefix(memory, blend)
-    told = prefix.told(x)
+    told = prefix.reference(x)
     for i in range(len(x)):
         expected, known = rebaked(views, x, i, memory, blend)
         assert close(told[i], expected)
-        assert torch.equal(prefix.known[i].double(), known)
+        assert torch.equal(prefix.mask[i].double(), known)
 
 
 @every_view
@@ -144,7 +144,7 @@ def test_a_prefix_is_made_once(views):
 @every_view
 def test_narrow_numbers_come_back_narrow(views):
     x = start_for(views).half()
-    assert views.agree(x).dtype == views.prefix().told(x).dtype == torch.float16
+    assert views.agree(x).dtype == views.prefix().reference(x).dtype == torch.float16
     assert close(views.f_inv(x).double(), views.f_inv(x.double()), 2e-3)
 
 
@@ -164,8 +164,8 @@ def test_shared_noise_is_white_in_every_view_and_shared_between_them(views):
     for picture in x:  # no number appears twice within a picture, so it is white
         assert len(picture.abs().unique()) == picture.numel()
     prefix = views.prefix(None, "best-facing")
-    told = prefix.told(x)
-    for picture, heard, known in zip(x, told, prefix.known > 0, strict=True):
+    told = prefix.reference(x)
+    for picture, heard, known in zip(x, told, prefix.mask > 0, strict=True):
         assert (picture == heard)[known].sum() == len(
             heard[known].unique()
         )  # each number told is taken up, once

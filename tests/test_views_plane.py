@@ -44,13 +44,13 @@ def test_a_loop_goes_round_the_longer_side():
 def test_one_window_of_a_loop_joins_its_ends():
     """Window 5 of 0 to 3, the bridge and three that tidy up: it hears both ends and is free between them."""
     views = windows(24, 8, 8, 4, loop=True)
-    known = views.prefix(1).known[:, 0, 0]
+    known = views.prefix(1).mask[:, 0, 0]
     assert known[:4].sum(1).tolist() == [0, 4, 4, 4]
     assert known[4].tolist() == [1, 1, 0, 0, 0, 0, 1, 1] and known[5:].all()
 
 
 def test_windows_below_each_other_hear_each_other():
-    known = windows(14, 14, 8, 6).prefix(1).known[:, 0]
+    known = windows(14, 14, 8, 6).prefix(1).mask[:, 0]
     assert known[2, :2].all() and not known[2, 2:].any()  # under the first one: its upper two rows
     assert known[3, :2].all() and known[3, :, :2].all()
 
@@ -92,14 +92,14 @@ def test_feathered_windows_fade_into_each_other():
 
 def test_masks_share_every_cell():
     things = torch.stack([torch.tensor([[0.0, 0.5, 1.0, 1.0]]), torch.tensor([[0.0, 0.5, 0.25, 1.0]])])
-    parts = masks(things, "parts").belief[:, 0, 0]
+    parts = masks(things, "parts").blend_weight[:, 0, 0]
     assert close(parts.sum(0), torch.ones(4))
     assert parts.tolist() == [[1, 0.25, 0, 0], [0, 0.25, 0.75, 0], [0, 0.5, 0.25, 1]]
 
 
 def test_compositions_of_masks():
     soft = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    whole, parts, mean = (masks(soft, kind).belief[:, 0] for kind in COMPOSITIONS)
+    whole, parts, mean = (masks(soft, kind).blend_weight[:, 0] for kind in COMPOSITIONS)
     assert close(whole[:-1], parts) and close(whole[-1], torch.ones(3, 4))
     assert close(mean[1:], parts[1:]) and close(mean[0], torch.ones(3, 4))
 
@@ -107,10 +107,10 @@ def test_compositions_of_masks():
 def test_a_thing_hears_only_what_it_does_not_own():
     hard = torch.tensor([[[0.0, 1.0, 0.0], [0.0, 1.0, 1.0]]])
     views = masks(hard)
-    known = views.prefix().known[:, 0]
+    known = views.prefix().mask[:, 0]
     assert torch.equal(known[1].float(), 1 - hard[0]) and known[2].all() and not known[0].any()
     x = number(3, CHANNELS, 2, 3)
-    told = views.prefix().told(x)
+    told = views.prefix().reference(x)
     assert torch.equal(told[2], torch.where(hard[0] > 0, x[1], x[0]))
 
 

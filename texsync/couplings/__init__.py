@@ -1,4 +1,4 @@
-"""How pictures listen to each other; one file per method, in `methods`, and found there by its name."""
+"""How views influence each other; one file per method, in `methods`, and found there by its name."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Predict = Callable[[Tensor, Span], Tensor]
 
 
 class Coupling(ABC):
-    """How the pictures listen to each other during one denoising step.
+    """How the views influence each other during one denoising step.
 
     composition: which views the parts of a masked picture become for this method, see `views.masks`.
     needs_masks: it is defined only where the views are parts of a masked picture.
@@ -53,7 +53,7 @@ class Coupling(ABC):
 
 
 def free(x: Tensor, predict: Predict, span: Span) -> Tensor:
-    """Every picture's own DDIM step, which is what happens where nobody listens."""
+    """Every picture's own DDIM step, as without any coupling."""
     eps = predict(x, span)
     return span.ddim(span.tweedie(x, eps), eps)
 

@@ -2,7 +2,7 @@
 
 Every pixel looks at exactly one cell of the canvas: nearest lookup, never interpolation, because a weighted mean
 of independent noise has less variance than the model expects.  So `f` is a sparse matrix with one entry a row,
-and all else follows from it and from a second one that says whom each cell believes.
+and all else follows from it and from a second one, the blend weights of each cell.
 """
 
 from __future__ import annotations
@@ -52,22 +52,22 @@ class Lookup:
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """What earlier views already show to each pixel.
+    """The reference that earlier views give to each pixel, and where there is one.
 
     matrix: (P, P), one row per pixel, weights that add up to 1 in size, or nothing.
-    known: (N, 1, h, w), 1.0 where an earlier view has said something, else 0.0; of `shares`, the share in [0, 1]
+    mask: (N, 1, h, w), 1.0 where an earlier view shows the same, else 0.0; of `shares`, the share in [0, 1]
     that the earlier views hold together.
     """
 
     matrix: sparse.csr_array
-    known: Tensor
+    mask: Tensor
 
     @cached_property
     def _lookup(self) -> Lookup:
         return Lookup(self.matrix)
 
-    def told(self, x: Tensor) -> Tensor:
-        """Pictures x (N, C, h, w) to what each is told by the ones before it, same shape; 0 where not known."""
+    def reference(self, x: Tensor) -> Tensor:
+        """Pictures x (N, C, h, w) to the reference that the ones before give each, same shape; 0 outside of `mask`."""
         return to_pictures(self._lookup(to_columns(x)), (len(x), *x.shape[2:]))
 
 
@@ -77,10 +77,11 @@ class Views:
 
     Shapes: canvas z (C, *canvas) with K cells; pictures x (N, C, h, w) with P = N h w pixels in the order (n, y, x).
     look: (P, K) sparse, one entry a row, 1, or -1 where a view shows the canvas negated.
-    merge: (K, P) sparse, how much each cell believes each pixel, >= 0 up to the sign of a negating view;
+    merge: (K, P) sparse, each pixel's blend weight for each cell, >= 0 up to the sign of a negating view;
     rows need not add up to anything.
     shape: (N, h, w).  canvas: a tuple of ints with product K.
-    shares: beliefs are shares of a cell, in [0, 1], as masks are: views that hold half of it pull with half the force.
+    shares: blend weights are shares of a cell, in [0, 1], as masks are: views that hold half of it pull
+    with half the force.
     Families of views are functions that return one of these: see `lookup`.
     """
 
@@ -105,25 +106,25 @@ class Views:
         return self._canvas(self._spread(to_columns(x)))
 
     def f_inv(self, x: Tensor) -> Tensor:
-        """Merge: the believed mean of what the pictures say about each cell; 0 where none is believed."""
+        """Merge: the weighted mean of the pixels that show each cell; 0 where all weights are 0."""
         return self._canvas(self._merge(to_columns(x)))
 
     def agree(self, x: Tensor) -> Tensor:
-        """Merge and look again; pixels whose cell nobody is believed about keep their own value."""
+        """Merge and look again; pixels whose cell has no weight keep their own value."""
         return self.show(self.f_inv(x), x)
 
     def show(self, z: Tensor, x: Tensor) -> Tensor:
-        """Look at the canvas z; pixels whose cell nobody is believed about take their value from the pictures x."""
+        """Look at the canvas z; pixels whose cell has no weight take their value from the pictures x."""
         return torch.where(self.seen.to(x.device), self.f(z), x)
 
     @property
     def covered(self) -> Tensor:
-        """Which cells somebody is believed about, bool, shape `canvas`."""
+        """Which cells have any blend weight, bool, shape `canvas`."""
         return torch.as_tensor(_row_sizes(self.merge) > 0).view(self.canvas)
 
     @cached_property
-    def belief(self) -> Tensor:
-        """How much each pixel is believed, added up over the cells it speaks about, float32 (N, 1, h, w)."""
+    def blend_weight(self) -> Tensor:
+        """Each pixel's blend weight, added up over the cells that it shows, float32 (N, 1, h, w)."""
         sizes = np.asarray(abs(self.merge).sum(axis=0)).ravel()
         return torch.as_tensor(sizes, dtype=torch.float32).view(self.shape)[:, None]
 
@@ -134,10 +135,10 @@ class Views:
         return cells.view(self.shape)[:, None]
 
     def prefix(self, memory: int | None = None, blend: str = "mean") -> Prefix:
-        """What pixels of view i are told by views 0 ... i - 1, one matrix.
+        """The reference of view i's pixels, from views 0 ... i - 1, as one matrix.
 
-        memory: of the earlier views that know something about a pixel, the latest this many are heard; None: all.
-        Counted pixel by pixel, so that a window hears the one above it too, and the last of a loop the first.
+        memory: of the earlier views that know something about a pixel, the latest this many count; None: all.
+        Counted pixel by pixel, so that a window follows the one above it too, and the last of a loop the first.
         blend: "mean" weighs the earlier views by their blend weights; "best-facing" takes one pixel of the view with
         the largest (the earliest of equals), so that noise keeps its variance.
         Made once, then kept: geometry does not move.
@@ -183,7 +184,7 @@ class Views:
 
 
 def lookup(cells: np.ndarray, canvas: tuple[int, ...], sign: np.ndarray | None = None) -> Views:
-    """Views from a table: pixel (n, y, x) shows cell cells[n, y, x], and each cell believes its pixels equally.
+    """Views from a table: pixel (n, y, x) shows cell cells[n, y, x], and the pixels of a cell weigh the same.
 
     cells: (N, h, w) ints, row-major indices into canvas.  sign: (N, h, w) of 1 and -1; None is 1 everywhere.
     """
@@ -222,10 +223,10 @@ def _latest(row: np.ndarray, view: np.ndarray, memory: int) -> np.ndarray:
     return (np.arange(len(speaker)) - np.searchsorted(to, to))[group] < memory
 
 
-def _best(row: np.ndarray, col: np.ndarray, belief: np.ndarray, pixels: int) -> np.ndarray:
+def _best(row: np.ndarray, col: np.ndarray, weight: np.ndarray, pixels: int) -> np.ndarray:
     """Which entries to keep so that each row hears one pixel: the first of the view it believes most."""
     views = col.max(initial=0) // pixels + 1
     _, group = np.unique(row * views + col // pixels, return_inverse=True)
-    total = np.bincount(group, belief)[group] if len(row) else belief
+    total = np.bincount(group, weight)[group] if len(row) else weight
     order = np.lexsort((col, -total, row))
     return order[np.unique(row[order], return_index=True)[1]]

@@ -44,7 +44,7 @@ def windows(width: int, height: int, window: int, step: int, *, loop: bool = Fal
 
 
 def latest(views: Views) -> Views:
-    """The same views, each cell believing only the last one that speaks about it: later pictures lie on top.
+    """The same views, each cell with the last one that shows it alone: later pictures lie on top.
 
     `latest(views).f_inv(x)` is how the paper joins a wide image's windows (SyncSDE, section 3.3.3).
     """
@@ -58,7 +58,7 @@ def latest(views: Views) -> Views:
 
 
 def feathered(views: Views) -> Views:
-    """The same views, believed less towards their borders: joining them leaves no edge where one of them ends.
+    """The same views with blend weights that fall towards their borders, so that joining them leaves no edge.
 
     The weight is the distance to the nearest side border times that to the nearest upper or lower one, in pixels,
     so that windows in one row fade alike in all its rows.  `feathered(views).f_inv(x)` blends.

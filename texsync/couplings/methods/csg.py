@@ -19,7 +19,7 @@ class CSG(Coupling):
     """Every picture is drawn towards the first one, the source, as much as that one owns the pixel.
 
     Conditional score guidance for image translation (Lee et al., NeurIPS 2023) without its mixing of
-    cross-attention.  Against SyncSDE: nobody but the source is heard, the mask is soft, the strength does not fade,
+    cross-attention.  Against SyncSDE: only the source counts, the mask is soft, the strength does not fade,
     and only pixels are held that are surely background: at progress p, by number of steps from 0 at the first to 1 at
     the last (`Span.progress`), those of which the source owns at least 1 - max(cos(2 pi p / 3), 0).  So all are held
     at the start and, from p = 3/4 on, none but those that are the source's alone.
@@ -42,8 +42,8 @@ class CSG(Coupling):
 
     def held(self, views: Views, span: Span) -> Tensor:
         """How firmly each pixel is held, (N, 1, h, w) in [0, 1]; the source, which comes first, is free."""
-        source = views.belief[:1]
+        source = views.blend_weight[:1]
         sure = source >= 1 - max(math.cos(2 * math.pi * span.progress / 3), 0.0)
-        held = (source * sure).repeat(len(views.belief), 1, 1, 1)
+        held = (source * sure).repeat(len(views.blend_weight), 1, 1, 1)
         held[0] = 0
         return held

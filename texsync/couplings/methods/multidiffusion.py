@@ -63,14 +63,14 @@ class MultiDiffusion(Coupling):
         return views.show(z_next, x_next), z_next
 
     def _before_colours(self, x: Tensor, views, span) -> Tensor:
-        """Every picture but the background keeps what it is believed about; the rest is a noisy flat colour."""
+        """Every picture but the background keeps the part that it owns; the rest is a noisy flat colour."""
         assert self.colours is not None
         draw = torch.Generator().manual_seed(self.seed)
         noise = views.f(torch.randn(x.shape[1], *views.canvas, generator=draw)).to(x)
         draw.manual_seed(self.seed + 1 + span.t)
         chosen = torch.randint(len(self.colours), (len(x),), generator=draw)
         behind = span.noised(self.colours.to(x)[chosen.to(self.colours.device)], noise)
-        own = views.belief.to(x).clamp(max=1)
+        own = views.blend_weight.to(x).clamp(max=1)
         return torch.cat([x[:1], own[1:] * x[1:] + (1 - own[1:]) * behind[1:]])
 
 

@@ -1,4 +1,4 @@
-"""Nobody listens: the yardstick for every other coupling."""
+"""No coupling: the yardstick for every other coupling."""
 
 from __future__ import annotations
 

@@ -24,16 +24,16 @@ class SyncSDE(Coupling):
     fade: how it weakens.  "level": strength * t / T, T the number of training timesteps, so that it depends on the
     noise alone and runs of 10 and of 50 steps solve one equation; the authors' code on meshes.  "first": strength *
     t / (t of the run's first step), the authors' code on pictures; 2 % more at 50 steps, 11 % more at 10.  "none"
-    holds it to the end, for what is told is no guess but known, such as the picture that an edit starts from.
+    holds it to the end, for where the reference is no guess but given, such as the picture that an edit starts from.
     integrator: "exact" solves the equation of one step with x0 held still and stays bounded at any step count; "paper"
     adds the pull to the DDIM step, equal to first order, but overshoots once `pull(span)` exceeds about 1, that is
     with few steps.
-    memory: of the earlier pictures that know a pixel, the latest this many are heard; None hears all (meshes), 1 the
+    memory: of the earlier pictures that know a pixel, the latest this many count; None: all (meshes), 1 the
     neighbour (wide and ambiguous images).
     blend: where several count, their weighted "mean" or the "best-facing" one alone, which keeps the noise's variance.
     until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.
 
-    A picture hears the others as they were *before* the step, so all of them step at once and the result is
+    A view follows the others as they were *before* the step, so all of them step at once and the result is
     the paper's, which runs whole trajectories one after the other.
     Raises InputError on any other value.
     """
@@ -86,10 +86,10 @@ class SyncSDE(Coupling):
         if self.pull(span) == 0:
             return x_next, z
         prefix = views.prefix(self.memory, self.blend)
-        known = prefix.known.to(x.device, x.dtype)
+        known = prefix.mask.to(x.device, x.dtype)
         if self.integrator == "paper":
-            return x_next + self.pull(span) * known * (prefix.told(x) - x), z
-        return torch.where(known > 0, self._exact(x, x0, x_next, prefix.told, known, span), x_next), z
+            return x_next + self.pull(span) * known * (prefix.reference(x) - x), z
+        return torch.where(known > 0, self._exact(x, x0, x_next, prefix.reference, known, span), x_next), z
 
     def _exact(self, x: Tensor, x0: Tensor, x_next: Tensor, told, known: Tensor, span: Span) -> Tensor:
         """With d the gap to what is told, d/sqrt(a) decays as sigma^(1 + w), w = weight * known, while the gap between
