@@ -11,7 +11,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before any hub client is imported
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 pytest.register_assert_rewrite("doors")
-collect_ignore = ["blender"]  # it runs inside Blender, started by test_addon_blender.py
+collect_ignore = ["addon/blender"]  # it runs inside Blender, started by test_addon_blender.py
 
 # a shell starts background jobs with Ctrl-C ignored, and children inherit that; the tests of Ctrl-C need it heard
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -19,7 +19,7 @@ from texsync.errors import InputError
 from texsync.files.load import load
 from texsync.files.save import rehearse
 
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import fuzz_files
 
 

@@ -11,7 +11,7 @@ import trimesh
 
 from texsync import cli
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\n"
 FACE = "f 1 2 3\n"
 PROSE = "Dear all,\n\nplease find the mesh attached.\n" * 9

@@ -329,7 +329,7 @@ def test_13_the_kernel_distance_of_a_set_to_itself_is_nothing():
 
 
 def load_benchmark(name: str):
-    path = Path(__file__).parents[1] / "benchmarks" / f"{name}.py"
+    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -38,7 +38,7 @@ from texsync.couplings import make, named, names
 from texsync.tasks.mesh import MeshOptions
 
 SIZE = 16
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WHITE = np.full((SIZE, SIZE), 255, np.uint8)
 LEFT = np.where(np.arange(SIZE) < SIZE // 2, WHITE, 0).astype(np.uint8)
 

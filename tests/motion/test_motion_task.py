@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from blender_python import interpreters
 from scipy.spatial.transform import Rotation
-from test_addon_blender import interpreters
 from tiny_motion import write_motion_model
 
 import texsync

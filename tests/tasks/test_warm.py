@@ -13,7 +13,7 @@ import texsync
 from texsync.backbones import warm
 from texsync.backbones.by_name import load_model
 
-GUIDE = Path(__file__).parents[1] / "docs" / "scripting.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "scripting.md"
 
 
 def test_warm_models_are_one_at_a_time():

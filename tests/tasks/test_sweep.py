@@ -38,7 +38,7 @@ def test_a_sweep_is_one_sheet_of_the_same_seeds(few, tmp_path):
 def test_meshes_are_swept_too(tiny_model, tmp_path, monkeypatch, capsys):
     """Two sides per value; nothing else of the mesh command changes."""
     monkeypatch.chdir(tmp_path)
-    crate = Path(__file__).parents[1] / "meshes" / "crate.glb"
+    crate = Path(__file__).parents[2] / "meshes" / "crate.glb"
     few = ["--model", str(tiny_model), "--steps", "1", "--view-size", "64", "--texture-size", "64"]
     code = cli.main([str(crate), "a red object", "--sweep", "strength=0,5", "--device", "cpu", *few])
     written = capsys.readouterr()

@@ -22,7 +22,7 @@ from texsync.surface.types import Surface
 from texsync.surface.uv import prepare
 
 SIZE = 256
-MESHES = Path(__file__).parents[1] / "meshes"
+MESHES = Path(__file__).parents[2] / "meshes"
 MAGENTA = torch.tensor([1.0, 0.0, 1.0]).view(1, 3, 1, 1)
 
 

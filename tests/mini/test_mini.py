@@ -28,7 +28,7 @@ from texsync.surface.pixels import depth_condition, look
 from texsync.surface.types import Surface
 
 FOLDER = find_model("mini")
-MESHES = Path(__file__).parents[1] / "meshes"
+MESHES = Path(__file__).parents[2] / "meshes"
 NETWORKS = ("unet", "controlnet", "vae", "text_encoder")
 LIMIT = 30e6  # bytes, all files of the model together
 

@@ -12,7 +12,7 @@ from zoo import ALL_VIEWS, AVERAGING
 
 from texsync.couplings import base
 
-GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
+GUIDE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
 
 @pytest.fixture

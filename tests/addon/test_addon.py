@@ -16,7 +16,7 @@ import pytest
 import texsync
 from blender_addon import build, client, handoff, installed, results, session
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ADDON = ROOT / "blender_addon"
 
 

@@ -49,7 +49,7 @@ def online(model, tmp_path_factory):
     repos = {"some/model": model, "some/gated": 403, "some/private": 401, "some/lost": 404, "some/ill": 500}
     with FakeHub(repos) as fake:
         env = os.environ | {"HF_ENDPOINT": fake.url, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
-        env |= {"PYTHONPATH": str(Path(__file__).parents[1]), "HF_HUB_DISABLE_XET": "1"}
+        env |= {"PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_DISABLE_XET": "1"}
 
         def run(*names):
             done = subprocess.run(

@@ -6,7 +6,6 @@ What runs in Blender's process is in tests/blender; here it is started and its v
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -16,21 +15,14 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from blender_python import interpreters
 
 from blender_addon import build
 from texsync.tasks.mesh import MeshOptions
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CHECKS = Path(__file__).parent / "blender"
 MESH = ROOT / "meshes" / "monkey.obj"
-
-
-def interpreters() -> list[str]:
-    """Every Python with bpy that there is: named, made by .ci/blender, or this one."""
-    named = os.environ.get("TEXSYNC_BPY", "").split(os.pathsep)
-    made = [str(path) for path in sorted(ROOT.glob(".venv-bpy*/bin/python"))]
-    mine = [sys.executable] if importlib.util.find_spec("bpy") else []
-    return [path for path in named if path] or made or mine
 
 
 def version(python: str) -> tuple[int, ...]:

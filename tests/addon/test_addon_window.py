@@ -13,7 +13,7 @@ import pytest
 
 from blender_addon import build
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CHECKS = Path(__file__).parent / "blender"
 SIZE = ("1000", "760")
 

@@ -17,7 +17,7 @@ from texsync.errors import InputError
 from texsync.files.pbr import readable
 from texsync.tasks.reading import read_picture
 
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import fuzz_pictures
 
 RNG = np.random.default_rng(0)

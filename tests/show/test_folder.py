@@ -127,7 +127,7 @@ with atomic_folder(sys.argv[1], overwrite=True) as place:
 
 def other_run(goal, way) -> tuple[subprocess.Popen, Path]:
     """A run in a process of its own that is killed in the middle, or waits there; and its temporary folder."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     run = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(goal), way],
         stdin=subprocess.PIPE,

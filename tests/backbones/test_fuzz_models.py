@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tiny
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from fuzz_models import fuzz
 
 ADVICE = {

@@ -11,7 +11,7 @@ from trimesh import Trimesh
 
 from texsync import Cancelled, TexturedMesh
 
-MESHES = Path(__file__).parents[1] / "meshes"
+MESHES = Path(__file__).parents[2] / "meshes"
 CRATE = MESHES / "crate.glb"
 PROMPT = "a red object"
 

@@ -21,7 +21,7 @@ import texsync
 from texsync.worker.channel import LONGEST
 from texsync.worker.previews import SIDE
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CRATE = str(ROOT / "meshes" / "crate.glb")
 WAIT = 120  # seconds; far more than anything takes
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from test_views import rebaked
+from by_hand import rebaked
 from zoo import (
     ALL_COUPLINGS,
     ALL_VIEWS,
