@@ -43,7 +43,9 @@ class TexSyncSettings(bpy.types.PropertyGroup):
         values = [getattr(self, name) for name in offered.fields(one)]
         if offered.has_switch(one) and not getattr(self, offered.switch(one)):
             return None
-        if one["default"] is None and values[0] in (0, "") and not offered.has_switch(one):
+        # a choice that stands where it started is left to texsync too: not every coupling has it
+        unsaid = (one["usual"],) if one["kind"] == "Choice" else (0, "")
+        if one["default"] is None and values[0] in unsaid and not offered.has_switch(one):
             return None
         values = [round(v, 6) if isinstance(v, float) else v for v in values]  # Blender's have 32 bits
         return values if "names" in one else values[0]

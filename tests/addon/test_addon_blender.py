@@ -74,7 +74,7 @@ def test_in_blender(python, surroundings, tmp_path):
     if not python:
         pytest.skip("NOT TESTED IN BLENDER: there is no bpy here; .ci/blender installs it")
     way = "extension" if version(python) >= (5, 0, 0) else "legacy"
-    command = [python, "-m", "pytest", "-q", "-x", "-c", os.devnull, "--rootdir", str(CHECKS)]
+    command = [python, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(CHECKS)]
     command += [
         "--confcutdir",
         str(CHECKS),

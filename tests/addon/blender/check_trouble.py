@@ -24,7 +24,10 @@ def program(folder: Path, code: str) -> str:
     return str(path)
 
 
-HELLO = "print(json.dumps(dict(event='hello', protocol=1, texsync='0', tasks=['mesh'])), flush=True)\n"
+PROTOCOL = 2  # the add-on's own
+HELLO = (
+    f"print(json.dumps(dict(event='hello', protocol={PROTOCOL}, texsync='0', tasks=['mesh'])), flush=True)\n"
+)
 
 
 def fresh(ui) -> None:
@@ -115,10 +118,10 @@ def test_a_file_that_cannot_run(ui, tmp_path):
     assert ui.session.problem.fix == "preferences"
 
 
-@pytest.mark.parametrize(("protocol", "update"), [(2, "Update the add-on"), (0, "Update texsync")])
+@pytest.mark.parametrize(("protocol", "update"), [(PROTOCOL + 1, "Update the add-on"), (0, "Update texsync")])
 def test_a_wrong_version(ui, tmp_path, protocol, update):
     fresh(ui)
-    hello = HELLO.replace("protocol=1", f"protocol={protocol}")
+    hello = HELLO.replace(f"protocol={PROTOCOL}", f"protocol={protocol}")
     ui.preferences.program = program(tmp_path, hello + "time.sleep(600)\n")
     ui.start()
     process = ui.session.client.process
