@@ -12,7 +12,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 
-from texsync.backbones import hub
+from texsync.backbones import download, hub
 from texsync.backbones.by_name import load_model
 from texsync.backbones.locate import EMBEDDED, find_model
 from texsync.errors import InputError
@@ -210,7 +210,7 @@ def test_a_hub_model_gets_its_usual_controlnet(tiny_model, tmp_path, monkeypatch
         asked.append(repo)
         return folder if repo == "owner/sd15" else tmp_path / "depth"
 
-    monkeypatch.setattr(hub, "fetch", fetch)
+    monkeypatch.setattr(download, "fetch", fetch)
     monkeypatch.setattr("texsync.backbones.locate.SD15_WIDTH", 16)
     assert load_model("owner/sd15").parts.controlnet is not None
     assert asked == ["owner/sd15", "lllyasviel/control_v11f1p_sd15_depth"]

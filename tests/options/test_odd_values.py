@@ -137,6 +137,7 @@ def test_the_worker_takes_a_value_or_names_it(task, right, tmp_path):
             ends_well(lambda: run({**arguments, name: value}, lambda *_: None), name, value)  # noqa: B023
 
 
+@pytest.mark.filterwarnings("ignore:pick is called blend now")
 @pytest.mark.parametrize("task", TASKS)
 def test_the_shell_takes_a_value_or_names_it(task, right, capsys):
     words = {

@@ -15,7 +15,7 @@ import pytest
 import trimesh
 from doors import FACE, MESHES, ROOT, TRIANGLE, check_line, put, refused, small, tree
 
-from texsync import cli, options
+from texsync import cli
 from texsync.files import save as saving
 from texsync.show import render as preview
 
@@ -27,7 +27,7 @@ def no_gpu(monkeypatch):
 
 def test_a_full_disk_is_told_before_the_work(place, monkeypatch, capsys, no_weights):
     usage = shutil.disk_usage(place)
-    monkeypatch.setattr(options.shutil, "disk_usage", lambda _: usage._replace(free=2**20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2**20))
     refused(["jug.obj", "rust"], capsys, "less than 64 MB are free", "free some space")
 
 
