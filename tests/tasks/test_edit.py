@@ -9,7 +9,7 @@ from PIL import Image
 from zoo import CHANNELS, close, model
 
 from texsync import InputError, edit_image
-from texsync.backbones.attention import Listener, spread_by_self, tokens_of
+from texsync.backbones.attention import AttentionRecorder, spread_by_self, tokens_of
 from texsync.backbones.by_name import load_model
 from texsync.backbones.difference import disagreement, rescaled
 from texsync.backbones.inversion import Replay, invert, path
@@ -221,23 +221,25 @@ def test_what_is_heard_is_the_networks_own_attention(backbone):
         backbone.schedule.spans(3)[1],
     )
     plain, before = predict(x, span), dict(backbone.parts.unet.attn_processors)
-    listener = Listener(backbone.parts.unet, tokens_of(backbone.text.tokenizer, SOURCE, "red"), (8, 8))
-    with listener.listening():
-        assert torch.equal(listener.through(predict)(x, span), plain)
-        listener.through(predict)(x, span)
-    assert listener.steps == 2 and dict(backbone.parts.unet.attn_processors) == before
-    mean = listener._self / listener.steps
+    recorder = AttentionRecorder(
+        backbone.parts.unet, tokens_of(backbone.text.tokenizer, SOURCE, "red"), (8, 8)
+    )
+    with recorder.recording():
+        assert torch.equal(recorder.through(predict)(x, span), plain)
+        recorder.through(predict)(x, span)
+    assert recorder.steps == 2 and dict(backbone.parts.unet.attn_processors) == before
+    mean = recorder._self / recorder.steps
     assert mean.shape == (64, 64) and close(mean.sum(1), torch.ones(64), 1e-5)
-    assert listener.foreground().shape == (8, 8) and 0 <= listener.foreground().min() <= 1
+    assert recorder.foreground().shape == (8, 8) and 0 <= recorder.foreground().min() <= 1
 
 
 def test_all_tokens_together_get_all_the_attention(backbone):
     """Every coarse map is then the same everywhere, and so is their mean over its largest value."""
-    listener = Listener(backbone.parts.unet, range(20), (8, 8))
+    recorder = AttentionRecorder(backbone.parts.unet, range(20), (8, 8))
     predict = backbone.predictor([SOURCE], [""], None, guidance=1.0)
-    with listener.listening():
-        listener.through(predict)(torch.randn(1, 4, 8, 8), backbone.schedule.spans(3)[1])
-    assert close(listener.foreground(), torch.ones(8, 8), 1e-5)
+    with recorder.recording():
+        recorder.through(predict)(torch.randn(1, 4, 8, 8), backbone.schedule.spans(3)[1])
+    assert close(recorder.foreground(), torch.ones(8, 8), 1e-5)
 
 
 def test_two_prompts_disagree_where_their_means_do():

@@ -183,7 +183,7 @@ def test_a_backbone_keeps_the_contract(name):
         model.latent_shape(0)
     if model.attention == "none":
         with pytest.raises(InputError, match="no attention to words; use find=.difference"):
-            model.listener("rust", "rust", (height, width))
+            model.word_attention("rust", "rust", (height, width))
 
 
 # ---- other packages' parts --------------------------------------------------------------------------------------

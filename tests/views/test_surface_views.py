@@ -117,8 +117,8 @@ def test_silhouettes_and_steep_sights_have_no_say():
     assert silent.sum() > 50
     assert (weight[silent.numpy()] == 0).all()
     assert (weight[(pixels.mask & ~silent).numpy()] > 0).all()
-    listening = abs(blob_views(inside=0.0).merge).sum(axis=0).reshape(pixels.mask.shape)
-    assert (listening[(pixels.mask & ~whole & (pixels.facing >= CUTOFF)).numpy()] > 0).all()
+    counted = abs(blob_views(inside=0.0).merge).sum(axis=0).reshape(pixels.mask.shape)
+    assert (counted[(pixels.mask & ~whole & (pixels.facing >= CUTOFF)).numpy()] > 0).all()
 
 
 def plate(low: tuple, high: tuple, where: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

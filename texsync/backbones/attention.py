@@ -36,7 +36,7 @@ def tokens_of(tokenizer: Any, prompt: str, word: str) -> list[int]:
     return places
 
 
-class Listener:
+class AttentionRecorder:
     """Averages attention over a run, so that one map of each kind is all that is kept.
 
     unet: a diffusers UNet2DConditionModel.  tokens: places of the word.  latent: (h, w) of the pictures.
@@ -53,7 +53,7 @@ class Listener:
         self._self: Tensor | None = None
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """While inside, the network's attention is recorded; afterwards it is as it was."""
         plain = dict(self.unet.attn_processors)
         last = [name for name in plain if name.startswith("up_blocks") and ".attn1." in name][-1]
@@ -130,7 +130,7 @@ def is_fine(unet: Any) -> bool:
 
 
 class Beside:
-    """A diffusers attention processor that lets the plain one work and tells a listener the weights.
+    """A diffusers attention processor that lets the plain one work and tells a recorder the weights.
 
     tell: (heads, queries, keys) of the last picture in the batch, which is the one with the prompt.
     """

@@ -34,7 +34,7 @@ class Backbone(ABC):
     schedule: the noise levels it was trained at.  latent_channels: C.  scale: pixels per latent cell along a side.
     native_size: the side in pixels that it was trained at.  resizable: whether it can do other sizes, too.
     advice: how it likes to be sampled.  reads_control: whether it follows control pictures, as a ControlNet does.
-    attention: whether a word can be found in it, see `listener`; "fine": at its latents' full size.
+    attention: whether a word can be found in it, see `word_attention`; "fine": at its latents' full size.
     source: the arguments of `load_model` that load it again, empty for a model made in Python.
     commits: of what comes from a hub, by "model" and "controlnet".
     """
@@ -133,7 +133,7 @@ class Backbone(ABC):
         """Raises InputError unless these words stand in the prompt, where the model reads them."""
         find_words(prompt, words)
 
-    def listener(self, prompt: str, words: str, latent: tuple[int, int]) -> WordListener:
+    def word_attention(self, prompt: str, words: str, latent: tuple[int, int]) -> WordAttention:
         """What finds these words of a prompt in a picture of (h, w) latent cells, by the model's attention to them.
 
         Raises InputError for words that are not in the prompt, and where `attention` is "none".
@@ -152,10 +152,10 @@ class Backbone(ABC):
         )
 
 
-class WordListener(Protocol):
-    """Finds words in a picture while the model denoises it, see `attention.Listener`."""
+class WordAttention(Protocol):
+    """Finds words in a picture while the model denoises it, see `attention.AttentionRecorder`."""
 
-    def listening(self) -> AbstractContextManager[None]:
+    def recording(self) -> AbstractContextManager[None]:
         """While inside, attention is recorded."""
 
     def through(self, predict: Predictor) -> Predictor:

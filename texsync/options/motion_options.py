@@ -109,7 +109,7 @@ class MotionOptions(RunOptions):
         Real(0.0, math.inf),
         default=3.0,
     )
-    coupling: str = declare("How segments listen to each other.", Choice(MOTION_COUPLINGS), default="syncsde")
+    coupling: str = declare("How segments influence each other.", Choice(MOTION_COUPLINGS), default="syncsde")
     integrator: str = declare(
         "SyncSDE's update; the paper's overshoots by far at the first step of motion models.",
         Choice(INTEGRATORS),

@@ -187,7 +187,7 @@ class SharedOptions(RunOptions):
         label="Strength",
     )
     coupling: str | MadeCoupling = declare(
-        "How views listen to each other.", CouplingName(), default="syncsde", label="Coupling"
+        "How views influence each other.", CouplingName(), default="syncsde", label="Coupling"
     )
     coupling_options: Sequence[str] = declare(
         "More for the coupling, e.g. first=3 or weight=20 for syncdiffusion; may be repeated.",

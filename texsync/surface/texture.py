@@ -143,7 +143,7 @@ def _sights(
     rim: float,
     on_chunk: Callable[[int], None],
 ):
-    """Per view: which points it sees, where, and how much it is believed."""
+    """Per view: which points it sees, where, and its blend weight."""
     edge = torch.stack([_rim_distance(depth) for depth in pixels.depth.cpu()])[:, None]
     safe, soft = 1.5, max(rim * pixels.size / 256, 2.0)
     device = pixels.depth.device

@@ -18,7 +18,7 @@ from .made import Made, Pictures
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..backbones.base import Backbone, Predictor, WordListener
+    from ..backbones.base import Backbone, Predictor, WordAttention
     from ..schedule import Span
     from .paste import Paste
 
@@ -212,7 +212,7 @@ def check_memory(pixels: int, options: EditOptions) -> None:
 def both_paths(
     run: Run, backbone: Backbone, finder: Finder, spans: Sequence[Span], latents: Tensor
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """From the picture to its noise, noisiest first, and from that noise to a picture again; the finder listens."""
+    """From the picture to its noise, noisiest first, and from that noise to a picture again; the finder records."""
     from ..backbones.inversion import REFINEMENTS, invert, path
 
     told = run.predictor(backbone, [finder.options.source], [""], guidance=1.0)
@@ -220,7 +220,7 @@ def both_paths(
     with run.stage("invert", total):
         inverted = invert(run.counted("invert", total, told), spans, latents.to(backbone.home))
     once = run.counted("attend", len(spans), told)
-    with run.stage("attend", len(spans)), finder.listening(once) as heard:
+    with run.stage("attend", len(spans)), finder.recording(once) as heard:
         resampled = path(heard, spans, inverted[0])
     return inverted, resampled
 
@@ -264,22 +264,22 @@ class Finder:
             if own is None
             else mask_cells(own, latent[0], latent[1], name_of(options.mask), pick=options.mask_cells)
         )
-        self.listener: WordListener | None = None
+        self.word_attention: WordAttention | None = None
         if self.how == "attention" and self.word is not None:
-            self.listener = backbone.listener(options.source, self.word, (latent[0], latent[1]))
+            self.word_attention = backbone.word_attention(options.source, self.word, (latent[0], latent[1]))
 
     def report(self) -> dict[str, str]:
         """How the place of the change was found, and as an option, to find it so again."""
         return {"found_by": self.how} | ({} if self.how == "mask" else {"find": self.how})
 
     @contextmanager
-    def listening(self, predict: Predictor) -> Iterator[Predictor]:
+    def recording(self, predict: Predictor) -> Iterator[Predictor]:
         """A predictor that runs the source's path once; attention is heard meanwhile if it is needed."""
-        if self.listener is None:
+        if self.word_attention is None:
             yield predict
             return
-        with self.listener.listening():
-            yield self.listener.through(predict)
+        with self.word_attention.recording():
+            yield self.word_attention.through(predict)
 
     def foreground(self, span: Span, latent: Tensor) -> Tensor:
         """1 where the change goes, else 0, (h, w); raises InputError if that is nowhere or everywhere."""
@@ -302,8 +302,8 @@ class Finder:
         """How much the change goes where, (h, w) from 0 to 1."""
         from ..backbones.difference import DRAWS, disagreement, rescaled
 
-        if self.listener is not None:
-            heat = self.listener.foreground()
+        if self.word_attention is not None:
+            heat = self.word_attention.foreground()
             return rescaled(heat) if self.options.mask_scale == "stretched" else heat
         options = self.options
         prompts = [options.source] * DRAWS + [options.target] * DRAWS

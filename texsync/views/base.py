@@ -216,15 +216,15 @@ def _normalised(matrix: sparse.csr_array) -> sparse.csr_array:
 
 
 def _latest(row: np.ndarray, view: np.ndarray, memory: int) -> np.ndarray:
-    """Which entries come from the `memory` latest views that speak to their row, bool."""
+    """Which entries come from the `memory` latest views that count in their row, bool."""
     views = view.max(initial=0) + 1
-    speaker, group = np.unique(row * views + (views - 1 - view), return_inverse=True)
-    to = speaker // views
-    return (np.arange(len(speaker)) - np.searchsorted(to, to))[group] < memory
+    giver, group = np.unique(row * views + (views - 1 - view), return_inverse=True)
+    to = giver // views
+    return (np.arange(len(giver)) - np.searchsorted(to, to))[group] < memory
 
 
 def _best(row: np.ndarray, col: np.ndarray, weight: np.ndarray, pixels: int) -> np.ndarray:
-    """Which entries to keep so that each row hears one pixel: the first of the view it believes most."""
+    """Which entries to keep so that each row takes one pixel: the first of the view with the largest weight."""
     views = col.max(initial=0) // pixels + 1
     _, group = np.unique(row * views + col // pixels, return_inverse=True)
     total = np.bincount(group, weight)[group] if len(row) else weight

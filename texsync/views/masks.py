@@ -18,14 +18,14 @@ def masks(foregrounds: Tensor, composition: str = "whole") -> Views:
     foregrounds: (M, h, w) in [0, 1] in latent cells, 1 where the thing is; soft edges are shares.  Where things
     overlap, later ones lie in front.  Every cell is divided among background and things, see `shares`.
 
-    composition: what the views believe, which differs from method to method (`Coupling.composition`).
-    "whole": their shares, and the whole believes itself everywhere.  So a thing is drawn towards the background, and
+    composition: the blend weights of the views, which differ from method to method (`Coupling.composition`).
+    "whole": their shares, and the whole has weight 1 everywhere.  So a thing is drawn towards the background, and
     towards things behind it, as much as it does not own the cell, which is Eq. 8-9 of SyncSDE with B the background's
     share; and the whole is drawn with full force to the mixture of all parts, which is Eq. 10-11: its two Gaussians
     have precisions B and 1 - B, which add up to 1.  For editing, views 0, 1 and 2 are the source picture, the new thing
     alone, and the edited picture (Eq. 12).
     "parts": their shares, and nothing else; the canvas is the result (MultiDiffusion, arXiv:2302.08113, section 4.2).
-    "mean": the background speaks everywhere, a thing beside it where its mask is, so that what is inside is the mean of
+    "mean": the background counts everywhere, a thing beside it where its mask is, so that what is inside is the mean of
     both (SyncSDE's Eq. 23, its SyncTweedies; the half that makes a mean of its sum is missing there).
     Raises InputError if there is no mask, or a value outside [0, 1].
     """

@@ -24,8 +24,8 @@ def unequal(lengths: Sequence[int], overlap: int = 30, *, fade: bool = False) ->
     """Segments of these many frames, each sharing `overlap` frames with the one before.
 
     A segment is a picture one pixel high and as wide as the longest.  The canvas is (1, frames); where lengths differ
-    it has spare cells behind the last frame, at which what lies behind a segment's end looks and which nobody believes.
-    fade: where two segments meet, belief goes over from one to the other, frame by frame; else both are believed
+    it has spare cells behind the last frame, at which what lies behind a segment's end looks; they count for nothing.
+    fade: where two segments meet, the weight goes over from one to the other, frame by frame; else both count
     alike.  Raises InputError unless 0 < overlap < every length.
     Source: SyncSDE (CVPR 2025), Eq. 20-22; later segments lie on top there, see `plane.latest`.
     """
@@ -39,15 +39,15 @@ def unequal(lengths: Sequence[int], overlap: int = 30, *, fade: bool = False) ->
     starts = np.concatenate([[0], np.cumsum(sizes[:-1, 0] - overlap)])
     frames = int(starts[-1]) + lengths[-1]
     cells = np.where(place < sizes, starts[:, None] + place, frames + place - sizes)
-    belief = 1.0 * (place < sizes)
+    weight = 1.0 * (place < sizes)
     if fade:
         ramp = (np.arange(overlap) + 1) / (overlap + 1)
-        belief[1:, :overlap] *= ramp
-        for row, size in zip(belief[:-1], lengths, strict=False):
+        weight[1:, :overlap] *= ramp
+        for row, size in zip(weight[:-1], lengths, strict=False):
             row[size - overlap : size] *= ramp[::-1]
     pixels, canvas = cells.size, frames + widest - shortest
     look = sparse.csr_array((np.ones(pixels), cells.ravel(), np.arange(pixels + 1)), shape=(pixels, canvas))
-    merge = sparse.csr_array(look.T @ sparse.diags_array(belief.ravel()))
+    merge = sparse.csr_array(look.T @ sparse.diags_array(weight.ravel()))
     merge.eliminate_zeros()
     return Views(look, merge, (len(lengths), 1, widest), (1, canvas))
 

@@ -1,4 +1,4 @@
-"""Views of a textured surface: latent pixels look at texels, texels believe the views that see them."""
+"""Views of a textured surface: latent pixels look at texels, texels take the views that see them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def surface_views(
     weighed by cos(normal, line of sight)^exponent (SyncSDE, Eq. 19; its code has exponent 1).
     facing_cutoff_deg: steeper sights have no say, in (0, 90].  space: where "nearest" is measured, on the 3-D
     "surface" or, as in the paper, in "uv", where neighbours on the map need not be neighbours on the mesh.
-    inside: share of a latent pixel that must lie on the object for it to be believed, in [0, 1]; 1 drops the
+    inside: share of a latent pixel that must lie on the object for it to count, in [0, 1]; 1 drops the
     silhouette, whose latents mix in the background.  A view has no say about a texel that falls on a pixel of it
     which has none, nor about one further than `reach` pixels from its nearest hit, so that a thin strap is not
     told the colour of the bag behind it.
@@ -58,9 +58,9 @@ def surface_views(
     sights = _sights(pixels, fine, first, limit, exponent)
 
     merge = _private(cell, len(first))
-    for view, (belief, pixel, apart) in enumerate(zip(*sights, strict=True)):
-        texel = _Texels(table.place[first], table.position[first], belief, pixel, reach * apart)
-        merge = merge + _voice(table, texel, table.view == view, merge.shape)
+    for view, (weight, pixel, apart) in enumerate(zip(*sights, strict=True)):
+        texel = _Texels(table.place[first], table.position[first], weight, pixel, reach * apart)
+        merge = merge + _contribution(table, texel, table.view == view, merge.shape)
     look = sparse.csr_array((np.ones(len(cell)), cell, np.arange(len(cell) + 1)), shape=merge.shape[::-1])
     count, height, width = pixels.mask.shape
     return Views(look, merge, (count, height, width), (merge.shape[0],))
@@ -74,7 +74,7 @@ class _Table:
     cell: np.ndarray  # (P,) the cell each shows
     position: np.ndarray  # (P, 3) on the surface
     place: np.ndarray  # (P, 3) or (P, 2) where "nearest" is measured
-    belief: np.ndarray  # (P,) cos^exponent, 0 for those that have no say
+    weight: np.ndarray  # (P,) cos^exponent, 0 for those that do not count
 
 
 @dataclass(frozen=True)
@@ -83,41 +83,41 @@ class _Texels:
 
     place: np.ndarray  # (T, 3) or (T, 2)
     position: np.ndarray  # (T, 3)
-    belief: np.ndarray  # (T,) cos^exponent, 0 where the view does not see the texel
+    weight: np.ndarray  # (T,) cos^exponent, 0 where the view does not see the texel
     pixel: np.ndarray  # (T,) the pixel on which they fall, if they are seen
     reach: np.ndarray  # (T,) how far on the surface the view may be filled in
 
 
-def _voice(table: _Table, texel: _Texels, own: np.ndarray, shape: tuple[int, int]):
+def _contribution(table: _Table, texel: _Texels, own: np.ndarray, shape: tuple[int, int]):
     """What one view says: its (K, P) part of `merge`.  own: (P,) bool, its pixels."""
-    (speakers,) = np.nonzero(own & (table.belief > 0))
-    if not len(speakers):
+    (giving,) = np.nonzero(own & (table.weight > 0))
+    if not len(giving):
         return sparse.csr_array(shape)
-    mean = _means(table.cell, speakers, shape)
-    source, belief = texel.pixel.copy(), texel.belief * (table.belief[texel.pixel] > 0)
-    (seen,) = np.nonzero(belief)
-    near = speakers[cKDTree(table.place[speakers]).query(texel.place[seen])[1]]
+    mean = _means(table.cell, giving, shape)
+    source, weight = texel.pixel.copy(), texel.weight * (table.weight[texel.pixel] > 0)
+    (seen,) = np.nonzero(weight)
+    near = giving[cKDTree(table.place[giving]).query(texel.place[seen])[1]]
     gap = np.linalg.norm(texel.position[seen] - table.position[near], axis=1)
-    source[seen], belief[seen] = near, belief[seen] * (gap <= texel.reach[seen])
+    source[seen], weight[seen] = near, weight[seen] * (gap <= texel.reach[seen])
     # about what it hits a view knows what those pixels know, wherever the texel's first pixel happens to be
-    hits = table.cell[own & (table.cell < len(belief))]
-    belief[hits] = (mean @ table.belief)[hits]
-    source[table.cell[speakers]] = speakers
-    (rows,) = np.nonzero(belief)
-    said = sparse.diags_array(belief[rows]) @ mean[table.cell[source[rows]]]
+    hits = table.cell[own & (table.cell < len(weight))]
+    weight[hits] = (mean @ table.weight)[hits]
+    source[table.cell[giving]] = giving
+    (rows,) = np.nonzero(weight)
+    said = sparse.diags_array(weight[rows]) @ mean[table.cell[source[rows]]]
     place = sparse.csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(shape[0], len(rows)))
     return place @ said
 
 
-def _means(cell: np.ndarray, speakers: np.ndarray, shape: tuple[int, int]):
-    """(K, P) sparse: the mean of the speakers that hit each cell."""
-    count = np.bincount(cell[speakers], minlength=shape[0])
-    rows = cell[speakers]
-    return sparse.csr_array((1.0 / count[rows], (rows, speakers)), shape=shape)
+def _means(cell: np.ndarray, giving: np.ndarray, shape: tuple[int, int]):
+    """(K, P) sparse: the mean of those pixels, `giving`, that hit each cell."""
+    count = np.bincount(cell[giving], minlength=shape[0])
+    rows = cell[giving]
+    return sparse.csr_array((1.0 / count[rows], (rows, giving)), shape=shape)
 
 
 def _private(cell: np.ndarray, shared: int):
-    """(K, P) sparse: every background pixel is believed about its own cell."""
+    """(K, P) sparse: every background pixel counts for its own cell."""
     (alone,) = np.nonzero(cell >= shared)
     return sparse.csr_array(
         (np.ones(len(alone)), (cell[alone], alone)), shape=(shared + len(alone), len(cell))
@@ -139,15 +139,15 @@ def _table(pixels: Pixels, fine: Pixels, cell, limit, exponent, space, inside) -
     count, size, _ = pixels.mask.shape
     share = functional.avg_pool2d(fine.mask.float(), fine.size // size)
     facing = _flat(pixels.facing)
-    believed = _flat(pixels.mask) & (_flat(share) >= inside) & (facing >= limit)
+    weighted = _flat(pixels.mask) & (_flat(share) >= inside) & (facing >= limit)
     position = _flat(pixels.position, 3)
     place = position if space == "surface" else _flat(pixels.uv, 2)
     view = np.repeat(np.arange(count), size * size)
-    return _Table(view, cell, position, place, np.where(believed, facing**exponent, 0.0))
+    return _Table(view, cell, position, place, np.where(weighted, facing**exponent, 0.0))
 
 
 def _sights(pixels: Pixels, fine: Pixels, first: np.ndarray, limit: float, exponent: float):
-    """Each texel from each view, all (N, T): how much the sight is believed, on which of the P pixels it falls, and
+    """Each texel from each view, all (N, T): the sight's blend weight, on which of the P pixels it falls, and
     how far apart that view's pixels are there on the surface."""
     from ..surface.pixels import camera_positions, shows_piece_of, visible
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import Refused, option
-from ..attention import Listener, is_fine, tokens_of
+from ..attention import AttentionRecorder, is_fine, tokens_of
 from ..autoencoder import Autoencoder
 from ..base import Attention
 from ..folder import ControlFolder, ModelFolder, pixels_per_latent, read_model
@@ -128,8 +128,8 @@ class DiffusionBackbone(UNetBackbone):
     def check_words(self, prompt: str, words: str) -> None:
         tokens_of(self.text.tokenizer, prompt, words)
 
-    def listener(self, prompt: str, words: str, latent: tuple[int, int]) -> Listener:
-        return Listener(self.parts.unet, tokens_of(self.text.tokenizer, prompt, words), latent)
+    def word_attention(self, prompt: str, words: str, latent: tuple[int, int]) -> AttentionRecorder:
+        return AttentionRecorder(self.parts.unet, tokens_of(self.text.tokenizer, prompt, words), latent)
 
     def encode(self, images: Tensor) -> Tensor:
         """Pictures (N, 3, H, W) in [0, 1] to latents, see `Autoencoder.encode`."""
