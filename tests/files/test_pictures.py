@@ -126,15 +126,16 @@ def test_arrays_that_are_no_pictures_are_named(array):
         read_picture(array)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
-@pytest.mark.parametrize("lazily", [True, False])
+# PIL refuses half a WEBP or AVIF when it is opened, so there is no lazy one
+@pytest.mark.parametrize(
+    ("kind", "lazily"),
+    [(kind, False) for kind in ("PNG", "JPEG", "WEBP", "TIFF", "AVIF")]
+    + [(kind, True) for kind in ("PNG", "JPEG", "TIFF")],
+)
 def test_a_damaged_texture_is_left_out_with_a_word(kind, lazily):
     """A file's normal map cut in half: known when it is asked for, not when the result is written."""
     half = saved(kind)[: len(saved(kind)) // 2]
-    try:
-        source = Image.open(io.BytesIO(half)) if lazily else half
-    except OSError:
-        pytest.skip("PIL sees that by itself")
+    source = Image.open(io.BytesIO(half)) if lazily else half
     with pytest.warns(TexsyncWarning, match="normal map .*; the result goes without it"):
         assert readable(source, "normal map") is None
 

@@ -2,6 +2,7 @@
 
 import random
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -114,3 +115,27 @@ def test_two_steps_from_nothing(tmp_path, monkeypatch):
         not torch.equal(a, b)
         for a, b in zip(again.parts["unet"].parameters(), fresh.parameters(), strict=True)
     )
+
+
+def test_the_autoencoder_keeps_three_channels(tmp_path, monkeypatch):
+    """Begun from nothing: the fourth channel is 0 before and after a step, and the rest of the weights move."""
+    from texsync.mini import train_vae
+
+    class Nothing(torch.nn.Module):
+        def distance(self, one, other):
+            return 0.0 * one.mean()
+
+    monkeypatch.setattr(train_vae, "Features", lambda file: Nothing())
+    options = SimpleNamespace(
+        work=tmp_path, decoder_only=False, features=None, lr=1e-3, critic=0.03, noise=0.1, divergence=1e-4
+    )
+    painter = train_vae.Painter(options, "cpu")
+    picture = torch.rand(2, 3, 32, 32, generator=torch.manual_seed(0))
+    first = painter.vae.decoder.conv_out.weight.clone()
+    painter.step(picture, 0.7, 100)
+    assert not torch.equal(first, painter.vae.decoder.conv_out.weight)
+    assert painter.vae.encode(picture * 2 - 1).latent_dist.mean[:, 3].abs().max() == 0
+    latent = torch.randn(1, 4, 4, 4, generator=torch.manual_seed(1))
+    other = latent.clone()
+    other[:, 3] += 5
+    assert torch.equal(painter.vae.decode(latent).sample, painter.vae.decode(other).sample)

@@ -148,60 +148,84 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+class Painter:
+    """The autoencoder, the two critics that it must please, and their optimizers."""
+
+    def __init__(self, options: argparse.Namespace, device: str):
+        self.options, self.device = options, device
+        resume = (options.work / "vae").exists()
+        self.vae = (load_parts(options.work, ("vae",))["vae"] if resume else build_vae()).to(device)
+        drop_channels(self.vae)
+        for part in (self.vae.encoder, self.vae.quant_conv):
+            part.requires_grad_(not options.decoder_only)
+        self.critic, self.features = Critic().to(device), Features(options.features).to(device)
+        self.learnt = [p for p in self.vae.parameters() if p.requires_grad]
+        rate, critics = options.lr, self.critic.parameters()
+        self.optimizer = torch.optim.AdamW(self.learnt, rate, betas=(0.9, 0.98), weight_decay=0.0)
+        self.judge = torch.optim.AdamW(critics, rate / 2, betas=(0.5, 0.98), weight_decay=0.0)
+
+    def step(self, picture: Tensor, done: float, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One step on pictures (B, 3, S, S): plain loss, divergence, decoded, target.  done: share of the run, 0..1."""
+        climb, fall = min(1.0, (step + 1) / 100), max(0.02, min(1.0, 1.6 * (1 - done)))
+        self.optimizer.param_groups[0]["lr"] = self.options.lr * climb * fall
+        share = self.options.critic * min(1.0, max(0.0, (done - 0.4) / 0.2))
+        self.critic.requires_grad_(False)
+        with torch.autocast(self.device, torch.bfloat16, enabled=halves(self.device)):
+            answer, target, divergence = losses(self.vae, picture, random.randrange(8), self.options.noise)
+            near = plain_loss(answer, target) + 0.25 * self.features.distance(answer, target)
+            loss = near + self.options.divergence * divergence
+            if share:
+                loss = loss - share * self.critic(answer).float().mean()
+        loss.backward()
+        keep_colours(self.vae)
+        torch.nn.utils.clip_grad_norm_(self.learnt, 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if done > 0.3:
+            self.teach_critic(answer.detach(), target)
+        return near, divergence, answer.detach(), target
+
+    def teach_critic(self, answer: Tensor, target: Tensor) -> None:
+        self.critic.requires_grad_(True)
+        with torch.autocast(self.device, torch.bfloat16, enabled=halves(self.device)):
+            loss = critic_loss(self.critic, answer, target)
+        loss.backward()
+        self.judge.step()
+        self.judge.zero_grad(set_to_none=True)
+
+
 def main() -> None:
     options = arguments()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(options.seed)
     random.seed(options.seed)
-    resume = (options.work / "vae").exists()
-    vae = (load_parts(options.work, ("vae",))["vae"] if resume else build_vae()).to(device)
-    for part in (vae.encoder, vae.quant_conv):
-        part.requires_grad_(not options.decoder_only)
-    critic, features = Critic().to(device), Features(options.features).to(device)
-    learnt = [p for p in vae.parameters() if p.requires_grad]
-    painter = torch.optim.AdamW(learnt, options.lr, betas=(0.9, 0.98), weight_decay=0.0)
-    judge = torch.optim.AdamW(critic.parameters(), options.lr / 2, betas=(0.5, 0.98), weight_decay=0.0)
+    painter = Painter(options, device)
     pictures = Plates(options.spool or options.work / "spool", options.pool, device)
     borders = torch.cat([flat(64, options.crop, random.Random(k)) for k in range(4)]).to(device)
     start = shown = saved = time.time()
     step = 0
     while (done := (time.time() - start) / (60 * options.minutes)) < 1:
-        painter.param_groups[0]["lr"] = (
-            options.lr * min(1.0, (step + 1) / 100) * max(0.02, min(1.0, 1.6 * (1 - done)))
-        )
         border = borders[torch.randint(len(borders), (options.flat,), device=device)]
         picture = torch.cat([pictures.draw(options.batch - options.flat, options.crop), border])
-        picture = picture.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device, torch.bfloat16, enabled=halves(device)):
-            answer, target, divergence = losses(vae, picture, random.randrange(8), options.noise)
-            critic.requires_grad_(False)
-            near = plain_loss(answer, target) + 0.25 * features.distance(answer, target)
-            share = options.critic * min(1.0, max(0.0, (done - 0.4) / 0.2))
-            loss = (
-                near
-                - (share * critic(answer).float().mean() if share else 0.0)
-                + options.divergence * divergence
-            )
-        loss.backward()
-        keep_colours(vae)
-        torch.nn.utils.clip_grad_norm_(learnt, 1.0)
-        painter.step()
-        painter.zero_grad(set_to_none=True)
-        if done > 0.3:
-            critic.requires_grad_(True)
-            with torch.autocast(device, torch.bfloat16, enabled=halves(device)):
-                critic_loss(critic, answer.detach(), target).backward()
-            judge.step()
-            judge.zero_grad(set_to_none=True)
+        found = painter.step(picture.contiguous(memory_format=torch.channels_last), done, step)
         step += 1
         if time.time() - shown > 10:
             shown = time.time()
-            _say(shown - start, step, near, divergence, answer.detach(), target)
+            _say(shown - start, step, *found)
         if time.time() - saved > 240:
             saved = time.time()
-            save_folder(options.work, {"vae": vae}, torch.float32)
-    save_folder(options.work, {"vae": vae}, torch.float32)
-    _show(vae, pictures, options.work)
+            save_folder(options.work, {"vae": painter.vae}, torch.float32)
+    save_folder(options.work, {"vae": painter.vae}, torch.float32)
+    _show(painter.vae, pictures, options.work)
+
+
+@torch.no_grad()
+def drop_channels(vae) -> None:
+    """Latent channels beyond COLOURS are 0, and the decoder does not look at them."""
+    channels = vae.config.latent_channels
+    vae.quant_conv.weight[COLOURS:channels] = 0
+    vae.quant_conv.bias[COLOURS:channels] = 0
+    vae.post_quant_conv.weight[:, COLOURS:] = 0
 
 
 def keep_colours(vae) -> None:
