@@ -19,6 +19,7 @@ from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, sho
 from torch import Tensor
 
 from texsync import edit_image
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.show.png import to_image
 
@@ -35,7 +36,7 @@ def sdedit(backbone: DiffusionBackbone, picture: Tensor, target: str, steps: int
     latent = backbone.encode(picture[None])
     noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed))
     guidance = backbone.advice.guidance or 7.5
-    predict, x = backbone.predictor([target], [""], guidance=guidance), spans[0].noised(latent, noise)
+    predict, x = backbone.predictor(Conditions([target], guidance=guidance)), spans[0].noised(latent, noise)
     for span in spans:
         eps = predict(x, span)
         x = span.ddim(span.tweedie(x, eps), eps)

@@ -27,6 +27,7 @@ from typing import Any
 import torch
 
 from texsync.backbones.by_name import load_model
+from texsync.backbones.conditions import Conditions
 from texsync.errors import InputError, check_finite
 
 FILES = (
@@ -118,7 +119,7 @@ def use(folder: Path) -> None:
     cells = size // backbone.scale
     prompt = f"{said.prompt_prefix or ''}a red object"
     control = torch.full((1, 3, size, size), 0.5)
-    predict = backbone.predictor([prompt], [said.negative_prompt or ""], control, chunk=1)
+    predict = backbone.predictor(Conditions([prompt], [said.negative_prompt or ""], control), chunk=1)
     span = backbone.schedule.spans(min(4, len(backbone.schedule.alphas)))[0]
     x = torch.ones(1, backbone.latent_channels, cells, cells)
     eps = predict(x, span)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from texsync import wide_image
 from texsync.backbones.by_name import load_model
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.tasks.made import Pictures
 from texsync.tasks.reading import read_picture, to_tensor
@@ -118,7 +119,7 @@ class Judge:
         """Mean squared error of the noise foreseen with each candidate, relative to their mean."""
         latent = self.backbone.encode(self._whole(picture)[None])
         count = len(self.candidates)
-        predict = self.backbone.predictor(self.candidates, [""] * count, None, guidance=1.0, chunk=16)
+        predict = self.backbone.predictor(Conditions(self.candidates, guidance=1.0), chunk=16)
         draw, total = torch.Generator().manual_seed(0), torch.zeros(count)
         for span in self.spans:
             noise = torch.randn(latent.shape, generator=draw)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from texsync import TexsyncWarning
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.files.load import load
 from texsync.surface.cameras import Camera
@@ -45,7 +46,7 @@ def paint(
         hint = None if control is None else control[which]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TexsyncWarning)
-            predict = model.predictor(said, [""] * len(said), hint, guidance=guidance, chunk=len(said))
+            predict = model.predictor(Conditions(said, control=hint, guidance=guidance), len(said))
         for span in model.schedule.spans(steps):
             eps = predict(x, span)
             x = span.ddim(span.tweedie(x, eps), eps)

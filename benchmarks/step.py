@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from texsync.backbones.conditions import Conditions
 from texsync.couplings import Independent, SyncSDE, SyncTweedies
 from texsync.errors import InputError
 from texsync.files.load import load
@@ -87,9 +88,7 @@ def share_of_a_step(backbone, surface, views: Views, pixels, x: Tensor) -> None:
     """Table 1: the same step with and without coupling, against one call of the model."""
     condition = depth_condition(look(surface, pixels.cameras, pixels.size * backbone.scale, str(x.device)))
     words = ["a red stone object"] * len(x)
-    predict = backbone.predictor(
-        words, [""] * len(x), condition, guidance=3.0, control_scale=1.0, chunk=len(x)
-    )
+    predict = backbone.predictor(Conditions(words, control=condition, guidance=3.0), chunk=len(x))
     eps = predict(x, SPAN)
     call = milliseconds(lambda: predict(x, SPAN), 3)
     rows = []

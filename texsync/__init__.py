@@ -16,6 +16,7 @@ from . import tasks
 if TYPE_CHECKING:
     from .backbones.base import Backbone as Backbone
     from .backbones.by_name import load_model as load_model
+    from .backbones.conditions import Conditions as Conditions
     from .backbones.warm import warm_model as warm_model
     from .couplings import CSG as CSG
     from .couplings import Coupling as Coupling
@@ -59,6 +60,7 @@ __version__ = "0.1.0"
 PUBLIC = {
     ".backbones.base": "Backbone",
     ".backbones.by_name": "load_model",
+    ".backbones.conditions": "Conditions",
     ".backbones.warm": "warm_model",
     ".couplings": (
         "CSG Coupling Independent MultiDiffusion SyncDiffusion SyncMVD SyncSDE SyncTweedies VisualAnagrams"

@@ -10,6 +10,7 @@ from zoo import close
 
 from texsync import InputError, ambiguous_image, wide_image
 from texsync.backbones.by_name import load_model
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.families.deepfloyd import Clipped, Upscaler, claims
 from texsync.couplings import Independent
 from texsync.loop import sample
@@ -66,7 +67,7 @@ def test_diffusers_own_pipeline_paints_the_same_picture(stage, first):
         out = unet(torch.cat([theirs] * 2), t, words).sample[:, :3].detach()
         eps = out[:2] + 7.0 * (out[2:] - out[:2])
         theirs = scheduler.step(eps, t, theirs, use_clipped_model_output=True).prev_sample
-    predict = stage.predictor(PROMPTS, ["", ""], None, guidance=7.0, chunk=1)
+    predict = stage.predictor(Conditions(PROMPTS, guidance=7.0), chunk=1)
     *_, (_, ours, _) = sample(predict, identity(16, 16, 2), Independent(), stage.schedule.spans(5), x)
     assert close(ours, theirs, 1e-3)
 

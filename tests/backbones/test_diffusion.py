@@ -19,6 +19,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from texsync.backbones.advice import Advice
 from texsync.backbones.by_name import load_model
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.prediction import schedule_from, to_eps
 from texsync.backbones.prompts import view_prompts
 from texsync.couplings import make
@@ -60,9 +61,7 @@ def reference_eps(folder, x, t, control, scale, guidance):
 
 def test_eps_is_diffusers_own(backbone, tiny_model, noise, control):
     """Guidance, text and ControlNet together equal calling the models by hand."""
-    predict = backbone.predictor(
-        PROMPTS, NEGATIVES, control, guidance=7.5, control_scale=0.8, control_until=1
-    )
+    predict = backbone.predictor(Conditions(PROMPTS, NEGATIVES, control, 7.5, control_scale=0.8))
     expected = reference_eps(tiny_model, noise, SPAN.t, control, 0.8, 7.5)
     torch.testing.assert_close(predict(noise, SPAN), expected, atol=2e-5, rtol=1e-4)
     unheard = reference_eps(tiny_model, noise, SPAN.t, control, None, 7.5)
@@ -77,20 +76,19 @@ def test_a_unet_that_reads_the_words_once_more(tiny_model, tmp_path, noise, cont
     more = {"addition_embed_type": "text", "addition_embed_type_num_heads": 4}
     UNet2DConditionModel.from_config({**config, **more}).save_pretrained(folder / "unet")
     options = {"guidance": 3.0, "control_scale": 1.0, "control_until": 1}
-    eps = load_model(folder).predictor(PROMPTS, NEGATIVES, control, **options)(noise, SPAN)
+    eps = load_model(folder).predictor(Conditions(PROMPTS, NEGATIVES, control, **options))(noise, SPAN)
     expected = reference_eps(folder, noise, SPAN.t, control, 1.0, 3.0)
     torch.testing.assert_close(eps, expected, atol=2e-5, rtol=1e-4)
 
 
 def test_control_scale_runs_from_start_to_end(backbone, tiny_model, noise, control):
     """Linear in t, off past control_until, and off means the ControlNet is not called."""
-    predict = backbone.predictor(
-        PROMPTS, NEGATIVES, control, guidance=3.0, control_scale=(0.2, 1.0), control_until=0.99
-    )
-    assert predict.scale_at(Span(999, 0.1, 0.2, 1.0)) == pytest.approx(0.2)
-    assert predict.scale_at(SPAN) == pytest.approx(0.2 * 0.501 + 1.0 * 0.499)
+    told = Conditions(PROMPTS, NEGATIVES, control, guidance=3.0, control_scale=(0.2, 1.0), control_until=0.99)
+    predict = backbone.predictor(told)
+    assert told.control_at(Span(999, 0.1, 0.2, 1.0)) == pytest.approx(0.2)
+    assert told.control_at(SPAN) == pytest.approx(0.2 * 0.501 + 1.0 * 0.499)
     last = backbone.schedule.spans(30)[-1]
-    assert predict.scale_at(last) == 0.0
+    assert told.control_at(last) == 0.0
     expected = reference_eps(tiny_model, noise, last.t, control, None, 3.0)
     torch.testing.assert_close(predict(noise, last), expected, atol=2e-5, rtol=1e-4)
 
@@ -98,7 +96,7 @@ def test_control_scale_runs_from_start_to_end(backbone, tiny_model, noise, contr
 def test_scale_zero_never_calls_the_controlnet(tiny_model, noise, control):
     """A ControlNet that is off costs nothing."""
     backbone = load_model(tiny_model)
-    predict = backbone.predictor(PROMPTS, NEGATIVES, control, guidance=3.0, control_scale=0.0)
+    predict = backbone.predictor(Conditions(PROMPTS, NEGATIVES, control, guidance=3.0, control_scale=0.0))
     calls = []
     backbone.parts.controlnet.register_forward_hook(lambda *_: calls.append(1))
     predict(noise, SPAN)
@@ -108,12 +106,8 @@ def test_scale_zero_never_calls_the_controlnet(tiny_model, noise, control):
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
 def test_chunk_does_not_matter(backbone, noise, control, guidance):
     """One, two or three views a call: the same noise."""
-    told = [
-        backbone.predictor(PROMPTS, NEGATIVES, control, guidance=guidance, control_scale=1.0, chunk=chunk)(
-            noise, SPAN
-        )
-        for chunk in (1, 2, 3)
-    ]
+    conditions = Conditions(PROMPTS, NEGATIVES, control, guidance)
+    told = [backbone.predictor(conditions, chunk)(noise, SPAN) for chunk in (1, 2, 3)]
     for other in told[1:]:
         torch.testing.assert_close(other, told[0], atol=2e-5, rtol=1e-4)
     torch.testing.assert_close(backbone.decode(noise)[1:2], backbone.decode(noise[1:2]), atol=1e-5, rtol=1e-4)
@@ -122,8 +116,12 @@ def test_chunk_does_not_matter(backbone, noise, control, guidance):
 def test_guidance_one_leaves_negatives_out(backbone, noise):
     """Half the work, and the negatives cannot be heard."""
     other = [text + " object" for text in NEGATIVES]
-    quiet = [backbone.predictor(PROMPTS, n, None, guidance=1.0)(noise, SPAN) for n in (NEGATIVES, other)]
-    heard = [backbone.predictor(PROMPTS, n, None, guidance=2.0)(noise, SPAN) for n in (NEGATIVES, other)]
+    quiet = [
+        backbone.predictor(Conditions(PROMPTS, n, guidance=1.0))(noise, SPAN) for n in (NEGATIVES, other)
+    ]
+    heard = [
+        backbone.predictor(Conditions(PROMPTS, n, guidance=2.0))(noise, SPAN) for n in (NEGATIVES, other)
+    ]
     assert torch.equal(*quiet) and not torch.allclose(*heard)
 
 
@@ -146,9 +144,7 @@ def test_three_steps_equal_the_pipeline(which, request, noise, control):
         output_type="latent",
     ).images
     backbone = load_model(folder)
-    predict = backbone.predictor(
-        PROMPTS, NEGATIVES, control, guidance=5.0, control_scale=0.7, control_until=1.0, chunk=2
-    )
+    predict = backbone.predictor(Conditions(PROMPTS, NEGATIVES, control, 5.0, control_scale=0.7), chunk=2)
     views = identity(8, 8, count=3)
     *_, (_, x, _) = sample(predict, views, make("none"), backbone.schedule.spans(3), noise)
     torch.testing.assert_close(x, torch.as_tensor(expected), atol=1e-3, rtol=1e-3)
@@ -209,7 +205,7 @@ def test_half_precision_follows_full(tiny_model, noise, control):
     eps = {}
     for dtype in ("fp32", "bf16"):
         backbone = load_model(tiny_model, dtype=dtype)
-        eps[dtype] = backbone.predictor(PROMPTS, NEGATIVES, control, guidance=2.0)(noise, SPAN)
+        eps[dtype] = backbone.predictor(Conditions(PROMPTS, NEGATIVES, control, guidance=2.0))(noise, SPAN)
         assert eps[dtype].dtype == torch.float32
         assert backbone.decode(noise).dtype == torch.float32
     assert (eps["bf16"] - eps["fp32"]).abs().mean() < 0.05 * eps["fp32"].abs().mean()

@@ -7,6 +7,7 @@ import torch
 
 from texsync.backbones import memory
 from texsync.backbones.by_name import load_model
+from texsync.backbones.conditions import Conditions
 from texsync.errors import InputError, TexsyncWarning, out_of_memory
 from texsync.schedule import Span
 
@@ -74,12 +75,12 @@ def test_the_chunk_follows_free_memory(backbone, noise, monkeypatch):
     fixed = memory.workspace_bytes(unet)
     for free, chunk in ((100 * each, 3), ((2.1 * each + fixed) / memory.SHARE, 2)):
         monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: int(free))
-        predict = backbone.predictor(PROMPTS, NEGATIVES, None, guidance=2.0)
+        predict = backbone.predictor(Conditions(PROMPTS, NEGATIVES, guidance=2.0))
         predict(noise, SPAN)
         assert predict.chunk == chunk
     monkeypatch.setattr(memory, "free_bytes", lambda device: each - 1)
     with pytest.raises(InputError, match="lower view_size"):
-        backbone.predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
+        backbone.predictor(Conditions(PROMPTS, NEGATIVES))(noise, SPAN)
 
 
 def test_too_little_memory_for_the_weights(tiny_model, monkeypatch):

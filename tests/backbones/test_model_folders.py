@@ -14,6 +14,7 @@ from diffusers import (
 
 from texsync.backbones import download, hub
 from texsync.backbones.by_name import load_model
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.locate import EMBEDDED, find_model
 from texsync.errors import InputError
 from texsync.schedule import Span
@@ -246,9 +247,9 @@ def test_without_a_controlnet(tiny_model, tmp_path, noise, control):
     folder = copy(tiny_model, tmp_path)
     shutil.rmtree(folder / "controlnet")
     backbone = load_model(folder, controlnet="none")
-    assert backbone.predictor(PROMPTS, NEGATIVES, None, guidance=2.0)(noise, SPAN).shape == noise.shape
+    assert backbone.predictor(Conditions(PROMPTS, NEGATIVES, guidance=2.0))(noise, SPAN).shape == noise.shape
     with pytest.raises(InputError, match="no ControlNet"):
-        backbone.predictor(PROMPTS, NEGATIVES, control)
+        backbone.predictor(Conditions(PROMPTS, NEGATIVES, control))
 
 
 def test_fp16_variants_and_shards_are_read(tiny_model, tmp_path, noise):
@@ -260,8 +261,8 @@ def test_fp16_variants_and_shards_are_read(tiny_model, tmp_path, noise):
     assert len(list((folder / "unet").glob("*.safetensors"))) > 1
     file = folder / "vae" / SAFE
     file.rename(file.with_name("diffusion_pytorch_model.fp16.safetensors"))
-    whole = load_model(tiny_model, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
-    shards = load_model(folder, controlnet="none").predictor(PROMPTS, NEGATIVES, None)(noise, SPAN)
+    whole = load_model(tiny_model, controlnet="none").predictor(Conditions(PROMPTS, NEGATIVES))(noise, SPAN)
+    shards = load_model(folder, controlnet="none").predictor(Conditions(PROMPTS, NEGATIVES))(noise, SPAN)
     assert torch.equal(whole, shards)
     next((folder / "unet").glob("*.safetensors")).unlink()
     with pytest.raises(InputError, match=r"\.safetensors is missing"):
@@ -273,8 +274,12 @@ def test_bgr_controlnets_see_their_own_order(tiny_model, tmp_path, noise, contro
     folder = copy(tiny_model, tmp_path)
     edit(folder / "controlnet" / "config.json", controlnet_conditioning_channel_order="bgr")
     options = {"guidance": 1.0, "control_scale": 1.0}
-    reverse = load_model(folder).predictor(PROMPTS, NEGATIVES, control.flip(1), **options)(noise, SPAN)
-    straight = load_model(tiny_model).predictor(PROMPTS, NEGATIVES, control, **options)(noise, SPAN)
+    reverse = load_model(folder).predictor(Conditions(PROMPTS, NEGATIVES, control.flip(1), **options))(
+        noise, SPAN
+    )
+    straight = load_model(tiny_model).predictor(Conditions(PROMPTS, NEGATIVES, control, **options))(
+        noise, SPAN
+    )
     torch.testing.assert_close(reverse, straight, atol=1e-5, rtol=1e-4)
 
 

@@ -23,6 +23,7 @@ from zoo import (
     start_for,
 )
 
+from texsync.backbones.conditions import Conditions
 from texsync.couplings import Independent, SyncSDE, SyncTweedies, make, named, names
 from texsync.errors import InputError
 from texsync.loop import sample
@@ -212,7 +213,7 @@ def test_what_nobody_else_sees_is_left_free():
     """The paper's Eq. 13 as printed would pull new columns to zero; its authors' code, and this, leaves them alone."""
     views = windows(14, 6, 6, 4)
     names = [""] * len(start_for(views))
-    predict = model(6, 6).predictor(names, names, None, guidance=1.0, control_scale=0, chunk=9)
+    predict = model(6, 6).predictor(Conditions(names, names, guidance=1.0))
     prefix = views.prefix(1)
     known = prefix.mask.expand(-1, CHANNELS, -1, -1) > 0
 
@@ -234,7 +235,7 @@ def test_what_nobody_else_sees_is_left_free():
 def test_everyone_with_one_prompt_and_one_start_stays_one():
     views = identity(5, 6, count=3)
     x = start_for(views)[:1].expand(3, -1, -1, -1)
-    predict = model(5, 6).predictor([PROMPTS[0]] * 3, [""] * 3, None, guidance=1.0, control_scale=0, chunk=9)
+    predict = model(5, 6).predictor(Conditions([PROMPTS[0]] * 3, guidance=1.0))
     couplings = [c for c in ALL_COUPLINGS.values() if defined(views, c)]
     runs = [list(sample(predict, views, c, SPANS, x))[-1][1] for c in couplings]
     assert all(close(end, runs[0], 1e-9) for end in runs)
@@ -293,7 +294,7 @@ def pushed(steps: int) -> tuple[float, float]:
     size = 6 * CHANNELS
     x = torch.cat([torch.zeros(1, size), torch.eye(size)]).double().view(-1, CHANNELS, 3, 2)
     names = [PROMPTS[0]] * len(x)
-    predict = gauss.predictor(names, names, None, guidance=3.0, control_scale=0, chunk=100)
+    predict = gauss.predictor(Conditions(names, names, guidance=3.0))
     *_, (_, end, _) = sample(predict, identity(3, 2, count=len(x)), Independent(), spans, x)
     offset, push = end[0].flatten(), (end[1:] - end[0]).flatten(1).T
     first, last = spans[0].alpha, spans[-1].alpha_next
@@ -315,7 +316,7 @@ def test_many_samples_have_the_models_mean_and_covariance():
     gauss, count = model(2, 2), 4000
     x = torch.randn(count, CHANNELS, 2, 2, generator=seeded(0))
     names = [PROMPTS[1]] * count
-    predict = gauss.predictor(names, names, None, guidance=1.0, control_scale=0, chunk=1000)
+    predict = gauss.predictor(Conditions(names, names, guidance=1.0))
     *_, (_, end, _) = sample(
         predict, identity(2, 2, count=count), Independent(), Schedule.scaled_linear().spans(100), x
     )
@@ -329,9 +330,7 @@ def test_guidance_moves_away_from_the_negative_prompt():
     x = torch.randn(2, CHANNELS, 3, 3, generator=seeded(0), dtype=torch.float64)
 
     def eps(prompt, negative, guidance):
-        return gauss.predictor(
-            [prompt] * 2, [negative] * 2, None, guidance=guidance, control_scale=0, chunk=1
-        )(x, span)
+        return gauss.predictor(Conditions([prompt] * 2, [negative] * 2, guidance=guidance), chunk=1)(x, span)
 
     wanted, unwanted = eps("rust", "rust", 9.0), eps("moss", "moss", 9.0)
     assert close(eps("rust", "moss", 1.0), wanted)

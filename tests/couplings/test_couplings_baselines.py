@@ -10,6 +10,7 @@ import pytest
 import torch
 from zoo import ALL_VIEWS, CHANNELS, close, predictor_for, start_for
 
+from texsync.backbones.conditions import Conditions
 from texsync.couplings import (
     CSG,
     Independent,
@@ -303,8 +304,7 @@ def test_gradients_pass_through_a_real_model(tiny_model):
     backbone = load_model(str(tiny_model), None, device="cpu", dtype="fp32")
     views, span = windows(12, 8, 8, 4), backbone.schedule.spans(4)[1]
     predict, at_once = (
-        backbone.predictor(["a red object"] * 2, [""] * 2, None, guidance=2.0, chunk=chunk)
-        for chunk in (1, 2)
+        backbone.predictor(Conditions(["a red object"] * 2, guidance=2.0), chunk) for chunk in (1, 2)
     )
     x = torch.randn(2, backbone.latent_channels, 8, 8, generator=torch.Generator().manual_seed(0))
     given, direct = (

@@ -15,6 +15,7 @@ import pytest
 import torch
 from zoo import ALL_COUPLINGS, ALL_VIEWS, AVERAGING, ONE_TO_ONE, close, model, predictor_for, start_for
 
+from texsync.backbones.conditions import Conditions
 from texsync.couplings import (
     CSG,
     Independent,
@@ -167,7 +168,7 @@ def test_6_the_mask_of_eq_13_the_right_way_round():
     x, prefix = start_for(views), views.prefix(1)
     known = prefix.mask.expand_as(x) > 0
     words = [""] * len(x)
-    predict = model(8, 8).predictor(words, words, None, guidance=1.0, control_scale=0, chunk=99)
+    predict = model(8, 8).predictor(Conditions(words, words, guidance=1.0))
     spread, seam = [], []
     for coupling in (Independent(), SyncSDE(integrator="paper", memory=1, until=0.0)):
         end = run(views, coupling, SD.spans(50), x, predict)[-1][1]

@@ -14,6 +14,7 @@ from safetensors import safe_open
 
 from texsync import TexsyncWarning, texture_mesh
 from texsync.backbones.by_name import load_model
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.folder import PARTS, read_model
 from texsync.backbones.locate import find_model
 from texsync.files.load import load
@@ -146,7 +147,7 @@ def paint(
     model, prompt: str, control: torch.Tensor, steps: int = 8, seed: int = 0, view: str = ", front view."
 ):
     """One view (1, 3, 256, 256) of plain DDIM."""
-    predict = model.predictor([prompt + view], [""], control, guidance=model.advice.guidance, chunk=1)
+    predict = model.predictor(Conditions([prompt + view], control=control, guidance=model.advice.guidance), 1)
     x = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(seed))
     for span in model.schedule.spans(steps):
         eps = predict(x, span)

@@ -9,6 +9,7 @@ from zoo import blob_views
 
 from texsync import Cancelled, InputError, cli
 from texsync.backbones.by_name import load_model
+from texsync.backbones.conditions import Conditions
 from texsync.options.swept import swept
 from texsync.tasks import FUNCTIONS
 from texsync.tasks.ambiguous import AmbiguousOptions
@@ -134,7 +135,7 @@ def test_attention_may_be_taken_as_it_is(tiny_model):
     for scale in ("stretched", "raw"):
         options = EditOptions("p.png", "a red object", "a copper object", mask_scale=scale, find="attention")
         finder = Finder(Run("edit", options), backbone, options, None, (8, 8))
-        with finder.recording(backbone.predictor([options.source], [""], None, guidance=1.0)) as heard:
+        with finder.recording(backbone.predictor(Conditions([options.source], guidance=1.0))) as heard:
             heard(x, span)
         heats.append(finder.heat(span, x))
     stretched, raw = heats

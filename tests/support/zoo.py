@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.gaussian import Gaussian
 from texsync.couplings import (
     CSG,
@@ -176,8 +177,7 @@ def prompts_for(views: Views) -> list[str]:
 def predictor_for(views: Views, chunk: int = 64, which: slice = slice(None)):
     """The model's noise predictor for all views, or for some of them."""
     prompts = prompts_for(views)[which]
-    options = dict(guidance=1.5, control_scale=0.0, chunk=chunk)
-    return model(*views.shape[1:]).predictor(prompts, [""] * len(prompts), None, **options)
+    return model(*views.shape[1:]).predictor(Conditions(prompts, guidance=1.5), chunk)
 
 
 def start_for(views: Views, seed: int = 0) -> torch.Tensor:

@@ -7,6 +7,7 @@ import torch
 from zoo import close, model
 
 from texsync import InputError, ambiguous_image
+from texsync.backbones.conditions import Conditions
 from texsync.couplings import make
 from texsync.loop import sample
 from texsync.schedule import Schedule
@@ -36,14 +37,13 @@ def test_views_in_step_are_views_one_after_the_other(name):
     names = ["identity", name, "rotate180"]
     size = 8
     views, spans = ambiguous(names, size, seed=2), Schedule.scaled_linear().spans(6)
-    options = dict(guidance=1.5, control_scale=0.0, chunk=64)
-    predict = model(size, size).predictor(PROMPTS, [""] * 3, None, **options)
+    predict = model(size, size).predictor(Conditions(PROMPTS, guidance=1.5))
     start = torch.randn(3, 2, size, size, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     coupling = make("syncsde", integrator="paper", memory=1, until=0.0)
     *_, (_, together, _) = sample(predict, views, coupling, spans, start)
     before = None
     for i, prompt in enumerate(PROMPTS):
-        alone, x, path = model(size, size).predictor([prompt], [""], None, **options), start[i], []
+        alone, x, path = model(size, size).predictor(Conditions([prompt], guidance=1.5)), start[i], []
         for k, span in enumerate(spans):
             path.append(x)
             eps = alone(x[None], span)[0]

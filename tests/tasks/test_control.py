@@ -35,9 +35,9 @@ def heard(monkeypatch):
     """The control pictures that each predictor was made with."""
     told, predictor = [], DiffusionBackbone.predictor
 
-    def listen(self, prompts, negatives, control, **options):
-        told.append(control)
-        return predictor(self, prompts, negatives, control, **options)
+    def listen(self, conditions, chunk=None):
+        told.append(conditions.control)
+        return predictor(self, conditions, chunk)
 
     monkeypatch.setattr(DiffusionBackbone, "predictor", listen)
     return told

@@ -11,6 +11,7 @@ from zoo import CHANNELS, close, model
 from texsync import InputError, edit_image
 from texsync.backbones.attention import AttentionRecorder, spread_by_self, tokens_of
 from texsync.backbones.by_name import load_model
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.difference import disagreement, rescaled
 from texsync.backbones.inversion import Replay, invert, path
 from texsync.couplings import make
@@ -28,8 +29,7 @@ SOURCE, TARGET = "a red object", "a copper object"
 
 
 def predictor(prompts, guidance=1.0):
-    options = dict(guidance=guidance, control_scale=0.0, chunk=64)
-    return model(6, 6).predictor(prompts, [""] * len(prompts), None, **options)
+    return model(6, 6).predictor(Conditions(prompts, guidance=guidance))
 
 
 def clean(count=1):
@@ -215,7 +215,7 @@ def test_even_attention_spreads_the_mean_and_attention_to_oneself_nothing():
 
 def test_what_is_heard_is_the_networks_own_attention(backbone):
     """Rows of all heads add up to 1, the network's answer stays as it was, and afterwards nothing listens."""
-    predict = backbone.predictor([SOURCE], [""], None, guidance=1.0)
+    predict = backbone.predictor(Conditions([SOURCE], guidance=1.0))
     x, span = (
         torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)),
         backbone.schedule.spans(3)[1],
@@ -236,7 +236,7 @@ def test_what_is_heard_is_the_networks_own_attention(backbone):
 def test_all_tokens_together_get_all_the_attention(backbone):
     """Every coarse map is then the same everywhere, and so is their mean over its largest value."""
     recorder = AttentionRecorder(backbone.parts.unet, range(20), (8, 8))
-    predict = backbone.predictor([SOURCE], [""], None, guidance=1.0)
+    predict = backbone.predictor(Conditions([SOURCE], guidance=1.0))
     with recorder.recording():
         recorder.through(predict)(torch.randn(1, 4, 8, 8), backbone.schedule.spans(3)[1])
     assert close(recorder.foreground(), torch.ones(8, 8), 1e-5)
@@ -249,9 +249,7 @@ def test_two_prompts_disagree_where_their_means_do():
     mean = torch.zeros(2, 16, 16)
     mean[:, 4:10, 4:10] = 1
     two = Gaussian({"one": torch.zeros(2, 16, 16), "other": mean, "": mean * 0}, torch.eye(2 * 16 * 16))
-    predict = two.predictor(
-        ["one"] * 8 + ["other"] * 8, [""] * 16, None, guidance=1.0, control_scale=0, chunk=64
-    )
+    predict = two.predictor(Conditions(["one"] * 8 + ["other"] * 8, guidance=1.0))
     heat = disagreement(predict, SPANS[10], torch.zeros(1, 2, 16, 16))
     assert heat[5:9, 5:9].min() > 0.999 and heat[:3].max() < 1e-3 and heat.shape == (16, 16)
 

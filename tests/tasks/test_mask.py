@@ -9,6 +9,7 @@ from PIL import Image
 from zoo import close, model
 
 from texsync import InputError, cli, masked_image
+from texsync.backbones.conditions import Conditions
 from texsync.couplings import make, named, names
 from texsync.errors import TexsyncWarning
 from texsync.loop import sample
@@ -51,15 +52,14 @@ def test_parts_in_step_are_parts_one_after_the_other(soft):
     foreground = foreground if soft else foreground.round()
     b = 1 - foreground
     prompts, spans = ["brick", "rust", "moss"], Schedule.scaled_linear().spans(10)
-    options = dict(guidance=1.5, control_scale=0.0, chunk=64)
     start = torch.randn(3, 2, 6, 6, generator=draw, dtype=torch.float64)
-    predict = model(6, 6).predictor(prompts, [""] * 3, None, **options)
+    predict = model(6, 6).predictor(Conditions(prompts, guidance=1.5))
     *_, (_, together, _) = sample(
         predict, masks(foreground[None]), make("syncsde", integrator="paper", until=0.0), spans, start
     )
     paths: list = []
     for i, prompt in enumerate(prompts):
-        alone, x, path = model(6, 6).predictor([prompt], [""], None, **options), start[i], []
+        alone, x, path = model(6, 6).predictor(Conditions([prompt], guidance=1.5)), start[i], []
         for k, span in enumerate(spans):
             path.append(x)
             eps = alone(x[None], span)[0]
@@ -78,7 +78,7 @@ def test_baselines_put_masks_together_as_their_papers_do(name, soft):
     m = torch.rand(6, 6, generator=draw, dtype=torch.float64)
     m = m if soft else m.round()
     spans, words = Schedule.scaled_linear().spans(10), ["brick", "rust"]
-    predict = model(6, 6).predictor(words, [""] * 2, None, guidance=1.5, control_scale=0.0, chunk=64)
+    predict = model(6, 6).predictor(Conditions(words, guidance=1.5))
     start = torch.randn(2, 2, 6, 6, generator=draw, dtype=torch.float64)
     views = masks(m[None], named(name).composition)
     *_, (_, together, _) = sample(predict, views, make(name, until=0.0), spans, start)

@@ -91,12 +91,12 @@ def test_every_texel_has_a_colour_of_the_views_or_of_the_fill(paint, monkeypatch
 
 def test_the_views_carry_the_prompt_the_depth_and_the_camera(paint, monkeypatch):
     """Each view is told its own name; other words, other negatives and no depth all make another texture."""
-    told = {}
+    told = []
     predictor = DiffusionBackbone.predictor
 
-    def listen(self, prompts, negatives, control, **options):
-        told.update(prompts=prompts, negatives=negatives, control=control, **options)
-        return predictor(self, prompts, negatives, control, **options)
+    def listen(self, conditions, chunk=None):
+        told.append(conditions)
+        return predictor(self, conditions, chunk)
 
     monkeypatch.setattr(DiffusionBackbone, "predictor", listen)
     first = paint(ball(), "copper", view_order="paper")
@@ -114,8 +114,8 @@ def test_the_views_carry_the_prompt_the_depth_and_the_camera(paint, monkeypatch)
         "top",
         "bottom",
     ]
-    assert [prompt.rpartition(", ")[2] for prompt in told["prompts"]] == [f"{s} view." for s in sides]
-    assert torch.equal(told["control"], first.condition) and first.condition[:, :, 32, 32].min() > 0.9
+    assert [prompt.rpartition(", ")[2] for prompt in told[0].prompts] == [f"{s} view." for s in sides]
+    assert torch.equal(told[0].control, first.condition) and first.condition[:, :, 32, 32].min() > 0.9
     for change in ({"negative": "copper"}, {"control_scale": (0.0, 0.0)}, {"guidance": 1.0}):
         assert apart(first, paint(ball(), "copper", view_order="paper", **change)).max() > 1, change
 

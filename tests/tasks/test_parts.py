@@ -33,6 +33,7 @@ from texsync import (
     texture_mesh,
     wide_image,
 )
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.gaussian import Gaussian
 from texsync.couplings import make, named, names
 from texsync.tasks.mesh import MeshOptions
@@ -171,9 +172,7 @@ def test_a_backbone_keeps_the_contract(name):
     model.check_room(size)
     x = torch.randn(3, channels, height, width, generator=torch.Generator().manual_seed(0))
     span = model.schedule.spans(4)[1]
-    whole, parts = (
-        model.predictor(prompts, [""] * 3, guidance=2.0, chunk=chunk)(x, span) for chunk in (None, 1)
-    )
+    whole, parts = (model.predictor(Conditions(prompts, guidance=2.0), chunk)(x, span) for chunk in (None, 1))
     assert whole.shape == x.shape and whole.dtype == x.dtype
     torch.testing.assert_close(whole, parts, atol=1e-5, rtol=1e-4)
     pictures = model.decode(x)
@@ -203,7 +202,7 @@ class HalfWay(Coupling):
 
 class Grey(Backbone):
     schedule, latent_channels, scale, native_size = Schedule.scaled_linear(), 3, 1, 16
-    def predictor(self, prompts, negatives, control=None, **more):
+    def predictor(self, conditions, chunk=None):
         return lambda x, span: span.eps_from(x, torch.zeros_like(x))
     def encode(self, images):
         return 2 * images - 1

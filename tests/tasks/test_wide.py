@@ -8,6 +8,7 @@ import torch
 from zoo import close, model
 
 from texsync import InputError, wide_image
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.backbones.tiled import decode_tiled, tile_starts
 from texsync.couplings import make
@@ -103,12 +104,11 @@ def test_windows_in_step_are_windows_one_after_the_other():
     views, spans = frame(14).views(), Schedule.scaled_linear().spans(12)
     count, draw = views.shape[0], torch.Generator().manual_seed(3)
     start = torch.randn(count, 2, 6, 6, generator=draw, dtype=torch.float64)
-    options = dict(guidance=1.5, control_scale=0.0, chunk=64)
-    predict = model(6, 6).predictor(["brick"] * count, [""] * count, None, **options)
+    predict = model(6, 6).predictor(Conditions(["brick"] * count, guidance=1.5))
     *_, (_, together, _) = sample(
         predict, views, make("syncsde", integrator="paper", memory=1, until=0.0, strength=5.0), spans, start
     )
-    alone, before = model(6, 6).predictor(["brick"], [""], None, **options), None
+    alone, before = model(6, 6).predictor(Conditions(["brick"], guidance=1.5)), None
     for i in range(count):
         x, path = start[i], []
         for k, span in enumerate(spans):
@@ -218,9 +218,7 @@ def test_a_loop_meets_itself():
     def jump(loop):
         views = frame(20, overlap=4, loop=loop).views()
         count, draw = views.shape[0], torch.Generator().manual_seed(1)
-        predict = model(6, 6).predictor(
-            [""] * count, [""] * count, None, guidance=1, control_scale=0, chunk=64
-        )
+        predict = model(6, 6).predictor(Conditions([""] * count, guidance=1))
         spans, coupling = (
             Schedule.scaled_linear().spans(10),
             make("syncsde", integrator="paper", memory=1, until=0.0),

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 from zoo import CHANNELS, close, model, start_for
 
+from texsync.backbones.conditions import Conditions
 from texsync.couplings import Independent, SyncSDE
 from texsync.errors import InputError
 from texsync.loop import sample
@@ -58,7 +59,7 @@ def test_windows_below_each_other_hear_each_other():
 def test_the_ends_of_a_loop_meet_like_any_two_windows():
     views = windows(32, 8, 8, 4, loop=True)
     words = [""] * views.shape[0]
-    predict = model(8, 8).predictor(words, words, None, guidance=1.0, control_scale=0, chunk=99)
+    predict = model(8, 8).predictor(Conditions(words, words, guidance=1.0))
 
     def steps(coupling):
         """Mean square difference of every column to the one before, the first to the last."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..errors import Refused, option
 from ..schedule import Schedule, Span
 from .advice import Advice
+from .conditions import Conditions
 from .memory import home_of
 from .prompt_words import find_words
 
@@ -51,23 +52,9 @@ class Backbone(ABC):
     commits: Mapping[str, str] = NOTHING
 
     @abstractmethod
-    def predictor(
-        self,
-        prompts: Sequence[str],
-        negatives: Sequence[str],
-        control: Tensor | None = None,
-        *,
-        guidance: float = 7.5,
-        control_scale: float | tuple[float, float] = 1.0,
-        control_until: float = 1.0,
-        chunk: int | None = None,
-    ) -> Predictor:
-        """Fix the conditions of N views and return their noise predictor.
+    def predictor(self, conditions: Conditions, chunk: int | None = None) -> Predictor:
+        """The noise predictor of N views, whose conditions are fixed with it; raises InputError for those it lacks.
 
-        prompts, negatives: N texts each.  control: (N, 3, H, W) in [0, 1] in pixels, or None.
-        guidance: eps = negative + guidance * (prompt - negative), so 1 switches it off.
-        control_scale: how much control counts, 0 off, 1 as trained; or (at the noisiest level, at the cleanest) with a
-        straight line in t between.  control_until: control is off where 1 - t/T is greater than this, 0..1.
         chunk: views per call of the model, on which the result does not depend; None: what fits in memory.
         """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from ..errors import Refused
 from ..schedule import Schedule, Span
 from .advice import Advice
 from .base import Backbone, Predictor
+from .conditions import Conditions
 
 
 class Gaussian(Backbone):
@@ -36,27 +37,17 @@ class Gaussian(Backbone):
     def dtype(self) -> torch.dtype:
         return torch.float64
 
-    def predictor(
-        self,
-        prompts: Sequence[str],
-        negatives: Sequence[str],
-        control: Tensor | None = None,
-        *,
-        guidance: float = 7.5,
-        control_scale: float | tuple[float, float] = 1.0,
-        control_until: float = 1.0,
-        chunk: int | None = None,
-    ) -> Predictor:
+    def predictor(self, conditions: Conditions, chunk: int | None = None) -> Predictor:
         """See `Backbone.predictor`; control is ignored.  Raises InputError on a prompt without a mean."""
-        wanted = torch.stack([self._mean(prompt) for prompt in prompts])
-        unwanted = torch.stack([self._mean(prompt, "") for prompt in negatives])
+        wanted = torch.stack([self._mean(prompt) for prompt in conditions.prompts])
+        unwanted = torch.stack([self._mean(prompt, "") for prompt in conditions.negatives])
 
         def predict(x: Tensor, span: Span) -> Tensor:
             size = chunk or len(x)
             parts = [slice(i, i + size) for i in range(0, len(x), size)]
             positive = torch.cat([self.eps(x[part], wanted[part], span) for part in parts])
             negative = torch.cat([self.eps(x[part], unwanted[part], span) for part in parts])
-            return (negative + guidance * (positive - negative)).to(x.dtype)
+            return (negative + conditions.guidance * (positive - negative)).to(x.dtype)
 
         return predict
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ..schedule import Span
 from .base import Backbone
+from .conditions import Conditions
 from .loading import Parts
 from .memory import Chunks, denoise_bytes, fitting, workspace_bytes
 from .prediction import to_eps
@@ -48,30 +51,21 @@ class DiffusionPredictor:
     def __init__(
         self,
         backbone: UNetBackbone,
-        *,
-        positive: Tensor,
-        negative: Tensor,
-        control: Tensor | None,
-        guidance: float,
-        control_scale: tuple[float, float],
-        control_until: float,
+        conditions: Conditions,
+        encode: Callable[[Sequence[str]], Tensor],
         chunk: int | None,
     ):
-        self.backbone, self.guidance = backbone, guidance
-        self.control_scale, self.control_until = control_scale, control_until
+        """encode: N texts to (N, tokens, width)."""
+        self.backbone, self.conditions = backbone, conditions
+        positive, negative = encode(conditions.prompts), encode(conditions.negatives)
         self.words = torch.stack([negative, positive])  # (2, N, tokens, width)
         self._chunks = Chunks(chunk) if chunk else None
-        self._hint = None if control is None else self._read_control(control)
+        self._hint = None if conditions.control is None else self._read_control(conditions.control)
 
     @property
     def chunk(self) -> int | None:
         """Views per call of the model; None until the first call has measured it."""
         return self._chunks.size if self._chunks else None
-
-    def scale_at(self, span: Span) -> float:
-        """ControlNet's share at this noise level."""
-        start, end = self.control_scale
-        return 0.0 if 1 - span.frac > self.control_until else span.frac * start + (1 - span.frac) * end
 
     def __call__(self, x: Tensor, span: Span) -> Tensor:
         """x (N, C, h, w) -> eps, same shape and device, at least float32; gradients pass if x asks for them."""
@@ -79,7 +73,7 @@ class DiffusionPredictor:
             raise ValueError(f"{len(x)} pictures, but words for {self.words.shape[1]}")
         if self._chunks is None:
             size = x.shape[-1] * self.backbone.scale
-            self._chunks = Chunks(self.backbone.chunk_that_fits(len(x), size, guided=self.guidance != 1))
+            self._chunks = Chunks(self.backbone.chunk_that_fits(len(x), size, guided=self.conditions.guided))
         wanted = x.requires_grad and torch.is_grad_enabled()
 
         def some(which: slice) -> Tensor:
@@ -92,19 +86,19 @@ class DiffusionPredictor:
             return self._chunks.run(some, len(x))
 
     def _eps(self, x: Tensor, span: Span, which: slice) -> Tensor:
-        words = self.words[:, which] if self.guidance != 1 else self.words[1:, which]
+        words = self.words[:, which] if self.conditions.guided else self.words[1:, which]
         copies = len(words)
         inputs = torch.cat([x.to(self.backbone.device, self.backbone.dtype)] * copies)
         predicted = self._network(inputs, span, words.flatten(0, 1), which, copies)
         predicted = predicted.to(x.device, torch.promote_types(x.dtype, torch.float32))
         if copies == 2:
             without, given = predicted.chunk(2)
-            predicted = without + self.guidance * (given - without)
+            predicted = without + self.conditions.guidance * (given - without)
         return to_eps(self.backbone.prediction, x, predicted, span.alpha)
 
     def _network(self, x: Tensor, span: Span, words: Tensor, which: slice, copies: int) -> Tensor:
         t = torch.full((len(x),), span.t, device=x.device)
-        scale, residuals = self.scale_at(span), {}
+        scale, residuals = self.conditions.control_at(span), {}
         if self._hint is not None and scale > 0:
             hint = torch.cat([self._hint[which]] * copies)
             down, middle = self.backbone.parts.controlnet(
@@ -119,8 +113,3 @@ class DiffusionPredictor:
         chunks = Chunks(self.chunk or 1)
         pictures = control.to(backbone.device, backbone.dtype)
         return chunks.run(lambda which: backbone.parts.hint(pictures[which]), len(pictures))
-
-
-def both_ends(scale: float | tuple[float, float]) -> tuple[float, float]:
-    """ControlNet's share at the noisiest and at the cleanest level."""
-    return (scale[0], scale[1]) if isinstance(scale, (tuple, list)) else (scale, scale)

@@ -100,19 +100,17 @@ class Run(Stages):
         guidance: float | None = None,
     ) -> Predictor:
         """What tells noise from picture in len(prompts) views, each with its own words."""
-        options, size = self.options, self.view_size(backbone)
-        guidance = self.guidance(backbone) if guidance is None else guidance
         negatives = [self.negative(backbone)] * len(prompts) if negatives is None else negatives
-        self.sent = {"prompts": list(prompts), "negatives": list(negatives)}
-        most = min(len(prompts), AT_ONCE)
-        return backbone.predictor(
-            prompts,
-            negatives,
-            control,
-            guidance=guidance,
-            chunk=options.chunk or backbone.chunk_that_fits(most, size, guided=guidance != 1),
-            **parts.control_of(options, backbone),
+        conditions = self.conditions(
+            backbone,
+            prompts=prompts,
+            negatives=negatives,
+            control=control,
+            guidance=self.guidance(backbone) if guidance is None else guidance,
         )
+        most, size = min(len(prompts), AT_ONCE), self.view_size(backbone)
+        fits = backbone.chunk_that_fits(most, size, guided=conditions.guided)
+        return backbone.predictor(conditions, self.options.chunk or fits)
 
     def denoise_all(
         self,

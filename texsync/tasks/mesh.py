@@ -317,15 +317,14 @@ class Job(Stages):
             negative=self.negative(backbone),
             shorten=backbone.shorten,
         )
-        self.sent = {"prompts": prompts, "negatives": negatives}
-        return backbone.predictor(
-            prompts,
-            negatives,
-            condition if backbone.reads_control else None,
+        conditions = self.conditions(
+            backbone,
+            prompts=prompts,
+            negatives=negatives,
+            control=condition if backbone.reads_control else None,
             guidance=self.guidance(backbone),
-            chunk=options.chunk,
-            **parts.control_of(options, backbone),
         )
+        return backbone.predictor(conditions, options.chunk)
 
     def shared_noise(self, views: Views, channels: int, draw: Generator) -> Tensor:
         """Views of a surface meet in few texels: each pixel has its number from the best earlier view."""

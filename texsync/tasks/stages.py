@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from ..backbones.base import Backbone, Predictor
+    from ..backbones.conditions import Conditions
     from ..couplings import Coupling
     from ..schedule import Span
     from ..views import Views
@@ -55,6 +56,14 @@ class Stages:
     def told(self, name: str, total: int) -> Callable[[int], None]:
         """Tells that so many of a stage's steps are done."""
         return lambda done: self.on_progress(name, done, total, None)
+
+    def conditions(self, backbone: Backbone, **wanted: Any) -> Conditions:
+        """Those that the task wants, and those that options and model decide in every task."""
+        from ..backbones.conditions import Conditions
+
+        made = Conditions(**wanted, **parts.control_of(self.options, backbone))
+        self.sent = {"prompts": list(made.prompts), "negatives": list(made.negatives)}
+        return made
 
     def noise(self, views: Views, channels: int, seed: int | None = None) -> Tensor:
         """Where a run starts, (N, C, h, w), unit normal: noise that views share, or each view's own.

@@ -19,6 +19,7 @@ from ...schedule import Span
 from ..advice import Advice
 from ..base import Predictor
 from ..checked import number, read_json
+from ..conditions import Conditions
 from ..download import fetch as fetched
 from ..hub import HUB_ID, OnBytes
 from ..loading import Parts, load_network, load_tokenizer, quiet
@@ -75,32 +76,13 @@ class DeepFloyd(UNetBackbone):
         self.text = Words(parts.tokenizer, parts.text_encoder)
 
     @torch.no_grad()
-    def predictor(
-        self,
-        prompts: Sequence[str],
-        negatives: Sequence[str],
-        control: Tensor | None = None,
-        *,
-        guidance: float = 7.5,
-        control_scale: float | tuple[float, float] = 1.0,
-        control_until: float = 1.0,
-        chunk: int | None = None,
-    ) -> Predictor:
+    def predictor(self, conditions: Conditions, chunk: int | None = None) -> Predictor:
         """See `Backbone.predictor`; raises InputError for a control picture, since there is no ControlNet for IF."""
-        if control is not None:
+        if conditions.control is not None:
             raise Refused.controlnet(
                 "there is no ControlNet for DeepFloyd IF", f"leave out {option('control')}"
             )
-        predict = DiffusionPredictor(
-            self,
-            positive=self.text(prompts),
-            negative=self.text(negatives),
-            control=None,
-            guidance=guidance,
-            control_scale=(0.0, 0.0),
-            control_until=0.0,
-            chunk=chunk,
-        )
+        predict = DiffusionPredictor(self, conditions, self.text, chunk)
         return predict if self.clipping is None else Clipped(predict, *self.clipping)
 
     def upscaler(self, source: str) -> Upscaler:

@@ -14,6 +14,7 @@ from ...errors import Refused, option
 from ..attention import AttentionRecorder, is_fine, tokens_of
 from ..autoencoder import Autoencoder
 from ..base import Attention
+from ..conditions import Conditions
 from ..folder import ControlFolder, ModelFolder, pixels_per_latent, read_model
 from ..hub import OnBytes, commit_of
 from ..loading import Parts, load_parts
@@ -21,7 +22,7 @@ from ..locate import find_control, find_model, on_hub
 from ..meta import attempt
 from ..prediction import prediction_type, schedule_from
 from ..prompts import TextEncoder
-from ..unet import DiffusionPredictor, UNetBackbone, both_ends
+from ..unet import DiffusionPredictor, UNetBackbone
 
 USUAL_SIZE = 768  # pixels a side, of a UNet that does not say at which it was trained
 
@@ -91,36 +92,17 @@ class DiffusionBackbone(UNetBackbone):
         self.autoencoder.tile(self.latent_shape(view_size)[1])
 
     @torch.no_grad()
-    def predictor(
-        self,
-        prompts: Sequence[str],
-        negatives: Sequence[str],
-        control: Tensor | None = None,
-        *,
-        guidance: float = 7.5,
-        control_scale: float | tuple[float, float] = 1.0,
-        control_until: float = 1.0,
-        chunk: int | None = None,
-    ) -> DiffusionPredictor:
+    def predictor(self, conditions: Conditions, chunk: int | None = None) -> DiffusionPredictor:
         """See `Backbone.predictor`.
 
         Warns about words that the model will not read.  Raises InputError for control without a ControlNet.
         """
-        if control is not None and not self.reads_control:
+        if conditions.control is not None and not self.reads_control:
             raise Refused.controlnet(
                 "there is a control picture but no ControlNet", f"name one with {option('controlnet')}"
             )
-        self.text.warn(prompts)
-        return DiffusionPredictor(
-            self,
-            positive=self.text(prompts),
-            negative=self.text(negatives),
-            control=control,
-            guidance=guidance,
-            control_scale=both_ends(control_scale),
-            control_until=control_until,
-            chunk=chunk,
-        )
+        self.text.warn(conditions.prompts)
+        return DiffusionPredictor(self, conditions, self.text, chunk)
 
     def shorten(self, text: str, endings: Sequence[str]) -> str:
         return self.text.shorten(text, endings)

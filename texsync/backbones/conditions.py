@@ -1,0 +1,43 @@
+"""What views are to show, in one object, so that a new condition is a field more and no model's signature changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..schedule import Span
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The conditions of N views.  Every field but `prompts` has a default that switches it off or is neutral.
+
+    prompts: N texts.  negatives: N texts, or none for N empty ones.
+    control: pictures that a ControlNet follows, (N, 3, H, W) in [0, 1] in pixels, or None.
+    guidance: eps = negative + guidance * (prompt - negative), so 1 switches it off.
+    control_scale: how much control counts, 0 off, 1 as trained; or (at the noisiest level, at the cleanest) with a
+    straight line in t between.  control_until: control is off where 1 - t/T is greater than this, 0..1.
+    """
+
+    prompts: Sequence[str]
+    negatives: Sequence[str] = ()
+    control: Tensor | None = None
+    guidance: float = 7.5
+    control_scale: float | tuple[float, float] = 1.0
+    control_until: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "negatives", list(self.negatives) or [""] * len(self.prompts))
+
+    @property
+    def guided(self) -> bool:
+        """Whether the negatives count."""
+        return self.guidance != 1
+
+    def control_at(self, span: Span) -> float:
+        """How much control counts at this noise level."""
+        scale = self.control_scale
+        start, end = scale if isinstance(scale, (tuple, list)) else (scale, scale)
+        return 0.0 if 1 - span.frac > self.control_until else span.frac * start + (1 - span.frac) * end
