@@ -19,8 +19,9 @@ class Advice:
     guidance: classifier-free, 1 = off.  steps: of denoising.  prompt_prefix: before the prompt of a mesh.
     control_scale: ControlNet at the noisiest and the cleanest level.
     control_until: share of the way to the clean picture during which ControlNet acts, 0..1.
-    view_size: pixels a side.  control_kind: of CONTROL_KINDS, what its own ControlNet was trained to follow.
-    depth_style: of DEPTH_STYLES, how the depth looked that it was trained on.  strength: SyncSDE's, by task ("ambiguous"), where its own 5 is not best.
+    control_kind: of CONTROL_KINDS, what its own ControlNet was trained to follow.  depth_style: of DEPTH_STYLES, how
+    the depth looked that it was trained on.  view_size: pixels a side.
+    strength: SyncSDE's, by task ("ambiguous"), where its own 5 is not best.
     pictures: what is otherwise in 2D tasks: any of PICTURES.
     materials: metallic and roughness, 0..1, of what a prompt may name ("gold"), for the mesh's new material.
     Source: `texsync.json` in the model's folder, any subset of these names.

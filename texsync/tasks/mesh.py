@@ -275,7 +275,7 @@ class Job(Stages):
         import numpy as np
 
         from ..surface.cameras import framed
-        from ..surface.conditions import rendered
+        from ..surface.control_pictures import rendered
         from ..surface.pixels import look
         from ..views import surface_views
 

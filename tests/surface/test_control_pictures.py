@@ -1,4 +1,4 @@
-"""Pictures for ControlNets: depth as the authors' code has it, normals on a sphere in closed form, lines where edges are."""
+"""Pictures for ControlNets: depth as the authors have it, normals of a sphere in closed form, lines at edges."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from test_raster import CROPPED, lump, surface_of  # noqa: F401
 from torchvision.transforms.functional import gaussian_blur
 
-from test_raster import CROPPED, lump, surface_of  # noqa: F401
 from texsync.options.control_kinds import CONTROL_KINDS
 from texsync.surface.cameras import Camera, ring
-from texsync.surface.conditions import depth, edges, normals, rendered
+from texsync.surface.control_pictures import depth, edges, normals, rendered
 from texsync.surface.pixels import depth_condition, look
 
 
