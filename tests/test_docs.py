@@ -36,7 +36,7 @@ if [ "$1 $2" = "-m venv" ]; then
     mkdir -p "$3/bin"; cp "$STANDINS"/* "$3/bin"; echo "PATH='$PWD/$3/bin':\\$PATH" > "$3/bin/activate"
 fi
 """
-HUB_MODELS = {"benjamin-paine/stable-diffusion-v1-5": "", locate.SD15_DEPTH: "controlnet"}
+HUB_MODELS = {"benjamin-paine/stable-diffusion-v1-5": "", locate.USUAL_DEPTH[768]: "controlnet"}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 
-from texsync.backbones import download, hub
+from texsync.backbones import download, hub, locate
 from texsync.backbones.by_name import load_model
 from texsync.backbones.conditions import Conditions
 from texsync.backbones.locate import EMBEDDED, find_model
@@ -212,7 +212,7 @@ def test_a_hub_model_gets_its_usual_controlnet(tiny_model, tmp_path, monkeypatch
         return folder if repo == "owner/sd15" else tmp_path / "depth"
 
     monkeypatch.setattr(download, "fetch", fetch)
-    monkeypatch.setattr("texsync.backbones.locate.SD15_WIDTH", 16)
+    monkeypatch.setitem(locate.USUAL_DEPTH, 16, locate.USUAL_DEPTH[768])
     assert load_model("owner/sd15").parts.controlnet is not None
     assert asked == ["owner/sd15", "lllyasviel/control_v11f1p_sd15_depth"]
 

@@ -3,6 +3,7 @@
 model_index.json   names the classes             unet/ vae/ text_encoder/   config.json + safetensors
 tokenizer/         vocabulary, near.json           scheduler/                 scheduler_config.json
 controlnet/        optional, config + weights    texsync.json               optional, `Advice`
+Larger models have a second text encoder and tokenizer, see `layout.py`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from ..errors import Refused, option
 from .advice import Advice, read_advice
 from .checked import number, read_json, several, whole
 from .hub import TOKENIZER_FILES
+from .layout import READ, XL, Layout, layout_of
 from .near_words import Near, check_near, near_file
 from .weights import Weights, find_weights
 
-PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+CLASSES = {
+    "unet": "UNet2DConditionModel",
+    "vae": "AutoencoderKL",
+    "text_encoder_2": "CLIPTextModelWithProjection",
+}
 MOST_BLOCKS, WIDEST = 12, 65536  # of a network; channels
-UNREAD = ("text_encoder_2", "transformer", "prior", "image_encoder_2", "decoder")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class ModelFolder:
     """A folder whose files are all there: what each part is and where its weights lie."""
 
     path: Path
+    layout: Layout
+    index: dict[str, Any]  # model_index.json
     classes: dict[str, tuple[str, str]]  # part -> (library, class name)
     configs: dict[str, dict[str, Any]]
     weights: dict[str, Weights]
@@ -52,15 +59,16 @@ def read_model(path: Path) -> ModelFolder:
             f"no model folder {path}", "give a folder in the diffusers layout, a hub id or 'mini'"
         )
     index = read_json(path / "model_index.json", "is this a model in the diffusers layout?")
-    _refuse_other_families(path, index)
-    classes = {part: _class_of(path, index, part) for part in PARTS}
-    configs = {part: read_json(path / part / "config.json") for part in ("unet", "vae", "text_encoder")}
+    layout = layout_of(path, index)
+    classes = {part: _class_of(path, index, part, layout) for part in layout.parts}
+    configs = {part: read_json(path / part / "config.json") for part in layout.networks}
     configs["scheduler"] = read_json(path / "scheduler" / "scheduler_config.json")
-    weights = {part: find_weights(path / part) for part in ("unet", "vae", "text_encoder")}
-    _check_tokenizer(path / "tokenizer")
+    weights = {part: find_weights(path / part) for part in layout.networks}
+    for part in layout.tokenizers:
+        _check_tokenizer(path / part)
     _check_numbers(path, configs)
-    _check_widths(path, configs)
-    return ModelFolder(path, classes, configs, weights, read_advice(path), read_near(path))
+    _check_widths(path, configs, layout)
+    return ModelFolder(path, layout, index, classes, configs, weights, read_advice(path), read_near(path))
 
 
 def read_control(path: Path, model: ModelFolder) -> ControlFolder:
@@ -90,11 +98,11 @@ def read_near(path: Path) -> Near:
     return check_near(read_json(file), file) if file.exists() else {}
 
 
-def _class_of(path: Path, index: dict[str, Any], part: str) -> tuple[str, str]:
+def _class_of(path: Path, index: dict[str, Any], part: str, layout: Layout) -> tuple[str, str]:
     entry = index.get(part)
     if not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(word, str) for word in entry)):
         raise Refused.model_config(
-            f"{path / 'model_index.json'} names no {part}", f"a model needs {', '.join(PARTS)}"
+            f"{path / 'model_index.json'} names no {part}", f"a model needs {', '.join(layout.parts)}"
         )
     library, name = entry
     if library not in ("diffusers", "transformers"):
@@ -102,18 +110,10 @@ def _class_of(path: Path, index: dict[str, Any], part: str) -> tuple[str, str]:
             f"{path / 'model_index.json'} takes its {part} from {library!r}",
             "only classes of diffusers and transformers are run",
         )
-    wanted = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}.get(part, name)
+    wanted = CLASSES.get(part, name)
     if name != wanted:
         raise Refused.model_config(f"{path} has a {name} as its {part}", f"texsync reads a {wanted} there")
     return library, name
-
-
-def _refuse_other_families(path: Path, index: dict[str, Any]) -> None:
-    for part in UNREAD:
-        if isinstance(index.get(part), list) and index[part] != [None, None]:
-            raise Refused.model_config(
-                f"{path} has a {part}", "choose a model laid out like Stable Diffusion 1.x or 2.x"
-            )
 
 
 def _check_tokenizer(path: Path) -> None:
@@ -135,8 +135,8 @@ def _check_numbers(path: Path, configs: dict[str, dict[str, Any]]) -> None:
     number(where, "shift_factor", vae.get("shift_factor") or 0.0, -1e6, 1e6)
 
 
-def _check_widths(path: Path, configs: dict[str, dict[str, Any]]) -> None:
-    unet, vae, text = configs["unet"], configs["vae"], configs["text_encoder"]
+def _check_widths(path: Path, configs: dict[str, dict[str, Any]], layout: Layout) -> None:
+    unet, vae = configs["unet"], configs["vae"]
     latent = vae.get("latent_channels", 4)
     for key in ("in_channels", "out_channels"):
         if unet.get(key, 4) != latent:
@@ -145,18 +145,34 @@ def _check_widths(path: Path, configs: dict[str, dict[str, Any]]) -> None:
                 "choose a text-to-image model whose parts belong together",
             )
     width = unet.get("encoder_hid_dim") or unet.get("cross_attention_dim", 1280)
-    spoken = text.get("hidden_size", text.get("d_model"))
-    if spoken != width:
+    texts = [configs[part] for part in layout.encoders]
+    spoken: list[Any] = [text.get("hidden_size", text.get("d_model")) for text in texts]
+    if any(not isinstance(one, int) for one in spoken) or sum(spoken) != width:
         raise Refused.model_config(
-            f"the text encoder in {path} gives {spoken} channels, the UNet takes {width}",
+            f"the text encoder in {path} gives {' + '.join(map(str, spoken))} channels, the UNet takes {width}",
             "choose a model whose parts belong together",
         )
+    if layout is XL:
+        _check_added(path, unet, texts[-1])
     # "text" reads the same words once more; what the other kinds read is not in the folder
-    for key, known in (("addition_embed_type", (None, "text")), ("class_embed_type", (None,))):
-        if unet.get(key) not in known:
-            raise Refused.model_config(
-                f"the UNet in {path} has {key} {unet[key]!r}", "choose a Stable Diffusion 1.x or 2.x"
-            )
+    known = ("text_time",) if layout is XL else (None, "text")
+    for key, kinds in (("addition_embed_type", known), ("class_embed_type", (None,))):
+        if unet.get(key) not in kinds:
+            raise Refused.model_config(f"the UNet in {path} has {key} {unet.get(key)!r}", f"choose a {READ}")
+
+
+def _check_added(path: Path, unet: dict[str, Any], text: dict[str, Any]) -> None:
+    """SDXL's UNet reads six numbers, sizes and crop, and the pooled words."""
+    where = str(path / "unet" / "config.json")
+    each = whole(where, "addition_time_embed_dim", unet.get("addition_time_embed_dim"), 1, WIDEST)
+    place = str(path / "text_encoder_2" / "config.json")
+    pooled = whole(place, "projection_dim", text.get("projection_dim", 512), 1, WIDEST)
+    taken = unet.get("projection_class_embeddings_input_dim")
+    if taken != 6 * each + pooled:
+        raise Refused.model_config(
+            f"the UNet in {path} takes {taken} numbers of sizes and pooled words, there are {6 * each + pooled}",
+            "choose SDXL's base model, or one made from it",
+        )
 
 
 def _check_control(path: Path, config: dict[str, Any], unet: dict[str, Any], scale: int) -> None:

@@ -12,7 +12,8 @@ from .weights import STEMS, find_weights
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 SMALL = (".json", ".txt", ".model")  # configs and vocabularies
-MODEL_PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler", "controlnet")
+ENCODERS, TOKENIZERS = ("text_encoder", "text_encoder_2"), ("tokenizer", "tokenizer_2")
+MODEL_PARTS = ("unet", "vae", *ENCODERS, *TOKENIZERS, "scheduler", "controlnet")
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",), ("spiece.model",))
 
 OnBytes = Callable[[int, int], None]
@@ -42,7 +43,7 @@ def _is_whole(folder: Path, part: str) -> bool:
     place = folder / part
     if part and not place.is_dir():
         return not _is_named(folder, part)
-    if part == "tokenizer":
+    if part in TOKENIZERS:
         return any(all((place / name).is_file() for name in names) for names in TOKENIZER_FILES)
     if part.endswith("scheduler"):
         return (place / "scheduler_config.json").is_file()

@@ -13,6 +13,7 @@ from torch import nn
 
 from ..errors import Refused, option
 from .folder import ControlFolder, ModelFolder, pixels_per_latent
+from .layout import XL
 from .memory import free_bytes
 from .meta import attempt, rehearse, skeleton
 from .weights import Weights
@@ -28,6 +29,8 @@ class Parts:
     vae: Any
     text_encoder: Any
     tokenizer: Any
+    text_encoder_2: Any = None
+    tokenizer_2: Any = None
     controlnet: Any = None
     hint: Any = None  # the ControlNet's first layers, which read the control picture
 
@@ -39,23 +42,35 @@ def load_parts(
     every = [*folder.weights.values(), *([control.weights] if control else [])]
     _check_room(sum(weights.numbers for weights in every) * dtype.itemsize, device)
     with quiet():
-        _compare(folder, control)
+        compare_with_configs(folder, control)
         networks = {
-            part: load_network(folder.path / part, folder.classes[part], folder.weights[part], device, dtype)
-            for part in ("unet", "vae", "text_encoder")
+            part: load_network(
+                folder.path / part,
+                folder.classes[part],
+                folder.weights[part],
+                device,
+                number_format(folder, part, dtype),
+            )
+            for part in folder.layout.networks
         }
-        tokenizer = load_tokenizer(folder.path / "tokenizer")
+        words = {part: load_tokenizer(folder.path / part) for part in folder.layout.tokenizers}
         vae = folder.configs["vae"]
         sizes = vae.get("latent_channels", 4), pixels_per_latent(vae)
         if control is None:
             rehearse(networks, folder.path, *sizes)
-            return Parts(tokenizer=tokenizer, **networks)
+            return Parts(**networks, **words)
         controlnet = load_network(control.path, CONTROL, control.weights, device, dtype)
         rehearse(networks | {"controlnet": controlnet}, folder.path, *sizes)
-        return Parts(tokenizer=tokenizer, controlnet=controlnet, hint=_split_hint(controlnet), **networks)
+        return Parts(controlnet=controlnet, hint=_split_hint(controlnet), **networks, **words)
 
 
-def _compare(folder: ModelFolder, control: ControlFolder | None) -> None:
+def number_format(folder: ModelFolder, part: str, dtype: torch.dtype) -> torch.dtype:
+    """SDXL's first autoencoder overflows in fp16, as its config says; those of SD 1.x and 2.x say so for no reason."""
+    overflows = folder.layout is XL and part == "vae" and folder.configs["vae"].get("force_upcast", True)
+    return torch.float32 if overflows and dtype == torch.float16 else dtype
+
+
+def compare_with_configs(folder: ModelFolder, control: ControlFolder | None) -> None:
     """Raises InputError for a config that does not fit its weights, before anything is allocated."""
     for part, weights in folder.weights.items():
         path = folder.path / part

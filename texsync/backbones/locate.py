@@ -10,8 +10,10 @@ from . import download, hub
 from .folder import ControlFolder, ModelFolder, read_control
 
 EMBEDDED = {"mini": Path(__file__).parents[1] / "mini" / "weights"}
-SD15_DEPTH = "lllyasviel/control_v11f1p_sd15_depth"
-SD15_WIDTH = 768  # of its text vectors
+USUAL_DEPTH = {  # the depth ControlNet of models from a hub, by the width of the words that they read
+    768: "lllyasviel/control_v11f1p_sd15_depth",
+    2048: "diffusers/controlnet-depth-sdxl-1.0",
+}
 NO_CONTROL = "none"
 
 
@@ -62,13 +64,13 @@ def find_control(
         own = folder.path / "controlnet"
         if own.is_dir():
             return read_control(own, folder)
-        like_sd15 = folder.configs["unet"].get("cross_attention_dim") == SD15_WIDTH
-        if not (like_sd15 and on_hub(model)):
+        usual = USUAL_DEPTH.get(folder.configs["unet"].get("cross_attention_dim", 0))
+        if usual is None or not on_hub(model):
             raise Refused.controlnet(
                 f"{folder.path} has no controlnet folder",
                 f"name a depth ControlNet with {option('controlnet')}",
             )
-        controlnet = SD15_DEPTH
+        controlnet = usual
     name = os.fspath(controlnet)
     if on_hub(name):
         return read_control(download.fetch(name, half=half, parts=("",), on_bytes=on_bytes), folder)

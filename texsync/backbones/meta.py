@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ..errors import Refused, TexsyncError, out_of_memory
+from .embeddings import Embeddings, added, last_states, penultimate_states, side_by_side
 from .weights import Weights
 
 META = torch.device("meta")
@@ -86,36 +87,42 @@ def _compare(path: Path, network: nn.Module, weights: Weights) -> None:
 
 @torch.no_grad()
 def rehearse(networks: Mapping[str, Any], folder: Path, channels: int, scale: int) -> None:
-    """Run text encoder, autoencoder, ControlNet and UNet once at their smallest; raises InputError for one that fails.
+    """Run text encoders, autoencoder, ControlNet and UNet once at their smallest; raises InputError for one that fails.
 
     channels: of the latents.  scale: pixels per latent cell along a side.
     """
-    unet, vae, text, controlnet = (
-        networks.get(part) for part in ("unet", "vae", "text_encoder", "controlnet")
-    )
-    assert unet is not None and vae is not None and text is not None
+    unet, vae, controlnet = networks["unet"], networks["vae"], networks.get("controlnet")
     cells = 2 ** (len(unet.config.block_out_channels) - 1)
     x = torch.zeros(1, channels, cells, cells, dtype=unet.dtype, device=unet.device)
     picture = x.new_zeros(1, 3, scale * cells, scale * cells)
     t = torch.full((1,), T, device=unet.device)
-    ids = torch.zeros(1, WORDS, dtype=torch.long, device=unet.device)
-
-    def run(part: str, job: Callable[[], Any], shape: tuple[int, ...]) -> Any:
-        made = attempt(folder / part, job, FAILS)
-        if tuple(made.shape) != shape:
-            raise Refused.model_damaged(
-                f"{folder / part} makes {tuple(made.shape)} where {shape} is expected", REMEDY
-            )
-        return made
-
-    words = run(
-        "text_encoder", lambda: text(ids, attention_mask=None)[0], (1, WORDS, text.config.hidden_size)
-    )
-    run("vae", lambda: vae.encode(picture).latent_dist.mode(), tuple(x.shape))
-    run("vae", lambda: vae.decode(x).sample, tuple(picture.shape))
-    more: dict[str, Any] = {}
+    said = _rehearse_words(networks, folder, unet.device)
+    words, more = said.words, added(said.pooled, (scale * cells, scale * cells))
+    _run(folder / "vae", lambda: vae.encode(picture.to(vae.dtype)).latent_dist.mode(), tuple(x.shape))
+    _run(folder / "vae", lambda: vae.decode(x.to(vae.dtype)).sample, tuple(picture.shape))
     if controlnet is not None:
-        call = {"controlnet_cond": picture, "return_dict": False}
+        call = {"controlnet_cond": picture, "return_dict": False, **more}
         down, middle = attempt(folder / "controlnet", lambda: controlnet(x, t, words, **call), FAILS)
-        more = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
-    run("unet", lambda: unet(x, t, words, return_dict=False, **more)[0], tuple(x.shape))
+        more |= {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+    _run(folder / "unet", lambda: unet(x, t, words, return_dict=False, **more)[0], tuple(x.shape))
+
+
+def _rehearse_words(networks: Mapping[str, Any], folder: Path, device: torch.device) -> Embeddings:
+    ids = torch.zeros(1, WORDS, dtype=torch.long, device=device)
+    names = [name for name in ("text_encoder", "text_encoder_2") if name in networks]
+    read = last_states if len(names) == 1 else penultimate_states
+    said = [attempt(folder / name, lambda name=name: read(networks[name], ids), FAILS) for name in names]  # type: ignore[misc]
+    for name, one in zip(names, said, strict=True):
+        _check_shape(folder / name, one.words, (1, WORDS, networks[name].config.hidden_size))
+    return side_by_side(said)
+
+
+def _run(path: Path, job: Callable[[], Any], shape: tuple[int, ...]) -> Any:
+    made = attempt(path, job, FAILS)
+    _check_shape(path, made, shape)
+    return made
+
+
+def _check_shape(path: Path, made: torch.Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(made.shape) != shape:
+        raise Refused.model_damaged(f"{path} makes {tuple(made.shape)} where {shape} is expected", REMEDY)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Refused, TexsyncWarning
+from .embeddings import Embeddings, States, last_states
 from .meta import attempt
 from .near_words import Near, in_words, read_as
 
@@ -63,6 +64,7 @@ class TextEncoder:
     tokenizer: Any
     network: Any
     near: Near = field(default_factory=dict)  # words that the network reads as others
+    states: States = last_states  # which of the network's layers is read
 
     @property
     def length(self) -> int:
@@ -83,9 +85,13 @@ class TextEncoder:
         self.unknown_words("a")
         self.close_words("a")
 
-    @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        """N texts to (N, tokens, width), in the network's dtype; equal texts are read once."""
+        """N texts to (N, tokens, width), in the network's dtype."""
+        return self.embed(texts).words
+
+    @torch.no_grad()
+    def embed(self, texts: Sequence[str], *, negative: bool = False) -> Embeddings:
+        """What the network makes of N texts, in its dtype; equal texts are read once."""
         unique = list(dict.fromkeys(texts))
         options = {"padding": "max_length", "max_length": int(self.length), "truncation": True}
         tokens = read_tokens(self.tokenizer, unique, return_tensors="pt", **options)
@@ -98,8 +104,8 @@ class TextEncoder:
         device = self.network.device
         masked = getattr(self.network.config, "use_attention_mask", False)
         mask = tokens.attention_mask.to(device) if masked else None
-        states = self.network(tokens.input_ids.to(device), attention_mask=mask)[0]
-        return states[[unique.index(text) for text in texts]]
+        said = self.states(self.network, tokens.input_ids.to(device), mask)
+        return said[[unique.index(text) for text in texts]]
 
     def shorten(self, text: str, endings: Sequence[str]) -> str:
         """The first words of `text` that leave room for any of the endings; warns (TexsyncWarning) of the rest."""

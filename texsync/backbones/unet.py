@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
@@ -11,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from ..schedule import Span
 from .base import Backbone
 from .conditions import Conditions
+from .embeddings import Embed, Embeddings, added, stacked
 from .loading import Parts
 from .memory import Chunks, denoise_bytes, fitting, workspace_bytes
 from .prediction import to_eps
@@ -52,13 +51,12 @@ class DiffusionPredictor:
         self,
         backbone: UNetBackbone,
         conditions: Conditions,
-        encode: Callable[[Sequence[str]], Tensor],
+        embed: Embed,
         chunk: int | None,
     ):
-        """encode: N texts to (N, tokens, width)."""
         self.backbone, self.conditions = backbone, conditions
-        positive, negative = encode(conditions.prompts), encode(conditions.negatives)
-        self.words = torch.stack([negative, positive])  # (2, N, tokens, width)
+        positive, negative = embed(conditions.prompts), embed(conditions.negatives, negative=True)
+        self.said = stacked(negative, positive)  # (2, N, ...)
         self._chunks = Chunks(chunk) if chunk else None
         self._hint = None if conditions.control is None else self._read_control(conditions.control)
 
@@ -69,8 +67,9 @@ class DiffusionPredictor:
 
     def __call__(self, x: Tensor, span: Span) -> Tensor:
         """x (N, C, h, w) -> eps, same shape and device, at least float32; gradients pass if x asks for them."""
-        if len(x) != self.words.shape[1]:
-            raise ValueError(f"{len(x)} pictures, but words for {self.words.shape[1]}")
+        known = self.said.words.shape[1]
+        if len(x) != known:
+            raise ValueError(f"{len(x)} pictures, but words for {known}")
         if self._chunks is None:
             size = x.shape[-1] * self.backbone.scale
             self._chunks = Chunks(self.backbone.chunk_that_fits(len(x), size, guided=self.conditions.guided))
@@ -86,26 +85,28 @@ class DiffusionPredictor:
             return self._chunks.run(some, len(x))
 
     def _eps(self, x: Tensor, span: Span, which: slice) -> Tensor:
-        words = self.words[:, which] if self.conditions.guided else self.words[1:, which]
-        copies = len(words)
+        said = self.said[(slice(None) if self.conditions.guided else slice(1, 2), which)]
+        copies = len(said.words)
         inputs = torch.cat([x.to(self.backbone.device, self.backbone.dtype)] * copies)
-        predicted = self._network(inputs, span, words.flatten(0, 1), which, copies)
+        predicted = self._network(inputs, span, said.flat(), which, copies)
         predicted = predicted.to(x.device, torch.promote_types(x.dtype, torch.float32))
         if copies == 2:
             without, given = predicted.chunk(2)
             predicted = without + self.conditions.guidance * (given - without)
         return to_eps(self.backbone.prediction, x, predicted, span.alpha)
 
-    def _network(self, x: Tensor, span: Span, words: Tensor, which: slice, copies: int) -> Tensor:
+    def _network(self, x: Tensor, span: Span, said: Embeddings, which: slice, copies: int) -> Tensor:
         t = torch.full((len(x),), span.t, device=x.device)
+        height, width = (side * self.backbone.scale for side in x.shape[-2:])
+        more = added(said.pooled, (height, width)) | {"return_dict": False}
         scale, residuals = self.conditions.control_at(span), {}
         if self._hint is not None and scale > 0:
             hint = torch.cat([self._hint[which]] * copies)
             down, middle = self.backbone.parts.controlnet(
-                x, t, words, controlnet_cond=hint, conditioning_scale=scale, return_dict=False
+                x, t, said.words, controlnet_cond=hint, conditioning_scale=scale, **more
             )
             residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
-        return self.backbone.parts.unet(x, t, words, return_dict=False, **residuals)[0]
+        return self.backbone.parts.unet(x, t, said.words, **residuals, **more)[0]
 
     def _read_control(self, control: Tensor) -> Tensor:
         """The control pictures' features: they do not change during a run, so they are computed once."""

@@ -21,6 +21,7 @@ from ..base import Predictor
 from ..checked import number, read_json
 from ..conditions import Conditions
 from ..download import fetch as fetched
+from ..embeddings import Embeddings
 from ..hub import HUB_ID, OnBytes
 from ..loading import Parts, load_network, load_tokenizer, quiet
 from ..locate import EMBEDDED
@@ -82,7 +83,7 @@ class DeepFloyd(UNetBackbone):
             raise Refused.controlnet(
                 "there is no ControlNet for DeepFloyd IF", f"leave out {option('control')}"
             )
-        predict = DiffusionPredictor(self, conditions, self.text, chunk)
+        predict = DiffusionPredictor(self, conditions, self.text.embed, chunk)
         return predict if self.clipping is None else Clipped(predict, *self.clipping)
 
     def upscaler(self, source: str) -> Upscaler:
@@ -179,6 +180,10 @@ class Words:
 
     def __init__(self, tokenizer: Any, network: Any):
         self.tokenizer, self.network = tokenizer, network
+
+    def embed(self, texts: Sequence[str], *, negative: bool = False) -> Embeddings:
+        """N texts, wanted or not."""
+        return Embeddings(self(texts))
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Tensor:

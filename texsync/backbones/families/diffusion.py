@@ -1,4 +1,4 @@
-"""Any latent Stable Diffusion-like model, with or without a ControlNet, through diffusers.
+"""Any latent Stable Diffusion-like model, 1.x, 2.x or XL, with or without a ControlNet, through diffusers.
 
 The embedded model "mini", a folder and a hub id all end up as one folder and one code path.
 """
@@ -22,6 +22,7 @@ from ..locate import find_control, find_model, on_hub
 from ..meta import attempt
 from ..prediction import prediction_type, schedule_from
 from ..prompts import TextEncoder
+from ..two_encoders import TwoEncoders, two_encoders
 from ..unet import DiffusionPredictor, UNetBackbone
 
 USUAL_SIZE = 768  # pixels a side, of a UNet that does not say at which it was trained
@@ -60,6 +61,15 @@ def _commits(folder: ModelFolder, control: ControlFolder | None) -> dict[str, st
     return {part: commit for part, path in places.items() if (commit := commit_of(path))}
 
 
+def text_of(folder: ModelFolder, parts: Parts) -> TextEncoder | TwoEncoders:
+    """What reads this model's prompts."""
+    first = TextEncoder(parts.tokenizer, parts.text_encoder, folder.near)
+    if parts.text_encoder_2 is None:
+        return first
+    zero_empty = bool(folder.index.get("force_zeros_for_empty_prompt", True))
+    return two_encoders(first, TextEncoder(parts.tokenizer_2, parts.text_encoder_2), zero_empty=zero_empty)
+
+
 class DiffusionBackbone(UNetBackbone):
     """A loaded Stable Diffusion, or a model laid out like one.
 
@@ -82,7 +92,7 @@ class DiffusionBackbone(UNetBackbone):
         self.parts = parts
         self.reads_control = parts.controlnet is not None
         self.attention: Attention = "fine" if is_fine(parts.unet) else "coarse"
-        self.text = TextEncoder(parts.tokenizer, parts.text_encoder, folder.near)
+        self.text = text_of(folder, parts)
         attempt(folder.path / "tokenizer", self.text.check)
         self.autoencoder = Autoencoder(parts.vae, self.scale)
 
@@ -102,7 +112,7 @@ class DiffusionBackbone(UNetBackbone):
                 "there is a control picture but no ControlNet", f"name one with {option('controlnet')}"
             )
         self.text.warn(conditions.prompts)
-        return DiffusionPredictor(self, conditions, self.text, chunk)
+        return DiffusionPredictor(self, conditions, self.text.embed, chunk)
 
     def shorten(self, text: str, endings: Sequence[str]) -> str:
         return self.text.shorten(text, endings)
