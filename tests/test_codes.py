@@ -106,7 +106,7 @@ def test_each_door_words_the_remedy_itself():
 def test_the_panel_offers_what_the_declaration_says():
     from texsync.options.declared import declared
 
-    labelled = {name for name, said in declared(options_of("mesh")).items() if said.label}
+    labelled = {name for name, said in declared(options_of("mesh")).items() if said.title(name)}
     assert set(offered.options()) == labelled and len(labelled) > 20
     for name, one in offered.options().items():
         said = declared(options_of("mesh"))[name]

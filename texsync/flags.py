@@ -119,7 +119,12 @@ def _parameters(name: str, said: Declared) -> list[click.Parameter]:
     word = "--" + (str(said.flag) if said.flag else name.replace("_", "-"))
     shown = said.unsaid or _shown(said.default)
     help = f"{said.help}  [default: {shown}]" if shown else said.help
-    details = {"help": help, "section": said.section, "metavar": said.metavar, "default": None}
+    details = {
+        "help": help,
+        "section": said.section,
+        "metavar": said.metavar or getattr(said.kind, "metavar", None),
+        "default": None,
+    }
     old = [ShellOption([f"--{said.was}"], type=click.STRING, hidden=True)] if said.was else []
     return [ShellOption([word, name], **{**details, **_type(said)}), *old]
 

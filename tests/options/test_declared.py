@@ -9,21 +9,18 @@ from dataclasses import replace
 import pytest
 
 from texsync.errors import InputError
-from texsync.options.declared import Options, declare, declared, described, option_class, takes
+from texsync.options.declared import Options, declare, declared, described, option_class, takes, unsaid
 from texsync.options.kinds import Choice, Flag, Real, Reals, Texts, Whole
 
 
 @option_class
 class Base(Options):
-    steps: int | None = declare(
-        "Steps.", Whole(1, 9), default=None, unsaid="the model's", label="Steps", paper=5
-    )
-    like_paper: bool = declare("As published.", Flag(), default=False, sweep=False)
+    steps: int | None = declare("Steps.", Whole(1, 9), default=unsaid("the model's"), paper=5)
+    like_paper: bool = declare("As published.", Flag(), default=False, sweep=False, label="")
     ends: tuple[float, float] | None = declare(
         "Both ends.",
         Reals(Real(0, 1), ("start", "end"), "e.g. 0 1"),
         default=None,
-        label="Ends",
         usual=(0, 1),
     )
 
@@ -107,7 +104,7 @@ def test_a_preset_fills_what_is_not_given():
 
 
 def test_a_panel_is_told_in_plain_data():
-    """What has a label, with limits, choices and words; and it is JSON."""
+    """What is not kept out, with limits, choices and words; and it is JSON."""
     shown = json.loads(json.dumps(described(Asked)))
     assert [(one["name"], one["kind"]) for one in shown] == [
         ("steps", "Whole"), ("ends", "Reals"), ("pick", "Choice"),

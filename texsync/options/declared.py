@@ -3,7 +3,7 @@
     @option_class
     class Common(Options):
         seed: int = declare("Same seed, same picture.", Whole(), default=0)
-        steps: int | None = declare("Denoising steps.", Whole(1, 1000), default=None, unsaid="the model's")
+        steps: int | None = declare("Denoising steps.", Whole(1, 1000), "main", default=unsaid("the model's"))
 
     @takes(Common)
     def paint(options: Common) -> Picture: ...
@@ -25,7 +25,7 @@ from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
-from .kinds import Choice, CouplingName, Kind, Real, Reals, Whole, warn_renamed
+from .kinds import Choice, CouplingName, Kind, Real, Reals, Texts, Whole, warn_renamed
 
 if TYPE_CHECKING or sys.version_info >= (3, 11):
     from typing import dataclass_transform
@@ -36,6 +36,7 @@ else:  # type checkers alone need it
 
 
 SECTIONS = ("main", "surface", "output", "model", "advanced")
+PYTHON, SHELL = ("python",), ("shell",)  # options that one door alone may set
 PRESET = "like_paper"  # the option that gives others their `paper` value
 UNSET: Any = object()  # no default, or no value of the paper's
 P = ParamSpec("P")
@@ -49,7 +50,8 @@ class Declared:
     """What is said of an option beside its name, type and default.
 
     help: one line, for --help, tooltips and docs.  kind: what values it takes.  unsaid: in words, what None stands for.
-    section: of SECTIONS, where shell and panel show it.  label: the panel's name, "" keeps it out of the panel.
+    section: of SECTIONS, where shell and panel show it.  label: the panel's name where that is not "Its Own Name"; ""
+    keeps it out of the panel.
     soft: (low, high) of the panel's slider.  usual: where the panel's field starts, if 0 cannot stand for None there.
     sweep: whether `--sweep` may vary it.  doors: who may set it, of "shell", "python", "worker".
     argument: the shell takes it without a flag.  needed: the shell's flag has to be given.
@@ -62,10 +64,10 @@ class Declared:
 
     help: str
     kind: Kind
+    section: str = "advanced"
     default: Any = UNSET
     unsaid: str = ""
-    section: str = "advanced"
-    label: str = ""
+    label: str | None = None
     soft: tuple[float, float] | None = None
     usual: Any = None
     sweep: bool = True
@@ -78,12 +80,47 @@ class Declared:
     paper: Any = UNSET
     was: str = ""
 
+    @property
+    def kept(self) -> bool:
+        """Whether `run.json` keeps it."""
+        return self.recorded and self.doors != PYTHON
 
-def declare(help: str, kind: Kind, *, default: Any = UNSET, kw_only: bool = True, **more: Any) -> Any:
+    @property
+    def varies(self) -> bool:
+        """Whether `--sweep` may vary it."""
+        return self.sweep and self.kept and self.default is not UNSET and not isinstance(self.kind, Texts)
+
+    def title(self, name: str) -> str:
+        """What the panel calls it; "" where it does not show it."""
+        shown = name.replace("_", " ").title() if self.label is None else self.label
+        return "" if isinstance(self.kind, Texts) or "worker" not in self.doors else shown
+
+
+def unsaid(words: str) -> Any:
+    """A default of None, and in words what that stands for."""
+    return _Unsaid(words)
+
+
+class _Unsaid(str):
+    pass
+
+
+def declare(
+    help: str,
+    kind: Kind,
+    section: str = "advanced",
+    *,
+    default: Any = UNSET,
+    kw_only: bool = True,
+    **more: Any,
+) -> Any:
     """A field of a class of options; see `Declared`.  kw_only: Python takes it by name only."""
-    said = Declared(help, kind, default, **more)
-    more = {} if default is UNSET else {"default": default}
-    return field(metadata={"declared": said}, kw_only=kw_only, **more)
+    if isinstance(default, _Unsaid):
+        default, more["unsaid"] = None, str(default)
+    said = Declared(help, kind, section, default, **more)
+    return field(
+        metadata={"declared": said}, kw_only=kw_only, **({} if default is UNSET else {"default": default})
+    )
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(declare,))
@@ -133,12 +170,12 @@ class Options:
 
     def record(self) -> dict[str, Any]:
         """Those of them that `run.json` keeps."""
-        return {name: getattr(self, name) for name, said in declared(type(self)).items() if said.recorded}
+        return {name: getattr(self, name) for name, said in declared(type(self)).items() if said.kept}
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Name to default, for every option that has one and is recorded."""
-        said = {n: one for n, one in declared(cls).items() if one.recorded}
+        said = {n: one for n, one in declared(cls).items() if one.kept}
         return {name: one.default for name, one in said.items() if one.default is not UNSET}
 
 
@@ -221,7 +258,7 @@ def documented(known: Mapping[str, Declared]) -> str:
 
 def described(cls: type) -> list[dict[str, Any]]:
     """The options that a panel shows, as plain data: name, kind, default, limits, choices, words."""
-    return [_described(name, said) for name, said in declared(cls).items() if said.label]
+    return [_described(name, said) for name, said in declared(cls).items() if said.title(name)]
 
 
 def _described(name: str, said: Declared) -> dict[str, Any]:
@@ -229,7 +266,7 @@ def _described(name: str, said: Declared) -> dict[str, Any]:
     limits = kind.each if isinstance(kind, Reals) else kind if isinstance(kind, (Real, Whole)) else None
     plain: dict[str, Any] = {
         "name": name,
-        "label": said.label,
+        "label": said.title(name),
         "help": said.help,
         "unsaid": said.unsaid,
         "section": said.section,

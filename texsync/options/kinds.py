@@ -216,6 +216,11 @@ class ModelName:
 
     objects: str = ""
 
+    @property
+    def metavar(self) -> str:
+        """What the shell calls it."""
+        return "NAME|PATH|HUB_ID" if self.objects else "PATH|HUB_ID"
+
     def __call__(self, name: str, value: Any) -> Any:
         if is_a(value, self.objects):
             return value

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import Refused
 from ..errors import option as named
-from .declared import declare, option_class
+from .declared import SHELL, declare, option_class, unsaid
 from .kinds import Choice, Device, ModelName, Names, PathName, Prompt, Real, Texts, Whole
 from .output import SaveOptions
 from .shared import INTEGRATORS, NOISES, RunOptions, slug
@@ -60,9 +60,9 @@ class MotionSaveOptions(SaveOptions):
     formats: str | Sequence[str] = declare(
         f"What is written: some of {', '.join(MOTION_FORMATS)}.",
         Names(MOTION_FORMATS, "format"),
+        "output",
         default=USUAL_MOTION_FORMATS,
-        section="output",
-        doors=("shell",),
+        doors=SHELL,
         metavar="A,B,...",
     )
 
@@ -77,32 +77,19 @@ class MotionOptions(RunOptions):
         Texts(1, Prompt(remedy=DESCRIBE), "prompt", DESCRIBE, alone=True),
         kw_only=False,
         argument=True,
-        sweep=False,
     )
     seconds: float | None = declare(
-        "How long the motion is.",
-        Real(0.1, LONGEST),
-        default=None,
-        unsaid="one segment for each prompt",
-        section="main",
+        "How long the motion is.", Real(0.1, LONGEST), "main", default=unsaid("one segment for each prompt")
     )
     overlap: int = declare(
         "Frames that neighbouring segments share; 20 are a second.", Whole(2, 1000), default=30
     )
     segment: int | None = declare(
-        "Frames of a segment at most.",
-        Whole(10, 5000),
-        default=None,
-        unsaid="120, or what the model can",
-        section="model",
+        "Frames of a segment at most.", Whole(10, 5000), "model", default=unsaid("120, or what the model can")
     )
-    seed: int = declare("Same seed, same motion.", Whole(), default=0, section="main", sweep=False)
+    seed: int = declare("Same seed, same motion.", Whole(), "main", default=0, sweep=False)
     steps: int | None = declare(
-        "Denoising steps.",
-        Whole(1, 1000),
-        default=None,
-        unsaid="all that the model has, at most 50",
-        section="main",
+        "Denoising steps.", Whole(1, 1000), "main", default=unsaid("all that the model has, at most 50")
     )
     strength: float = declare(
         "How hard segments are drawn to the one before, 1/lambda at the noisiest level.",
@@ -129,36 +116,29 @@ class MotionOptions(RunOptions):
     model: str | Path = declare(
         "mini, or the folder or checkpoint of an MDM.",
         ModelName(),
+        "model",
         default="mini",
-        section="model",
         sweep=False,
+        metavar="NAME|PATH",
     )
     text_encoder: str | Path | None = declare(
-        "CLIP's text side, a folder or hub id.",
-        ModelName(),
-        default=None,
-        unsaid="the model's own",
-        section="model",
+        "CLIP's text side, a folder or hub id.", ModelName(), "model", default=unsaid("the model's own")
     )
     statistics: str | Path | None = declare(
         "The folder of HumanML3D's Mean.npy and Std.npy.",
         PathName(),
-        default=None,
-        unsaid="the model's own",
-        section="model",
+        "model",
+        default=unsaid("the model's own"),
     )
     guidance: float = declare(
-        "How closely prompts are followed, 1 = off.", Real(0.0, 100.0), default=2.5, section="main"
+        "How closely prompts are followed, 1 = off.", Real(0.0, 100.0), "main", default=2.5
     )
-    device: str = declare(
-        "auto, cpu, cuda, cuda:N or mps.", Device(), default="auto", section="model", sweep=False
-    )
+    device: str = declare("auto, cpu, cuda, cuda:N or mps.", Device(), "model", default="auto", sweep=False)
     chunk: int | None = declare(
         "Segments per model call; changes memory, not the result.",
         Whole(1, 1000),
-        default=None,
-        unsaid="16",
-        section="model",
+        "model",
+        default=unsaid("16"),
     )
 
     def check(self) -> None:

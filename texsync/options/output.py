@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import Refused
 from ..errors import option as named
-from .declared import Options, declare, declared, option_class
+from .declared import SHELL, Options, declare, declared, option_class, unsaid
 from .kinds import Flag, PathName, Text
 
 MARK = "run.json"  # every folder of results has one, and only such a folder may be overwritten
@@ -23,26 +23,16 @@ class PlaceOptions(Options):
     out: Path | None = declare(
         "Output folder.",
         PathName(),
-        default=None,
-        unsaid="<mesh>_textured, or <task>_<prompt>",
-        section="output",
+        "output",
+        default=unsaid("<mesh>_textured, or <task>_<prompt>"),
         doors=("shell", "worker"),
-        metavar="PATH",
     )
     overwrite: bool = declare(
-        "Replace the output folder if it exists.",
-        Flag(),
-        default=False,
-        section="output",
-        doors=("shell", "worker"),
+        "Replace the output folder if it exists.", Flag(), "output", default=False, doors=("shell", "worker")
     )
-    quiet: bool = declare("Print errors only.", Flag(), default=False, section="output", doors=("shell",))
+    quiet: bool = declare("Print errors only.", Flag(), "output", default=False, doors=SHELL)
     verbose: bool = declare(
-        "Print times and other libraries' warnings.",
-        Flag(),
-        default=False,
-        section="output",
-        doors=("shell",),
+        "Print times and other libraries' warnings.", Flag(), "output", default=False, doors=SHELL
     )
 
 
@@ -53,10 +43,10 @@ class SaveOptions(PlaceOptions):
     sweep: str | None = declare(
         "One sheet with a picture per value of an option.",
         Text(),
+        "output",
         default=None,
         metavar="OPTION=A,B,...",
-        section="output",
-        doors=("shell",),
+        doors=SHELL,
     )
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import Refused
 from ..errors import option as named
-from .declared import declare, option_class
+from .declared import declare, option_class, unsaid
 from .kinds import Choice, Thing, Whole
 from .shared import FADES, SharedOptions, slug
 
@@ -40,30 +40,24 @@ class ImageOptions(SharedOptions):
     count: int = declare(
         "Pictures to make, of as many seeds from the seed on.",
         Whole(1, MOST_PICTURES),
+        "main",
         default=1,
-        section="main",
         sweep=False,
     )
     control: str | None = declare(
         "What the ControlNet follows in the control image, e.g. canny, depth, plain.",
         Choice(CONTROLS),
+        "model",
         default=None,
-        section="model",
         metavar="NAME",
     )
     control_image: str | Path | None = declare(
-        "A picture of yours that the result is laid out like.",
-        Thing(),
-        default=None,
-        section="model",
-        metavar="FILE",
-        file=True,
+        "A picture of yours that the result is laid out like.", Thing(), "model", default=None, file=True
     )
     fade: str | None = declare(
         "1/lambda weakens with the noise level, as that from the first step on, or not.",
         Choice(FADES),
-        default=None,
-        unsaid="level; edits, with the exact integrator: none",
+        default=unsaid("level; edits, with the exact integrator: none"),
         paper="first",
     )
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from ..errors import Refused
 from ..errors import option as named
-from .declared import Options, declare, declared, option_class
+from .declared import PYTHON, Options, declare, declared, option_class, unsaid
 from .kinds import Call, Choice, CouplingName, Device, Flag, ModelName, Real, Reals, Text, Texts, Whole, brief
 from .output import SaveOptions
 
@@ -59,20 +59,10 @@ class RunOptions(Options):
     saving: ClassVar[type[SaveOptions]] = SaveOptions
     """What saving its results takes."""
     on_progress: Callable[..., None] | None = declare(
-        "Called with (stage, step, total, preview) as the run goes on.",
-        Call(),
-        default=None,
-        doors=("python",),
-        recorded=False,
-        sweep=False,
+        "Called with (stage, step, total, preview) as the run goes on.", Call(), default=None, doors=PYTHON
     )
     progress: bool = declare(
-        "Show a bar on stderr, or where there is no terminal, lines.",
-        Flag(),
-        default=False,
-        doors=("python",),
-        recorded=False,
-        sweep=False,
+        "Show a bar on stderr, or where there is no terminal, lines.", Flag(), default=False, doors=PYTHON
     )
 
     @property
@@ -89,105 +79,67 @@ class SharedOptions(RunOptions):
     Raises InputError for any value out of range.
     """
 
-    seed: int = declare(
-        "Same seed, same result.", Whole(), default=0, section="main", label="Seed", sweep=False
-    )
+    seed: int = declare("Same seed, same result.", Whole(), "main", default=0, sweep=False)
     steps: int | None = declare(
-        "Denoising steps.",
-        Whole(1, 1000),
-        default=None,
-        unsaid="the model's, else the paper's",
-        section="main",
-        label="Steps",
+        "Denoising steps.", Whole(1, 1000), "main", default=unsaid("the model's, else the paper's")
     )
     model: str | Path | LoadedModel = declare(
         "mini, the path of a diffusers folder, or a hub id.",
         ModelName(objects="Backbone"),
+        "model",
         default="mini",
-        section="model",
-        label="Model",
         sweep=False,
-        metavar="NAME|PATH|HUB_ID",
     )
     view_size: int | None = declare(
-        "Pixels a side that the model sees at once.",
-        Whole(16, 4096),
-        default=None,
-        unsaid=MODEL_OWN,
-        section="model",
-        label="View Size",
+        "Pixels a side that the model sees at once.", Whole(16, 4096), "model", default=unsaid(MODEL_OWN)
     )
     controlnet: str | Path | None = declare(
-        "A ControlNet.",
-        ModelName(),
-        default=None,
-        unsaid=MODEL_OWN,
-        section="model",
-        label="ControlNet",
-        metavar="PATH|HUB_ID",
+        "A ControlNet.", ModelName(), "model", default=unsaid(MODEL_OWN), label="ControlNet"
     )
     control_scale: tuple[float, float] | None = declare(
         "How firmly the ControlNet is followed at the noisiest level and at the cleanest.",
         Reals(Real(0.0, 2.0), ("start", "end"), "e.g. 0.7 0.9"),
-        default=None,
-        unsaid=MODEL_OWN,
+        "model",
+        default=unsaid(MODEL_OWN),
         usual=(0.7, 0.9),
-        section="model",
-        label="Control Strength",
         metavar="START END",
+        label="Control Strength",
     )
-    device: str = declare(
-        "auto, cpu, cuda, cuda:N or mps.",
-        Device(),
-        default="auto",
-        section="model",
-        label="Device",
-        sweep=False,
-    )
+    device: str = declare("auto, cpu, cuda, cuda:N or mps.", Device(), "model", default="auto", sweep=False)
     dtype: str = declare(
         "Number format; auto is fp32 on a CPU, fp16 on a GPU.",
         Choice(DTYPES, labels={name: name for name in ("fp32", "fp16", "bf16")}),
+        "model",
         default="auto",
-        section="model",
         label="Number Format",
     )
     chunk: int | None = declare(
         "Views per model call; changes memory, not the result.",
         Whole(1, 1000),
-        default=None,
-        unsaid="what fits",
-        section="model",
+        "model",
+        default=unsaid("what fits"),
         label="Views at Once",
     )
     negative: str | None = declare(
-        "What the result should not look like.",
-        Text(),
-        default=None,
-        unsaid=MODEL_OWN,
-        section="main",
-        label="Negative",
+        "What the result should not look like.", Text(), "main", default=unsaid(MODEL_OWN)
     )
     guidance: float | None = declare(
         "How closely the prompt is followed, 1 = off.",
         Real(0.0, 100.0),
-        default=None,
-        unsaid=MODEL_OWN,
+        "main",
+        default=unsaid(MODEL_OWN),
         usual=7.5,
-        section="main",
-        label="Guidance",
     )
     strength: float | None = declare(
         "How hard views are drawn to earlier ones, 1/lambda at the noisiest level.",
         Real(0.0, math.inf),
-        default=None,
-        unsaid="the model's, else 5",
+        "main",
+        default=unsaid("the model's, else 5"),
         usual=5.0,
         soft=(0.0, 10.0),
-        section="main",
-        label="Strength",
     )
     coupling: str | MadeCoupling = declare(
-        "How views influence each other.", CouplingName(), default="syncsde", label="Coupling"
+        "How views influence each other.", CouplingName(), default="syncsde"
     )
     coupling_options: Sequence[str] = declare(
         "More for the coupling, e.g. first=3 or weight=20 for syncdiffusion; may be repeated.",
@@ -195,28 +147,25 @@ class SharedOptions(RunOptions):
         default=(),
         flag="coupling-option",
         metavar="NAME=VALUE",
-        sweep=False,
     )
     integrator: str | None = declare(
         "SyncSDE's update; the paper's overshoots with fewer than 30 steps.",
         Choice(INTEGRATORS),
-        default=None,
-        unsaid="exact",
+        default=unsaid("exact"),
         usual="exact",
         paper="paper",
-        label="Integrator",
     )
     noise: str = declare(
         "Views start from the same noise, or each its own.",
         Choice(NOISES),
         default="shared",
         paper="independent",
-        label="Noise",
     )
     like_paper: bool = declare(
         "Whatever is not said otherwise as in SyncSDE's paper and its authors' code.",
         Flag(),
         default=False,
+        label="",
         sweep=False,  # the rest is given by then, and what is given wins
     )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import Refused, option
-from .declared import UNSET, Options, declared, nearest
+from .declared import Options, declared, nearest
 from .shared import plain
 
 
@@ -18,7 +18,7 @@ def swept(options: Options, text: str) -> tuple[str, list[Any]]:
     name, _, listed = text.partition("=")
     name = name.strip().replace("-", "_")
     said = declared(type(options))
-    able = [field for field, one in said.items() if one.sweep and one.default is not UNSET]
+    able = [field for field, one in said.items() if one.varies]
     if name not in able:
         message = f"{option('sweep')} {text!r} names no option that can vary{nearest(name, able)}"
         raise Refused.sweep(message, f"use one of {', '.join(able)}", value=text)

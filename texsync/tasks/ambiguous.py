@@ -34,15 +34,14 @@ class AmbiguousOptions(ImageOptions):
         Texts(2, Prompt(), "prompt", "give two or more, one per view"),
         kw_only=False,
         argument=True,
-        sweep=False,
     )
     views: Sequence[str] = declare(
         "How the picture is seen for the next prompt: identity, rotate90, rotate180, rotate270, flip, mirror "
         "and, for models that work on pixels, negate, skew, inner_circle, patches, pixels, jigsaw; or several "
         "joined by +.  Repeat it for more prompts.",
         Texts(1, Text(), remedy="name one or more, e.g. flip or rotate90"),
+        "main",
         default=("flip",),
-        section="main",
         flag="view",
         metavar="NAME",
         sweep=False,
@@ -50,16 +49,12 @@ class AmbiguousOptions(ImageOptions):
     assemble: str = declare(
         "Keep the last view's picture, as in the paper, or the mean of all.",
         Choice(ASSEMBLIES, "assembly"),
+        "main",
         default="paste",
-        section="main",
         paper="paste",
     )
     upscaler: str | Path | None = declare(
-        "Stage II of DeepFloyd IF, if the model is its stage I.",
-        ModelName(),
-        default=None,
-        section="main",
-        metavar="PATH|HUB_ID",
+        "Stage II of DeepFloyd IF, if the model is its stage I.", ModelName(), "main", default=None
     )
 
     def check(self) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, option
-from ..options.declared import declare, option_class, takes
+from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Choice, Flag, Prompt, Real, Text, Thing
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
 from ..progress import with_bar
@@ -49,57 +49,41 @@ class EditOptions(ImageOptions):
     foreground.  faithful: the background follows the picture itself; off: the model's reconstruction of it.
     """
 
-    image: Any = declare(
-        "The picture to change.",
-        Thing(),
-        kw_only=False,
-        argument=True,
-        metavar="IMAGE",
-        sweep=False,
-        file=True,
-    )
-    source: str = declare(
-        "What the picture shows now, in words; needed.", Text(), kw_only=False, section="main", sweep=False
-    )
-    target: str = declare("What it shall show.", Prompt(), kw_only=False, argument=True, sweep=False)
+    image: Any = declare("The picture to change.", Thing(), kw_only=False, argument=True, file=True)
+    source: str = declare("What the picture shows now, in words; needed.", Text(), "main", kw_only=False)
+    target: str = declare("What it shall show.", Prompt(), kw_only=False, argument=True)
     word: str | None = declare(
-        "What changes, of the source.",
-        Text(),
-        default=None,
-        unsaid="the words that TARGET lacks",
-        section="main",
+        "What changes, of the source.", Text(), "main", default=unsaid("the words that TARGET lacks")
     )
     mask: Any = declare(
         "A picture, white where the change goes.",
         Thing(),
-        default=None,
-        unsaid="found by the model",
-        section="main",
-        metavar="PATH",
+        "main",
+        default=unsaid("found by the model"),
         file=True,
     )
     find: str = declare(
         "Without a mask, the change goes where the model attends to the word, or where it makes a difference.",
         Choice(FINDERS, "way to find the change"),
+        "main",
         default="auto",
-        section="main",
     )
     mask_threshold: float = declare(
-        "What of that counts, on a scale from 0 to 1.", Real(0.01, 0.99), default=0.3, section="main"
+        "What of that counts, on a scale from 0 to 1.", Real(0.01, 0.99), "main", default=0.3
     )
     faithful: bool = declare(
         "Keep the background of the model's reconstruction, as the paper's code does.",
         Flag(),
+        "main",
         default=True,
-        section="main",
         flag="resampled",
         paper=False,
     )
     outside: str = declare(
         "Outside of the change your picture to the bit, in its own size; or all as the model paints it.",
         Choice(OUTSIDES),
+        "main",
         default="original",
-        section="main",
         paper="model",
     )
     mask_cells: str = declare(CELLS, Choice(MASK_CELLS), default="mean", paper="nearest")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, TexsyncWarning, option
-from ..options.declared import declare, option_class, takes
+from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Choice, Flag, Prompt, Texts, Thing
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
 from ..progress import with_bar
@@ -28,36 +28,27 @@ class MaskOptions(ImageOptions):
     masks: files, PIL images or arrays, white where the thing is; later ones lie in front.
     """
 
-    background: str = declare(
-        "What is outside the masks.", Prompt(), kw_only=False, argument=True, sweep=False
-    )
+    background: str = declare("What is outside the masks.", Prompt(), kw_only=False, argument=True)
     foregrounds: str | Sequence[str] = declare(
         "What is inside the mask; one per mask.",
         Texts(1, Prompt(), "prompt", "say what is inside the mask", alone=True),
+        "main",
         kw_only=False,
-        section="main",
         flag="foreground",
-        sweep=False,
     )
     masks: Any = declare(
         "A picture, white where the foreground is.  Repeat both for more; later ones lie in front.",
         Thing(many=True),
+        "main",
         kw_only=False,
-        section="main",
         flag="mask",
-        metavar="PATH",
-        sweep=False,
         file=True,
     )
     whole: str | None = declare(
-        "The whole picture in words.",
-        Prompt(),
-        default=None,
-        unsaid="BACKGROUND with the foregrounds",
-        section="main",
+        "The whole picture in words.", Prompt(), "main", default=unsaid("BACKGROUND with the foregrounds")
     )
     soft: bool = declare(
-        "Greys of the masks are shares; without it they are rounded.", Flag(), default=False, section="main"
+        "Greys of the masks are shares; without it they are rounded.", Flag(), "main", default=False
     )
     mask_cells: str = declare(CELLS, Choice(MASK_CELLS), default="mean", paper="nearest")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TexsyncWarning, option
-from ..options.declared import declare, option_class, takes
+from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import FRONT, UP, UVS, check_axes
 from ..options.kinds import Choice, Prompt, Thing, Whole
 from ..options.shared import SharedOptions
@@ -68,58 +68,41 @@ class MeshOptions(SharedOptions):
     SMALLER = f"lower {option('texture_size')} or {option('view_size')}, or use a smaller mesh"
     PAPER = {"steps": 30, "strength": 5.0}
     mesh: Any = declare(
-        "The mesh to paint.",
-        Thing(),
-        kw_only=False,
-        argument=True,
-        metavar="MESH",
-        sweep=False,
-        file=True,
-        recorded=False,
+        "The mesh to paint.", Thing(), kw_only=False, argument=True, file=True, recorded=False, label=""
     )
     prompt: str = declare(
         "What the surface should look like, e.g. weathered copper.",
         Prompt('describe the surface, e.g. "weathered copper"'),
+        "main",
         kw_only=False,
         argument=True,
-        label="Prompt",
-        section="main",
-        sweep=False,
     )
-    texture_size: int = declare(
-        "Texels along a side.", Whole(64, 8192), default=1024, section="surface", label="Texture Size"
-    )
+    texture_size: int = declare("Texels along a side.", Whole(64, 8192), "surface", default=1024)
     uvs: str = declare(
         "Make new UVs, or use the mesh's own.",
         UVS,
+        "surface",
         default="auto",
-        section="surface",
-        label="UVs",
         flag={"keep": "keep-uvs", "unwrap": "unwrap"},
+        label="UVs",
     )
     up: str = declare(
         "Up axis of the file: x, y, z, -x, -y, -z; auto goes by format.",
         UP,
+        "surface",
         default="auto",
-        section="surface",
         metavar="AXIS",
+        label="",
     )
     front: str = declare(
-        "Axis that the front looks along, likewise.",
-        FRONT,
-        default="auto",
-        section="surface",
-        label="Front",
-        metavar="AXIS",
+        "Axis that the front looks along, likewise.", FRONT, "surface", default="auto", metavar="AXIS"
     )
     blend: str | None = declare(
         "Where several earlier views show a point: the one that faces it best, or their mean.",
         Choice(BLENDS, was={"best": "best-facing"}),
-        default=None,
-        unsaid="best-facing",
+        default=unsaid("best-facing"),
         usual="best-facing",
         paper="mean",
-        label="Blend",
         was="pick",
     )
     view_order: str = declare(
@@ -134,14 +117,12 @@ class MeshOptions(SharedOptions):
         Choice(FRAMINGS, labels={"paper": "As Published"}),
         default="tight",
         paper="paper",
-        label="Framing",
     )
     extra_views: str = declare(
         "Top and bottom views where the ten around the mesh see too little, or none.",
         Choice(EXTRA_VIEWS),
         default="auto",
         paper="none",
-        label="Extra Views",
     )
 
     def check(self) -> None:

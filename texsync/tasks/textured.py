@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options.declared import declare, option_class
+from ..options.declared import SHELL, declare, option_class, unsaid
 from ..options.kinds import Flag, Names
 from ..options.output import SaveOptions
 from ..record.facts import origin, recorded, write_record
@@ -40,18 +40,13 @@ class MeshSaveOptions(SaveOptions):
     formats: str | Sequence[str] | None = declare(
         f"What is written: some of {', '.join(FORMATS)}.",
         Names(FORMATS, "format"),
-        default=None,
-        unsaid="all but viewer",
-        section="output",
-        doors=("shell",),
+        "output",
+        default=unsaid("all but viewer"),
+        doors=SHELL,
         metavar="A,B,...",
     )
     preview: bool = declare(
-        "Also write a viewer that opens in a browser.",
-        Flag(),
-        default=False,
-        section="output",
-        doors=("shell",),
+        "Also write a viewer that opens in a browser.", Flag(), "output", default=False, doors=SHELL
     )
 
     @property

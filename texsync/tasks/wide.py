@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import Refused, option
-from ..options.declared import declare, option_class, takes
+from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Choice, Flag, Prompt, Whole
 from ..options.pictures import ASSEMBLIES, LONGEST_SIDE, ImageOptions
 from ..progress import with_bar
@@ -26,39 +26,27 @@ MOST_SHOWN = 8  # windows on the contact sheet
 class WideOptions(ImageOptions):
     """A picture larger than the model sees at once; sizes in pixels."""
 
-    prompt: str = declare("What the picture shows.", Prompt(), kw_only=False, argument=True, sweep=False)
+    prompt: str = declare("What the picture shows.", Prompt(), kw_only=False, argument=True)
     width: int | None = declare(
-        "Pixels; any from one view up.",
-        Whole(16, LONGEST_SIDE),
-        default=None,
-        unsaid="four views",
-        section="main",
+        "Pixels; any from one view up.", Whole(16, LONGEST_SIDE), "main", default=unsaid("four views")
     )
     height: int | None = declare(
-        "Pixels; higher than one view works too.",
-        Whole(16, LONGEST_SIDE),
-        default=None,
-        unsaid="one view",
-        section="main",
+        "Pixels; higher than one view works too.", Whole(16, LONGEST_SIDE), "main", default=unsaid("one view")
     )
     overlap: int | None = declare(
         "Pixels that neighbouring windows share.",
         Whole(1, LONGEST_SIDE),
-        default=None,
-        unsaid="3/4 of a view",
-        section="main",
+        "main",
+        default=unsaid("3/4 of a view"),
     )
     loop: bool = declare(
-        "Close the picture on itself along its longer side, without a seam.",
-        Flag(),
-        default=False,
-        section="main",
+        "Close the picture on itself along its longer side, without a seam.", Flag(), "main", default=False
     )
     assemble: str = declare(
         "Windows fade into each other, or later ones lie on top as in the paper.",
         Choice(ASSEMBLIES, "assembly"),
+        "main",
         default="blend",
-        section="main",
         paper="paste",
     )
 
