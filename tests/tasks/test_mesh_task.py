@@ -73,7 +73,7 @@ def test_every_texel_has_a_colour_of_the_views_or_of_the_fill(paint, monkeypatch
     """Views that are green on the object and magenta beside it leave no magenta anywhere in the texture."""
     seen = {}
 
-    def condition(pixels):
+    def condition(pixels, *_):
         seen["mask"] = pixels.mask
         return torch.zeros(len(pixels.mask), 3, 64, 64)
 
@@ -81,7 +81,7 @@ def test_every_texel_has_a_colour_of_the_views_or_of_the_fill(paint, monkeypatch
         green, magenta = (torch.tensor(c).view(1, 3, 1, 1) for c in ((0.0, 1.0, 0.0), (1.0, 0.0, 1.0)))
         return torch.where(seen["mask"][:, None], green, magenta)
 
-    monkeypatch.setattr("texsync.surface.pixels.depth_condition", condition)
+    monkeypatch.setattr("texsync.surface.control_pictures.rendered", condition)
     monkeypatch.setattr(DiffusionBackbone, "decode", decode)
     made = paint(CRATE)
     assert (made.texture == [0, 255, 0]).all()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Refused
+from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES
 from .checked import number, read_json
 
 
@@ -18,7 +19,9 @@ class Advice:
     guidance: classifier-free, 1 = off.  steps: of denoising.  prompt_prefix: before the prompt of a mesh.
     control_scale: ControlNet at the noisiest and the cleanest level.
     control_until: share of the way to the clean picture during which ControlNet acts, 0..1.
-    view_size: pixels a side.  strength: SyncSDE's, by task ("ambiguous"), where its own 5 is not best.
+    control_kind: of CONTROL_KINDS, what its own ControlNet was trained to follow.  depth_style: of DEPTH_STYLES, how
+    the depth looked that it was trained on.  view_size: pixels a side.
+    strength: SyncSDE's, by task ("ambiguous"), where its own 5 is not best.
     pictures: what is otherwise in 2D tasks: any of PICTURES.
     materials: metallic and roughness, 0..1, of what a prompt may name ("gold"), for the mesh's new material.
     Source: `texsync.json` in the model's folder, any subset of these names.
@@ -31,6 +34,8 @@ class Advice:
     control_scale: tuple[float, float] | None = None
     control_until: float | None = None
     view_size: int | None = None
+    control_kind: str | None = None
+    depth_style: str | None = None
     strength: Mapping[str, float] = field(default_factory=dict)
     pictures: Mapping[str, Any] = field(default_factory=dict)
     materials: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -49,10 +54,13 @@ EXAMPLES: dict[str, Any] = {
     "control_scale": (0.7, 0.9),
     "control_until": 0.99,
     "view_size": 768,
+    "control_kind": "depth",
+    "depth_style": "official",
     "strength": {"ambiguous": 2.0},
     "pictures": {},
     "materials": {"gold": (1.0, 0.3)},
 }
+CHOICES = {"control_kind": CONTROL_KINDS, "depth_style": DEPTH_STYLES}
 LONGEST_TEXT = 1000
 LIMITS: dict[str, tuple[float, float]] = {  # of the numbers in texsync.json
     "guidance": (0, 100),
@@ -91,7 +99,12 @@ def _check(where: str, said: Mapping[str, Any], known: Sequence[str]) -> None:
 
 
 def _check_limits(where: str, name: str, value: Any) -> None:
-    if isinstance(value, str):
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise Refused.model_config(
+                f"{where} has {name} {value!r:.60}", f"known: {', '.join(CHOICES[name])}"
+            )
+    elif isinstance(value, str):
         if len(value) > LONGEST_TEXT or not value.isprintable():
             raise Refused.model_config(
                 f"{where} has {name} {value!r:.60}", f"expected {LONGEST_TEXT} characters at most"

@@ -200,6 +200,8 @@ def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dt
         "view_size": PIXELS,
         "control_scale": [1.0, 1.0],
         "control_until": 1.0,
+        "control_kind": "depth",
+        "depth_style": "sharp",  # as surface.pixels.depth_condition draws it
         "strength": {"ambiguous": 2.0},
         "pictures": {"view_size": PIXELS, "steps": 20},
         "materials": finishes(),

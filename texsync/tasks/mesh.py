@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TexsyncWarning, option
+from ..options.control_kinds import DEPTH_STYLES
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import FRONT, UP, UVS, check_axes
 from ..options.kinds import Choice, Prompt, Thing, Whole
@@ -34,6 +35,7 @@ PIXEL_BYTES = 130  # peak memory of looking, per pixel, as seen at 512 pixels a 
 STEPS, GUIDANCE, VIEW_SIZE = 30, 15.5, 768
 PREFIX = "Best quality, extremely detailed "
 NEGATIVE = "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect."
+DEPTH_STYLE = "official"
 COUPLING = {"blend": "best-facing"}
 LATENT_TEXELS = 16  # per latent pixel along a side: 1536 texels for 96 latent pixels, as the reference has it
 
@@ -123,6 +125,13 @@ class MeshOptions(SharedOptions):
         Choice(EXTRA_VIEWS),
         default="auto",
         paper="none",
+    )
+    depth_style: str | None = declare(
+        "How depth looks to a ControlNet; it should be as it was trained.",
+        Choice(DEPTH_STYLES),
+        "model",
+        default=unsaid("the model's own, else official"),
+        usual="official",
     )
 
     def check(self) -> None:
@@ -234,6 +243,9 @@ class Job(Stages):
         usual = max(VIEW_SIZE, backbone.native_size) if backbone.resizable else backbone.native_size
         return self.said(backbone.advice, "view_size", usual)
 
+    def depth_style(self, backbone: Backbone) -> str:
+        return self.said(backbone.advice, "depth_style", DEPTH_STYLE)
+
     def guidance(self, backbone: Backbone) -> float:
         return self.said(backbone.advice, "guidance", GUIDANCE)
 
@@ -245,7 +257,8 @@ class Job(Stages):
         import numpy as np
 
         from ..surface.cameras import framed
-        from ..surface.pixels import depth_condition, look
+        from ..surface.control_pictures import rendered
+        from ..surface.pixels import look
         from ..views import surface_views
 
         device = str(backbone.home)
@@ -257,7 +270,8 @@ class Job(Stages):
         fine = look(surface, cameras, size, device)
         coarse = look(surface, cameras, cells, device)
         views = surface_views(coarse, fine, cells * LATENT_TEXELS)
-        return fine, depth_condition(fine), views
+        condition = rendered(fine, "depth", self.depth_style(backbone))
+        return fine, condition, views
 
     def cameras(self, surface: Surface, device: str) -> tuple[Camera, ...]:
         """The ring, and where it sees too little a view from the top or from below; says so (TexsyncWarning)."""
@@ -324,6 +338,7 @@ class Job(Stages):
             view_size=self.view_size(backbone),
             guidance=self.guidance(backbone),
             negative=self.negative(backbone),
+            depth_style=self.depth_style(backbone),
             control_scale=parts.control_of(self.options, backbone)["control_scale"],
         )
         return report if self.extra is None else {**report, "views_added": self.extra.report()}
