@@ -133,18 +133,16 @@ def test_a_model_that_recommends_nothing_gets_the_papers_values(tiny_model, tmp_
     assert (report["steps"], report["guidance"], report["negative"], report["view_size"]) == (50, 7.5, "", 32)
 
 
-MESH_PAPER = {"guidance": mesh.GUIDANCE, "steps": mesh.STEPS, "view_size": mesh.VIEW_SIZE}
-
-
-@pytest.mark.parametrize("name", MESH_PAPER)
+@pytest.mark.parametrize("name", ("guidance", "steps", "view_size"))
 def test_what_a_model_says_counts_even_where_the_mesh_paper_says_the_same(name):
     """As 30 steps, which are not 2D tasks' own: the user's word first, then the model's, then the paper's."""
-    run, model = Run("wide", ImageOptions()), SimpleNamespace(advice=Advice(**{name: MESH_PAPER[name]}))
-    assert run._said(model, name, "papers") == MESH_PAPER[name]
-    assert run._said(SimpleNamespace(advice=Advice()), name, "papers") == "papers"
-    assert Run("wide", ImageOptions(**{name: 64}))._said(model, name, "papers") == 64
+    run = Run("wide", ImageOptions(), **{name: "papers"})
+    model = SimpleNamespace(advice=Advice(**{name: mesh.PAPERS[name]}))
+    assert run.said(model, name) == mesh.PAPERS[name]
+    assert run.said(SimpleNamespace(advice=Advice()), name) == "papers"
+    assert Run("wide", ImageOptions(**{name: 64})).said(model, name) == 64
     model.advice = replace(model.advice, pictures={name: 16})
-    assert run._said(model, name, "papers") == 16
+    assert run.said(model, name) == 16
 
 
 def test_a_model_can_say_how_strong_a_task_should_be(few, tmp_path):

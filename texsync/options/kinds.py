@@ -127,7 +127,7 @@ class Prompt(Text):
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the names in `known`, which maps each to a line on it.
+    """One of the names in `known`, which maps each to a line on it.  objects: or an object of this class.
 
     what: what they are called in a message, else the option's name.  labels: what the panel calls those of them that
     are not called there as they are here.  was: names of an earlier edition, and what they are now.
@@ -137,8 +137,11 @@ class Choice:
     what: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     was: Mapping[str, str] = field(default_factory=dict)
+    objects: str = ""
 
-    def __call__(self, name: str, value: Any) -> str:
+    def __call__(self, name: str, value: Any) -> Any:
+        if is_a(value, self.objects):
+            return value
         if isinstance(value, str) and value in self.was:
             warn_renamed(f"{name} {value}", f"{name} {self.was[value]}")
             value = self.was[value]

@@ -13,7 +13,7 @@ from ..errors import option as named
 from .declared import SHELL, declare, option_class, unsaid
 from .kinds import Choice, Device, ModelName, Names, PathName, Prompt, Real, Texts, Whole
 from .output import SaveOptions
-from .shared import INTEGRATORS, NOISES, RunOptions, slug
+from .shared import INTEGRATORS, NOISES, SETTINGS, MadeCoupling, RunOptions, slug
 
 FPS = 20
 MOTION_COUPLINGS = {
@@ -96,7 +96,9 @@ class MotionOptions(RunOptions):
         Real(0.0, math.inf),
         default=3.0,
     )
-    coupling: str = declare("How segments influence each other.", Choice(MOTION_COUPLINGS), default="syncsde")
+    coupling: str | MadeCoupling = declare(
+        "How segments influence each other.", Choice(MOTION_COUPLINGS, objects="Coupling"), default="syncsde"
+    )
     integrator: str = declare(
         "SyncSDE's update; the paper's overshoots by far at the first step of motion models.",
         Choice(INTEGRATORS),
@@ -142,7 +144,8 @@ class MotionOptions(RunOptions):
     )
 
     def check(self) -> None:
-        """Prompts say something, and their lengths are lengths."""
+        """Prompts say something, and their lengths are lengths; a coupling that is made has its settings."""
+        self.check_made("coupling", *SETTINGS)
         for part in self.parts:
             Prompt(remedy=DESCRIBE)("prompt", part.prompt)
             if part.seconds is not None:

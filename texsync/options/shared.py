@@ -49,6 +49,10 @@ DTYPES = {
 }
 MODEL_OWN = "the model's own"
 SETTINGS = ("strength", "integrator", "blend", "fade")  # of a coupling, that are options of tasks
+MADE = {  # why an option cannot be said beside an object, and what to do
+    "coupling": ("for a coupling that is made already", "make it with that, or leave out"),
+    "model": ("for a model that is loaded already", "say it to load_model, or leave out"),
+}
 OURS = ("decode", "colours", "seed", *SETTINGS)  # of a coupling's options, set by other means
 
 
@@ -69,6 +73,18 @@ class RunOptions(Options):
     def heard(self) -> Callable[..., None]:
         """What the run tells its progress to."""
         return self.on_progress or (lambda *_: None)
+
+    def check_made(self, part: str, *names: str) -> None:
+        """Raises InputError for options that an object has settled.  part: of MADE.  names: of the options."""
+        if isinstance(getattr(self, part), str):
+            return
+        known, (made, remedy) = declared(type(self)), MADE[part]
+        for name in names:
+            if name in known and getattr(self, name) != known[name].default:
+                message = f"{name.replace('_', ' ')} {getattr(self, name)} {made}"
+                raise Refused.part_made(
+                    message, f"{remedy} {named(name)}", thing=name, value=getattr(self, name)
+                )
 
 
 @option_class
@@ -175,21 +191,13 @@ class SharedOptions(RunOptions):
             if not re.fullmatch(r"[a-z_]+=.+", pair) or pair.partition("=")[0] in OURS:
                 message, remedy = f"coupling option {brief(pair)}", 'give name=value, e.g. "first=3"'
                 raise Refused.coupling_option(message, remedy, thing="coupling_options", value=pair)
-        if not isinstance(self.coupling, str):
-            made = "for a coupling that is made already", "make it with that, or leave out"
-            self._unsaid(made, *SETTINGS, "coupling_options")
-        if not isinstance(self.model, str):
-            loaded = "for a model that is loaded already", "say it to load_model, or leave out"
-            self._unsaid(loaded, "controlnet", "device", "dtype")
+        self.check_made("coupling", *SETTINGS, "coupling_options")
+        self.check_made("model", "controlnet", "device", "dtype")
 
-    def _unsaid(self, words: tuple[str, str], *names: str) -> None:
-        """Raises InputError if one of the options is said."""
-        known = declared(type(self))
-        for name in names:
-            if name in known and getattr(self, name) != known[name].default:
-                message = f"{name.replace('_', ' ')} {getattr(self, name)} {words[0]}"
-                remedy = f"{words[1]} {named(name)}"
-                raise Refused.part_made(message, remedy, thing=name, value=getattr(self, name))
+    @property
+    def seeds(self) -> range:
+        """One per result."""
+        return range(self.seed, self.seed + 1)
 
     @property
     def more(self) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def edit_image(asked: EditOptions) -> Pictures:
     from .paste import Paste, outlined
     from .reading import check_shape, fitted, read_mask, read_picture, to_tensor
 
-    run = Run("edit", asked, papers_guidance=GUIDANCE)
+    run = Run("edit", asked, guidance=GUIDANCE)
     with run.stage("picture"):
         original = read_picture(asked.image, backdrop=None)
         own = None if asked.mask is None else read_mask(asked.mask)

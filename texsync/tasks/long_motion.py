@@ -9,6 +9,7 @@ from ..errors import Refused
 from ..options.declared import takes
 from ..options.motion_options import MotionOptions
 from ..progress import with_bar
+from . import parts
 from .motion_result import Motion
 from .stages import Stages
 
@@ -76,21 +77,22 @@ class LongRun(Stages):
 
     def denoise(self, model: MotionModel, segments: tuple[Segment, ...]) -> Tensor:
         """Clean x (263, F) of the whole motion."""
+        from ..couplings import SyncSDE
         from ..views import latest, unequal
 
-        options, lengths = self.options, [one.length for one in segments]
+        options, lengths, coupling = self.options, [one.length for one in segments], self.coupling()
         overlap = options.overlap if len(segments) > 1 else min(options.overlap, lengths[0] - 1)
         faded = unequal(lengths, overlap, fade=True)
         views = unequal(lengths, overlap)
         if options.coupling == "doubletake":
             views = faded
-        elif options.coupling == "syncsde" and options.edges == "soft":
+        elif isinstance(coupling, SyncSDE) and options.edges == "soft":
             views = replace(faded, shares=True)  # who holds half of a frame pulls with half the force
         predict = model.predictor(
             self.prompts(segments), lengths, guidance=options.guidance, chunk=self.chunk
         )
         spans = model.schedule.spans(self.steps(model))
-        x = self.denoised(predict, views, self.coupling(), spans, self.noise(views, 263))
+        x = self.denoised(predict, views, coupling, spans, self.noise(views, 263))
         whole = (faded if options.assemble == "blend" else latest(views)).f_inv(x)[..., : segments[-1].end]
         if options.coupling == "doubletake" and len(segments) > 1:
             whole = self.second_take(model, segments, whole)
@@ -104,16 +106,8 @@ class LongRun(Stages):
 
     def coupling(self) -> Coupling:
         """The coupling asked for, acting on every step."""
-        from ..couplings import make
-
-        options = self.options
-        if options.coupling == "syncsde":
-            return make(
-                "syncsde", strength=options.strength, integrator=options.integrator, memory=1, until=0.0
-            )
-        if options.coupling == "none":
-            return make("none")
-        return make("multidiffusion" if options.coupling == "doubletake" else options.coupling, until=0.0)
+        first_take = {"coupling": "multidiffusion"} if self.options.coupling == "doubletake" else {}
+        return parts.coupling_of(replace(self.options, **first_take), {"memory": 1, "until": 0.0})
 
     def second_take(self, model: MotionModel, segments: tuple[Segment, ...], whole: Tensor) -> Tensor:
         """The same motion (C, 1, F) with transitions made anew, without a prompt (PriorMDM's DoubleTake)."""
@@ -163,17 +157,14 @@ class LongRun(Stages):
             raw = grounded(joints(features.double()).numpy())
             found = features.numpy()
             fixed = planted(raw, found[:, 259:263])
-        options = self.options
-        report = {
-            "task": "motion",
-            **{name: value for name, value in options.record().items() if name != "seconds"},
-            "steps": self.steps(model),
-            "segment": self.segment(model),
-            "device": str(model.device),
-            "frames": len(fixed),
-            "segments": [vars(one) for one in segments],
-            "foot_skate": {"model": round(skate(raw), 4), "result": round(skate(fixed), 4)},
-            "options": options.record(),
-            "seconds": self.seconds,
-        }
+        options, made = self.options, self.options.coupling
+        used = {**options.record(), "steps": self.steps(model), "segment": self.segment(model)}
+        used |= {"device": str(model.device), "coupling": made if isinstance(made, str) else repr(made)}
+        report = self.recorded(
+            used,
+            objects=[] if isinstance(made, str) else ["coupling"],
+            frames=len(fixed),
+            segments=[vars(one) for one in segments],
+            foot_skate={"model": round(skate(raw), 4), "result": round(skate(fixed), 4)},
+        )
         return Motion(fixed, found, segments, self.prompts(segments), report)

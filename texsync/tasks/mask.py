@@ -11,8 +11,7 @@ from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Choice, Flag, Prompt, Texts, Thing
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
 from ..progress import with_bar
-from . import parts
-from .images import COUPLING, Run
+from .images import Run
 from .made import Made, Pictures
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def masked_image(asked: MaskOptions) -> Pictures:
     for mask, file in zip(read, files, strict=True):
         check_shape(mask, size, size, name_of(file))
         cells.append(mask_cells(mask, side, side, name_of(file), soft=asked.soft, pick=asked.mask_cells))
-    composition = parts.coupling_of(asked, COUPLING).composition
+    composition = run.coupling().composition
     whole = composition == "whole"
     if asked.whole and not whole:
         _note_whole(asked.coupling if isinstance(asked.coupling, str) else type(asked.coupling).__name__)

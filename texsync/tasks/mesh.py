@@ -15,14 +15,13 @@ from ..options.kinds import Choice, Prompt, Thing, Whole
 from ..options.shared import SharedOptions
 from ..progress import with_bar
 from . import parts
-from .stages import Stages
+from .painting import Painting
 from .textured import MeshSaveOptions, TexturedMesh
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from ..backbones.base import Backbone, Predictor
-    from ..couplings import Coupling
     from ..surface.cameras import Camera
     from ..surface.extra import Extra
     from ..surface.pixels import Pixels
@@ -32,11 +31,14 @@ if TYPE_CHECKING:
 TEXEL_BYTES = 220  # peak memory of baking, per texel, as seen at 2048 texels a side
 PIXEL_BYTES = 130  # peak memory of looking, per pixel, as seen at 512 pixels a side
 # where neither user nor model says any, the paper's (SyncSDE, supplement A.5 and its code)
-STEPS, GUIDANCE, VIEW_SIZE = 30, 15.5, 768
-PREFIX = "Best quality, extremely detailed "
-NEGATIVE = "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect."
-DEPTH_STYLE = "official"
-COUPLING = {"blend": "best-facing"}
+PAPERS = {
+    "steps": 30,
+    "guidance": 15.5,
+    "view_size": 768,
+    "prompt_prefix": "Best quality, extremely detailed ",
+    "negative_prompt": "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect.",
+    "depth_style": "official",
+}
 LATENT_TEXELS = 16  # per latent pixel along a side: 1536 texels for 96 latent pixels, as the reference has it
 
 
@@ -157,8 +159,11 @@ def texture_mesh(options: MeshOptions) -> TexturedMesh:
     return Job(options).run()
 
 
-class Job(Stages):
+class Job(Painting):
     """One texturing run, stage by stage."""
+
+    papers = PAPERS
+    settings = {"blend": "best-facing"}
 
     def __init__(self, options: MeshOptions):
         super().__init__("mesh", options)
@@ -180,9 +185,7 @@ class Job(Stages):
             loaded = load(options.mesh, up=options.up, front=options.front)
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
             rehearse(loaded, surface)
-        parts.fetch_model(options, options.controlnet, self.on_progress)
-        with self.stage("model"):
-            backbone = self.backbone()
+        backbone = self.backbone()
         finish = finish_of(options.prompt, backbone.advice.materials)
         loaded = replace(loaded, finish=finish)
         warn_of_spread(loaded, self.view_size(backbone))
@@ -191,8 +194,7 @@ class Job(Stages):
             pixels, condition, views = self.geometry(surface, backbone)
             # refuses what no view can see
             tables = bake_tables(surface, pixels, size, on_chunk=self.told("geometry", rows))
-        with self.stage("denoise", self.steps(backbone)):
-            latents = self.denoise(backbone, views, condition, pixels.cameras)
+        latents = self.denoise(backbone, views, condition, pixels.cameras)
         with self.stage("decode"):
             pictures = backbone.decode(latents).float().cpu()
             check_finite(pictures, "decoding the views", OVERFLOW)
@@ -209,48 +211,19 @@ class Job(Stages):
 
         options = self.options
         parts.check_model(options, options.controlnet)
-        parts.coupling_of(options, COUPLING).check_masks(False)
+        self.coupling().check_masks(False)
         size = options.texture_size
         what = f"a texture of {size} texels a side"
         require(TEXEL_BYTES * size**2, torch.device("cpu"), what, f"lower {option('texture_size')}")
 
-    def backbone(self) -> Backbone:
-        backbone = parts.model_of(self.options, self.options.controlnet)
-        self.check_model(backbone)
-        return backbone
-
     def check_model(self, backbone: Backbone) -> None:
-        """Raises InputError for step counts and view sizes that this model, or the memory, cannot do."""
         from ..backbones.memory import require
         from ..surface.cameras import ring
 
-        backbone.schedule.spans(self.steps(backbone))
+        super().check_model(backbone)
         size, count = self.view_size(backbone), len(ring()) + 2 * (self.options.extra_views == "auto")
-        backbone.latent_shape(size)
         what = f"looking at {count} views of {size} pixels"
         require(count * PIXEL_BYTES * size**2, backbone.home, what, f"lower {option('view_size')}")
-        backbone.check_room(size)
-
-    def steps(self, backbone: Backbone) -> int:
-        """The step count asked for, else the model's own, else the paper's."""
-        return self.said(backbone.advice, "steps", STEPS)
-
-    def view_size(self, backbone: Backbone) -> int:
-        """Pixels a side of each view: as asked for, else the model's own, else the paper's if the model can do it.
-
-        No smaller than a model was trained at: SDXL's 1024 stay.
-        """
-        usual = max(VIEW_SIZE, backbone.native_size) if backbone.resizable else backbone.native_size
-        return self.said(backbone.advice, "view_size", usual)
-
-    def depth_style(self, backbone: Backbone) -> str:
-        return self.said(backbone.advice, "depth_style", DEPTH_STYLE)
-
-    def guidance(self, backbone: Backbone) -> float:
-        return self.said(backbone.advice, "guidance", GUIDANCE)
-
-    def negative(self, backbone: Backbone) -> str:
-        return self.said(backbone.advice, "negative_prompt", NEGATIVE, asked=self.options.negative)
 
     def geometry(self, surface: Surface, backbone: Backbone) -> tuple[Pixels, Tensor, Views]:
         """Everything that depends on the mesh alone, compiled once: (pixels, depth condition, views)."""
@@ -270,7 +243,7 @@ class Job(Stages):
         fine = look(surface, cameras, size, device)
         coarse = look(surface, cameras, cells, device)
         views = surface_views(coarse, fine, cells * LATENT_TEXELS)
-        condition = rendered(fine, "depth", self.depth_style(backbone))
+        condition = rendered(fine, "depth", self.said(backbone, "depth_style"))
         return fine, condition, views
 
     def cameras(self, surface: Surface, device: str) -> tuple[Camera, ...]:
@@ -286,22 +259,12 @@ class Job(Stages):
             warnings.warn(str(self.extra), TexsyncWarning, stacklevel=2)
         return (*around, *self.extra.cameras)
 
-    def coupling(self, backbone: Backbone, views: Views) -> Coupling:
-        strength = parts.strength_of(self.options, "mesh", backbone)
-        made = parts.coupling_of(self.options, {**COUPLING, "strength": strength})
-        return made.ready(backbone, views, self.options.seed)
-
     def denoise(
         self, backbone: Backbone, views: Views, condition: Tensor, cameras: tuple[Camera, ...]
     ) -> Tensor:
         """All views down to clean latents (N, C, h, w)."""
-        predict, spans = (
-            self.predictor(backbone, condition, cameras),
-            backbone.schedule.spans(self.steps(backbone)),
-        )
-        self.used = self.coupling(backbone, views)
-        start = self.noise(views, backbone.latent_channels).to(backbone.home)
-        return self.denoised(predict, views, self.used, spans, start, backbone=backbone)
+        predict = self.predictor(backbone, condition, cameras)
+        return self.denoise_all(backbone, predict, views, self.couplings(backbone, views))[0]
 
     def predictor(self, backbone: Backbone, condition: Tensor, cameras: tuple[Camera, ...]) -> Predictor:
         from ..backbones.prompts import view_prompts
@@ -311,7 +274,7 @@ class Job(Stages):
         prompts, negatives = view_prompts(
             options.prompt,
             [view_name(camera) for camera in cameras],
-            prefix=self.said(backbone.advice, "prompt_prefix", PREFIX),
+            prefix=self.said(backbone, "prompt_prefix"),
             negative=self.negative(backbone),
             shorten=backbone.shorten,
         )
@@ -320,7 +283,6 @@ class Job(Stages):
             prompts=prompts,
             negatives=negatives,
             control=condition if backbone.reads_control else None,
-            guidance=self.guidance(backbone),
         )
         return backbone.predictor(conditions, options.chunk)
 
@@ -332,13 +294,9 @@ class Job(Stages):
 
     def filled(self, backbone: Backbone) -> dict[str, Any]:
         """The report, with what was not asked for filled in."""
-        report = self.report(
-            backbone,
-            steps=self.steps(backbone),
-            view_size=self.view_size(backbone),
-            guidance=self.guidance(backbone),
-            negative=self.negative(backbone),
-            depth_style=self.depth_style(backbone),
-            control_scale=parts.control_of(self.options, backbone)["control_scale"],
+        scale, style = (
+            parts.control_of(self.options, backbone)["control_scale"],
+            self.said(backbone, "depth_style"),
         )
+        report = self.report(backbone, control_scale=scale, depth_style=style)
         return report if self.extra is None else {**report, "views_added": self.extra.report()}

@@ -66,7 +66,7 @@ def coupling_of(options: Any, task: Mapping[str, Any]) -> Coupling:
     wanted = {**task, **{name: value for name, value in asked.items() if value is not None}}
     known = takes(options.coupling)
     chosen = {name: value for name, value in wanted.items() if name in known and value is not None}
-    return make(options.coupling, **chosen, **options.more)
+    return make(options.coupling, **chosen, **getattr(options, "more", {}))
 
 
 def strength_of(options: Any, task: str, backbone: Backbone) -> float | None:

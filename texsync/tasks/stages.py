@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ..options.declared import declared
 from ..progress import Progress
 from ..record.inputs import input_files
-from . import parts
 from .preview import Preview, Watched
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from ..backbones.base import Backbone, Predictor
-    from ..backbones.conditions import Conditions
     from ..couplings import Coupling
     from ..schedule import Span
     from ..views import Views
@@ -26,8 +24,7 @@ if TYPE_CHECKING:
 class Stages:
     """One run of a task.
 
-    seconds: how long each stage took.  calls: of the model.  sent: prompts and negatives, one each per view.
-    files: what it was made from.  used: the coupling, from when it is made.
+    seconds: how long each stage took.  calls: of the model.  files: what it was made from.
     """
 
     def __init__(self, task: str, options: Any):
@@ -35,9 +32,7 @@ class Stages:
         self.on_progress: Progress = options.heard
         self.seconds: dict[str, float] = {}
         self.calls = 0
-        self.sent: dict[str, list[str]] = {}
         self.files = input_files(**{name: getattr(options, name) for name in self.inputs})
-        self.used: Coupling
 
     @property
     def inputs(self) -> list[str]:
@@ -56,14 +51,6 @@ class Stages:
     def told(self, name: str, total: int) -> Callable[[int], None]:
         """Tells that so many of a stage's steps are done."""
         return lambda done: self.on_progress(name, done, total, None)
-
-    def conditions(self, backbone: Backbone, **wanted: Any) -> Conditions:
-        """Those that the task wants, and those that options and model decide in every task."""
-        from ..backbones.conditions import Conditions
-
-        made = Conditions(**wanted, **parts.control_of(self.options, backbone))
-        self.sent = {"prompts": list(made.prompts), "negatives": list(made.negatives)}
-        return made
 
     def noise(self, views: Views, channels: int, seed: int | None = None) -> Tensor:
         """Where a run starts, (N, C, h, w), unit normal: noise that views share, or each view's own.
@@ -109,26 +96,14 @@ class Stages:
             self.on_progress("denoise", run * span.count + span.index + 1, runs * span.count, preview)
         return x
 
-    def said(self, advice: Any, name: str, papers: Any, asked: Any = None) -> Any:
-        """What the user asks for, else what the model's folder says, else the paper's value for this task."""
-        asked = getattr(self.options, name, None) if asked is None else asked
-        return next(value for value in (asked, getattr(advice, name), papers) if value is not None)
-
-    def report(self, backbone: Backbone, **filled: Any) -> dict[str, Any]:
-        """What `run.json` keeps: every option as it was used, so that the same options make the same result.
-
-        filled: options that the task has filled in.
-        """
-        asked = self.options.record()
-        used = parts.recorded({**asked, **filled}, backbone, self.used)
+    def recorded(self, used: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """What `run.json` keeps: every option as it was used, so that the same options make the same result."""
         return {
             "task": self.task,
             **used,
-            "options": self.repeatable({name: used[name] for name in asked}),
-            "objects": parts.objects(self.options, backbone),
-            "sent": self.sent,
+            "options": self.repeatable({name: used[name] for name in self.options.record()}),
+            **more,
             "files": self.files,
-            "commits": backbone.commits,
             "backbone_calls": self.calls,
             "seconds": self.seconds,
         }
