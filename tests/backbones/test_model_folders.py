@@ -74,7 +74,7 @@ WRONG = {
         lambda f: (f / "unet" / SAFE).unlink(),
         r"unet.diffusion_pytorch_model.safetensors is missing",
     ),
-    "pickle": (rename_to_pickle, r"diffusion_pytorch_model\.bin is a pickle"),
+    "pickle": (rename_to_pickle, r"diffusion_pytorch_model\.bin is a safetensors file under another name"),
     "cut weights": (lambda f: cut(f / "vae" / SAFE), "cut short"),
     "text as weights": (lambda f: (f / "vae" / SAFE).write_text("hello there"), "not a readable safetensors"),
     "weights of another": (
@@ -183,12 +183,11 @@ def test_a_wrong_folder_is_named(case, tiny_model, tmp_path):
 
 
 def test_names_that_stand_for_no_model(tmp_path, tiny_model):
-    """A typo, a single-file checkpoint, a folder that is not there, a ControlNet that is not there."""
+    """A typo, a file that is not there, a ControlNet that is not there."""
     with pytest.raises(InputError, match="unknown model 'minni'; known: mini"):
         find_model("minni")
-    (tmp_path / "sd.safetensors").write_bytes(b"x")
-    with pytest.raises(InputError, match="is a file"):
-        find_model(tmp_path / "sd.safetensors")
+    with pytest.raises(InputError, match="there is no file sd.safetensors"):
+        find_model("sd.safetensors")
     with pytest.raises(InputError, match="no ControlNet folder"):
         load_model(tiny_model, controlnet=tmp_path / "absent")
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, Refused, TexsyncError, option
 from . import hub
-from .hub import MODEL_PARTS, OnBytes, choose_files
+from .hub import MODEL_PARTS, SMALL, OnBytes, choose_files
 
 SECONDS = 10.0  # to wait for the hub's answer
 EVERY = 0.2  # seconds between two looks at how far a download is
@@ -26,41 +29,124 @@ ANSWERS = {
 
 
 def fetch(
-    repo: str, *, half: bool, parts: Iterable[str] = MODEL_PARTS, on_bytes: OnBytes | None = None
+    name: str,
+    *,
+    half: bool,
+    parts: Iterable[str] = MODEL_PARTS,
+    on_bytes: OnBytes | None = None,
+    check: Callable[[Path], object] | None = None,
 ) -> Path:
     """The folder of a hub repository: from the cache if all that texsync reads is there, else downloaded.
 
-    half: take fp16 weights where the repository has them; weights of either kind that are in the cache do.
-    parts: subfolders, "" for the top.  A repository in the cache makes no request, so it stays at its commit.
+    name: see `hub.parse`.  half: take fp16 weights where the repository has them; weights of either kind that are in
+    the cache do.  parts: subfolders, "" for the top.  check: called with the folder when its configs are there and its
+    weights are not; what it raises spares their download.
+    A repository in the cache makes no request, so it stays at its commit.
     Raises InputError if the hub does not give it, the disk is full, or neither network nor cache has it.
     """
-    found = hub.cached(repo, tuple(parts))
-    return found or download(repo, half=half, parts=tuple(parts), on_bytes=on_bytes)
+    found = hub.cached(name, tuple(parts))
+    return found or download(name, half=half, parts=tuple(parts), on_bytes=on_bytes, check=check)
 
 
-def download(repo: str, *, half: bool, parts: tuple[str, ...], on_bytes: OnBytes | None = None) -> Path:
-    """The folder in the hub's cache, its files fetched where they are not there.
+def download(
+    name: str,
+    *,
+    half: bool,
+    parts: tuple[str, ...],
+    on_bytes: OnBytes | None = None,
+    check: Callable[[Path], object] | None = None,
+) -> Path:
+    """The folder in the hub's cache, its files fetched where they are not there; see `fetch`.
 
     Raises InputError if the hub does not answer or not give it, or the disk is full; and what `on_bytes` raises.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    ref = hub.parse(name) or hub.Ref(name)
+    with _told(str(ref)):
+        files = _files_of(ref)
+        wanted = choose_files(files, half=half, parts=parts)
+        small = [file for file in wanted if file.endswith(SMALL)]
+        if check is not None and small:
+            check(_got(ref, small, files, None))
+        return _got(ref, wanted, files, on_bytes)
 
-    try:
-        # not list_repo_files: it retries for half a minute where there is no network
-        info = HfApi().model_info(repo, timeout=SECONDS, files_metadata=True)
-        sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
-        wanted = choose_files(sizes, half=half, parts=parts)
-        total = sum(sizes[name] for name in wanted)
-        check_disk(repo, total)
-        return watched(
-            lambda meter: Path(snapshot_download(repo, allow_patterns=wanted, tqdm_class=meter)),
-            total,
-            on_bytes or (lambda done, total: None),
+
+def fetch_file(ref: hub.Ref, on_bytes: OnBytes | None = None) -> Path:
+    """One file of a repository, from the cache or downloaded; raises InputError like `fetch`."""
+    found = hub.cached_file(ref)
+    if found is not None or ref.file is None:
+        return found or Path()
+    with _told(str(ref)):
+        files = _files_of(ref)
+        if ref.file not in files:
+            close = get_close_matches(ref.file, list(files), 1)
+            hint = f"did you mean {close[0]}?" if close else "see the hub's page for its files"
+            raise Refused.hub(f"{ref.repo} has no file {ref.file}", hint)
+        return _got(ref, [ref.file], files, on_bytes) / ref.file
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Whatever the hub's client raises becomes one line; offline, it is not even asked."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise Refused.hub(
+            f"cannot fetch {name} from the hub (offline mode: HF_HUB_OFFLINE is set)",
+            f"go online once, {OTHERWISE}",
         )
+    try:
+        yield
     except TexsyncError:
         raise
     except Exception as error:  # the client has a class of its own for every way to have no network
-        raise explained(repo, error) from error
+        raise explained(name, error) from error
+
+
+def _files_of(ref: hub.Ref) -> dict[str, Any]:
+    """What the hub says of each file of a repository, by name."""
+    from huggingface_hub import HfApi
+
+    # not list_repo_files: it retries for half a minute where there is no network
+    info = HfApi().model_info(ref.repo, revision=ref.revision, timeout=SECONDS, files_metadata=True)
+    return {file.rfilename: file for file in info.siblings or []}
+
+
+def _got(ref: hub.Ref, wanted: list[str], files: Mapping[str, Any], on_bytes: OnBytes | None) -> Path:
+    """The repository's folder with these files in it; a download that was broken off goes on where it stopped."""
+    from huggingface_hub import snapshot_download
+
+    missing = [name for name in wanted if hub.cached_file(hub.Ref(ref.repo, ref.revision, name)) is None]
+    total = sum(files[name].size or 0 for name in wanted)
+    check_disk(ref.repo, sum(files[name].size or 0 for name in missing))
+    folder = watched(
+        lambda meter: Path(
+            snapshot_download(ref.repo, revision=ref.revision, allow_patterns=wanted, tqdm_class=meter)
+        ),
+        total,
+        on_bytes or (lambda done, total: None),
+    )
+    for name in missing:
+        check_hash(folder / name, getattr(files[name].lfs, "sha256", None))
+    return folder
+
+
+def check_hash(file: Path, sha256: str | None) -> None:
+    """Raises InputError for a file that is not what the hub says, and removes it.  None: the hub says nothing."""
+    if sha256 is None or sha256_of(file) == sha256:
+        return
+    file.resolve().unlink()
+    file.unlink(missing_ok=True)
+    raise Refused.model_damaged(
+        f"{file.name} came other than the hub has it", "fetch it again; it was removed"
+    )
+
+
+def sha256_of(file: Path) -> str:
+    with file.open("rb") as content:
+        digest = hashlib.sha256()
+        while block := content.read(2**22):
+            digest.update(block)
+        return digest.hexdigest()
 
 
 def in_megabytes(on_progress: Callable[[str, int, int, None], None]) -> OnBytes:

@@ -9,7 +9,7 @@ Larger models have a second text encoder and tokenizer, see `layout.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,10 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
 }
 MOST_BLOCKS, WIDEST = 12, 65536  # of a network; channels
+OTHER_CONTROLS = {
+    "ControlNetUnionModel": "ControlNetUnionModel, which wants to be told which condition it sees",
+    "T2IAdapter": "T2IAdapter, which texsync does not read",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,12 @@ class ModelFolder:
     weights: dict[str, Weights]
     advice: Advice = field(default_factory=Advice)
     near: Near = field(default_factory=dict)  # see near_words.py
+    small_at: Path | None = None  # where configs and vocabularies lie, if not in `path`
+
+    @property
+    def small(self) -> Path:
+        """The folder of the configs and vocabularies."""
+        return self.small_at or self.path
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,15 @@ class ControlFolder:
 
 def read_model(path: Path) -> ModelFolder:
     """Check a model folder file by file; raises InputError naming the first that is missing or wrong."""
+    folder = read_layout(path)
+    weights = {part: find_weights(path / part) for part in folder.layout.networks}
+    for part in folder.layout.tokenizers:
+        _check_tokenizer(path / part)
+    return replace(folder, weights=weights)
+
+
+def read_layout(path: Path) -> ModelFolder:
+    """All of a model folder but its weights and vocabularies; raises InputError naming what is missing or wrong."""
     if not path.is_dir():
         raise Refused.model_unknown(
             f"no model folder {path}", "give a folder in the diffusers layout, a hub id or 'mini'"
@@ -63,12 +82,9 @@ def read_model(path: Path) -> ModelFolder:
     classes = {part: _class_of(path, index, part, layout) for part in layout.parts}
     configs = {part: read_json(path / part / "config.json") for part in layout.networks}
     configs["scheduler"] = read_json(path / "scheduler" / "scheduler_config.json")
-    weights = {part: find_weights(path / part) for part in layout.networks}
-    for part in layout.tokenizers:
-        _check_tokenizer(path / part)
     _check_numbers(path, configs)
     _check_widths(path, configs, layout)
-    return ModelFolder(path, layout, index, classes, configs, weights, read_advice(path), read_near(path))
+    return ModelFolder(path, layout, index, classes, configs, {}, read_advice(path), read_near(path))
 
 
 def read_control(path: Path, model: ModelFolder) -> ControlFolder:
@@ -78,12 +94,13 @@ def read_control(path: Path, model: ModelFolder) -> ControlFolder:
             f"no ControlNet folder {path}", f"give {option('controlnet')} a folder or a hub id"
         )
     config = read_json(path / "config.json")
-    if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
+    kind = config.get("_class_name", "ControlNetModel")
+    if kind != "ControlNetModel":
         raise Refused.model_config(
-            f"{path} holds a {config['_class_name']}",
+            f"{path} holds a {OTHER_CONTROLS.get(kind, kind)}",
             f"give {option('controlnet')} a ControlNetModel's folder",
         )
-    _check_control(path, config, model.configs["unet"], pixels_per_latent(model.configs["vae"]))
+    check_control(path, config, model)
     return ControlFolder(path, config, find_weights(path))
 
 
@@ -116,8 +133,13 @@ def _class_of(path: Path, index: dict[str, Any], part: str, layout: Layout) -> t
     return library, name
 
 
+def has_vocabulary(path: Path) -> bool:
+    """Whether a tokenizer's folder holds a vocabulary."""
+    return any(all((path / name).is_file() for name in names) for names in TOKENIZER_FILES)
+
+
 def _check_tokenizer(path: Path) -> None:
-    if not any(all((path / name).is_file() for name in names) for names in TOKENIZER_FILES):
+    if not has_vocabulary(path):
         raise Refused.model_config(
             f"{path} holds no vocabulary", "it needs tokenizer.json, or vocab.json and merges.txt"
         )
@@ -175,7 +197,9 @@ def _check_added(path: Path, unet: dict[str, Any], text: dict[str, Any]) -> None
         )
 
 
-def _check_control(path: Path, config: dict[str, Any], unet: dict[str, Any], scale: int) -> None:
+def check_control(path: Path, config: dict[str, Any], model: ModelFolder) -> None:
+    """Raises InputError for a ControlNet that is not made for this model."""
+    unet, scale = model.configs["unet"], pixels_per_latent(model.configs["vae"])
     keys = ("in_channels", "cross_attention_dim", "block_out_channels", "layers_per_block")
     for key in (key for key in keys if config.get(key) != unet.get(key)):
         raise Refused.controlnet(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,10 +13,14 @@ import torch
 from torch import nn
 
 from ..errors import Refused, option
-from .folder import ControlFolder, ModelFolder, pixels_per_latent
+from .checked import read_json
+from .clip_words import clip_tokenizer
+from .folder import ControlFolder, ModelFolder, has_vocabulary, pixels_per_latent
 from .layout import XL
 from .memory import free_bytes
 from .meta import attempt, rehearse, skeleton
+from .single_file import as_diffusers, read
+from .tensors import warn_of_pickle
 from .weights import Weights
 
 CONTROL = ("diffusers", "ControlNetModel")
@@ -50,16 +55,17 @@ def load_parts(
                 folder.weights[part],
                 device,
                 number_format(folder, part, dtype),
+                folder.configs[part],
             )
             for part in folder.layout.networks
         }
-        words = {part: load_tokenizer(folder.path / part) for part in folder.layout.tokenizers}
+        words = {part: load_tokenizer(folder.small / part) for part in folder.layout.tokenizers}
         vae = folder.configs["vae"]
         sizes = vae.get("latent_channels", 4), pixels_per_latent(vae)
         if control is None:
             rehearse(networks, folder.path, *sizes)
             return Parts(**networks, **words)
-        controlnet = load_network(control.path, CONTROL, control.weights, device, dtype)
+        controlnet = load_network(control.path, CONTROL, control.weights, device, dtype, control.config)
         rehearse(networks | {"controlnet": controlnet}, folder.path, *sizes)
         return Parts(controlnet=controlnet, hint=_split_hint(controlnet), **networks, **words)
 
@@ -74,9 +80,25 @@ def compare_with_configs(folder: ModelFolder, control: ControlFolder | None) -> 
     """Raises InputError for a config that does not fit its weights, before anything is allocated."""
     for part, weights in folder.weights.items():
         path = folder.path / part
-        skeleton(_loader(folder.classes[part], path), path, folder.configs[part], weights)
+        _fit(_loader(folder.classes[part], path), path, folder.configs[part], weights)
     if control is not None:
-        skeleton(_loader(CONTROL, control.path), control.path, control.config, control.weights)
+        _fit(_loader(CONTROL, control.path), control.path, control.config, control.weights)
+
+
+def _fit(load: Any, path: Path, config: dict[str, Any], weights: Weights) -> None:
+    if not weights.layout:
+        skeleton(load, path, config, weights)
+        return
+    there = attempt(path, lambda: as_diffusers(weights, config))
+    network = skeleton(load, path, config, there)
+    _check_missing(
+        path, {bare(name) for name in network.state_dict()} - {bare(name) for name in there.shapes}
+    )
+
+
+def bare(name: str) -> str:
+    """A weight's name as it is whether or not transformers puts its network into another."""
+    return name.removeprefix("text_model.")
 
 
 def _check_room(needed: int, device: torch.device) -> None:
@@ -89,18 +111,47 @@ def _check_room(needed: int, device: torch.device) -> None:
 
 
 def load_network(
-    path: Path, kind: tuple[str, str], weights: Weights, device: torch.device, dtype: torch.dtype
+    path: Path,
+    kind: tuple[str, str],
+    weights: Weights,
+    device: torch.device,
+    dtype: torch.dtype,
+    config: dict[str, Any] | None = None,
 ) -> nn.Module:
+    """config: of weights under their authors' names, which have none of their own."""
     load = _loader(kind, path)
+    if weights.layout:
+        return _from_single(load, path, weights, config or {}, dtype).to(device).eval().requires_grad_(False)
     options: dict[str, Any] = {"torch_dtype" if kind[0] == "diffusers" else "dtype": dtype}
-    options |= {"use_safetensors": True, "local_files_only": True, "variant": weights.variant}
+    options |= {"use_safetensors": not weights.pickled, "local_files_only": True, "variant": weights.variant}
+    if weights.pickled:
+        warn_of_pickle(weights.files[0])
     network, told = attempt(path, lambda: load.from_pretrained(path, output_loading_info=True, **options))
-    missing = sorted(told["missing_keys"])
+    _check_missing(path, told["missing_keys"])
+    return network.to(device).eval().requires_grad_(False)
+
+
+def _from_single(load: Any, path: Path, weights: Weights, config: dict[str, Any], dtype: torch.dtype) -> Any:
+    """A network whose weights have their authors' names, filled without being made at random first."""
+    state = {name: tensor.to(dtype) for name, tensor in read(weights, config).items()}
+    if hasattr(load, "from_config"):  # diffusers'
+        with torch.device("meta"):
+            network = load.from_config(config)
+        told = attempt(path, lambda: network.load_state_dict(state, strict=False, assign=True))
+        _check_missing(path, told.missing_keys)
+        return network
+    options = {"config": load.config_class.from_dict(config), "state_dict": state, "dtype": dtype}
+    network, told = attempt(path, lambda: load.from_pretrained(None, output_loading_info=True, **options))
+    _check_missing(path, told["missing_keys"])
+    return network
+
+
+def _check_missing(path: Path, names: Iterable[str]) -> None:
+    missing = sorted(names)
     if missing:
         raise Refused.model_damaged(
             f"{path} lacks {len(missing)} weights, {missing[0]} first", "fetch the model again"
         )
-    return network.to(device).eval().requires_grad_(False)
 
 
 def _loader(kind: tuple[str, str], path: Path) -> Any:
@@ -119,6 +170,8 @@ def _loader(kind: tuple[str, str], path: Path) -> Any:
 
 
 def load_tokenizer(path: Path) -> Any:
+    if not has_vocabulary(path):
+        return attempt(path, lambda: clip_tokenizer(read_json(path / "tokenizer_config.json")))
     from transformers import AutoTokenizer
 
     # False, not None: with None a folder that brings code makes the library ask at the terminal

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from ..errors import Refused, option
+from ..errors import InputError, Refused, option
 from . import download, hub
-from .folder import ControlFolder, ModelFolder, read_control
+from .folder import ControlFolder, ModelFolder, read_control, read_layout, read_model
+from .single_file import read_single, read_single_control
+from .tensors import FILES
 
 EMBEDDED = {"mini": Path(__file__).parents[1] / "mini" / "weights"}
 USUAL_DEPTH = {  # the depth ControlNet of models from a hub, by the width of the words that they read
@@ -18,31 +21,54 @@ NO_CONTROL = "none"
 
 
 def on_hub(name: str | Path) -> bool:
-    """Whether a model's name stands for a hub repository."""
+    """Whether a model's name stands for something on the hub."""
     text = os.fspath(name)
-    return text not in EMBEDDED and not Path(text).expanduser().exists() and bool(hub.HUB_ID.fullmatch(text))
+    return text not in EMBEDDED and not Path(text).expanduser().exists() and hub.parse(text) is not None
 
 
 def find_model(model: str | Path, *, half: bool = False, on_bytes: hub.OnBytes | None = None) -> Path:
-    """The folder that a model's name stands for; raises InputError if there is none.  on_bytes: of a download."""
+    """The folder or file that a model's name stands for; raises InputError if there is none."""
     name = os.fspath(model)
     if name in EMBEDDED:
         return EMBEDDED[name]
     path = Path(name).expanduser()
     if path.is_dir():
+        path = hub.newest_snapshot(path)
         if (path / "args.json").is_file() and not (path / "model_index.json").exists():
             raise Refused.model_kind(
                 f"{path} is a model of motion, not of pictures", "use it with texsync motion"
             )
         return path
     if path.is_file():
-        remedy = "load it with StableDiffusionPipeline.from_single_file and save_pretrained it to a folder"
-        raise Refused.model_unknown(f"{path} is a file, a model is a folder in the diffusers layout", remedy)
+        return path
     if on_hub(name):
-        return download.fetch(name, half=half, on_bytes=on_bytes)
+        return _fetched(name, half=half, on_bytes=on_bytes, check=read_layout)
+    raise _unknown(name)
+
+
+def read_found(path: Path) -> ModelFolder:
+    """What `find_model` has found, checked: a folder, or a file; raises InputError."""
+    return read_single(path) if path.is_file() else read_model(path)
+
+
+def _fetched(name: str, **options: Any) -> Path:
+    """A folder or file from the hub."""
+    ref = hub.parse(name)
+    if ref is not None and ref.file is not None:
+        return download.fetch_file(ref, options["on_bytes"])
+    return download.fetch(name, **options)
+
+
+def _unknown(name: str) -> InputError:
+    if "://" in name:
+        return Refused.model_unknown(
+            f"{name} is not on the Hugging Face hub", "download the file with your browser, and give its path"
+        )
+    if name.endswith(FILES):
+        return Refused.model_unknown(f"there is no file {name}", "check its path")
     known = ", ".join(EMBEDDED)
-    raise Refused.model_unknown(
-        f"unknown model {name!r}", f"known: {known}, the path of a folder, or a hub id owner/name"
+    return Refused.model_unknown(
+        f"unknown model {name!r}", f"known: {known}, the path of a folder or file, or a hub id owner/name"
     )
 
 
@@ -68,10 +94,14 @@ def find_control(
         if usual is None or not on_hub(model):
             raise Refused.controlnet(
                 f"{folder.path} has no controlnet folder",
-                f"name a depth ControlNet with {option('controlnet')}",
+                f"name a depth ControlNet with {option('controlnet')}"
+                + (f", such as {option('controlnet', SD15_DEPTH)}" if like_sd15 else ""),
             )
         controlnet = usual
     name = os.fspath(controlnet)
+    path = Path(name).expanduser()
     if on_hub(name):
-        return read_control(download.fetch(name, half=half, parts=("",), on_bytes=on_bytes), folder)
-    return read_control(Path(name).expanduser(), folder)
+        path = _fetched(name, half=half, parts=("",), on_bytes=on_bytes, check=None)
+    if path.is_file():
+        return read_single_control(path, folder)
+    return read_control(hub.newest_snapshot(path), folder)

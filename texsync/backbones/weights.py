@@ -1,32 +1,37 @@
-"""Which files hold a part's weights: safetensors only, checked without reading the tensors."""
+"""Which files hold a part's weights, checked without reading the tensors: safetensors, else torch's pickles."""
 
 from __future__ import annotations
 
 import json
 import math
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError, Refused
+from .tensors import PICKLED, is_pickled, read_header
 
 STEMS = ("diffusion_pytorch_model", "model")
-PICKLED = (".bin", ".ckpt", ".pt", ".pth")
-BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2}
+PICKLES = ("diffusion_pytorch_model.bin", "pytorch_model.bin")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The weight files of one part.  variant: None, or "fp16" as in `model.fp16.safetensors`."""
+    """The weight files of one part.  variant: None, or "fp16" as in `model.fp16.safetensors`.
+
+    layout: whose names the weights have: "" diffusers' or transformers', else a part of a single file, see
+    `single_file.py`.  pickled: torch has written them.
+    """
 
     files: tuple[Path, ...]
     variant: str | None
     numbers: int  # how many weights in all
     shapes: dict[str, tuple[int, ...]]  # by name, as the files' headers have them
+    layout: str = ""
+    pickled: bool = False
 
 
 def find_weights(folder: Path) -> Weights:
-    """The safetensors of a part, whole or in shards; raises InputError naming a missing or damaged file."""
+    """The weights of a part, whole or in shards; raises InputError naming a missing or damaged file."""
     lost: InputError | None = None
     for variant in (None, "fp16"):
         for stem in STEMS:
@@ -38,8 +43,16 @@ def find_weights(folder: Path) -> Weights:
             if files:
                 shapes: dict[str, tuple[int, ...]] = {}
                 for file in files:
-                    shapes |= read_shapes(file)
+                    shapes |= read_header(file).shapes
                 return Weights(tuple(files), variant, sum(map(math.prod, shapes.values())), shapes)
+    if pickles := [folder / name for name in PICKLES if (folder / name).is_file()]:
+        if not is_pickled(pickles[0]):
+            name = f"{STEMS[0] if pickles[0].name == PICKLES[0] else STEMS[1]}.safetensors"
+            raise Refused.model_damaged(
+                f"{pickles[0]} is a safetensors file under another name", f"rename it to {name}"
+            )
+        shapes = read_header(pickles[0]).shapes
+        return Weights((pickles[0],), None, sum(map(math.prod, shapes.values())), shapes, pickled=True)
     _explain_absence(folder)
     if lost:
         raise lost
@@ -54,56 +67,6 @@ def _files(folder: Path, stem: str, variant: str | None) -> list[Path]:
     if whole.is_file():
         return [whole]
     return _shards(folder / f"{stem}.safetensors.index{'.' + variant if variant else ''}.json")
-
-
-def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor in a safetensors file, by its header; raises InputError if the file is damaged."""
-    try:
-        header, body = _header(path)
-        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        size = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-        shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
-        if any(side < 0 for shape in shapes.values() for side in shape):
-            raise ValueError("a negative side")
-        wrong = [name for name, shape in shapes.items() if not _fits(shape, entries[name])]
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        AttributeError,
-        RecursionError,
-        struct.error,
-    ):
-        raise Refused.model_damaged(
-            f"{path} is not a readable safetensors file", "fetch the model again"
-        ) from None
-    if size != body:
-        raise Refused.model_damaged(
-            f"{path} is cut short: {body} bytes of weights, {size} expected", "fetch the model again"
-        )
-    if wrong:
-        raise Refused.model_damaged(
-            f"{path} has another size for {wrong[0]} than its bytes", "fetch the model again"
-        )
-    return shapes
-
-
-def _fits(shape: tuple[int, ...], entry: dict) -> bool:
-    begin, end = entry["data_offsets"]
-    each = BYTES.get(entry["dtype"])
-    return each is None or math.prod(shape) * each == end - begin
-
-
-def _header(path: Path) -> tuple[dict, int]:
-    """(header, bytes that follow it)."""
-    total = path.stat().st_size
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > total:
-            raise ValueError("header longer than the file")
-        return json.loads(file.read(length)), total - 8 - length
 
 
 def _shards(index: Path) -> list[Path]:
@@ -124,7 +87,6 @@ def _explain_absence(folder: Path) -> None:
     pickled = [p for p in sorted(folder.glob("*")) if p.suffix in PICKLED] if folder.is_dir() else []
     if pickled:
         raise Refused.model_unsafe(
-            f"{pickled[0]} is a pickle, which can run code when it is read",
-            "convert it once where you trust it: load it with diffusers or transformers and "
-            "save_pretrained(folder, safe_serialization=True)",
+            f"{pickled[0]} is a pickle under a name that no part of a model has",
+            f"name it {' or '.join(PICKLES)}, or convert it to safetensors",
         )

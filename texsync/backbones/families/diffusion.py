@@ -15,10 +15,10 @@ from ..attention import AttentionRecorder, is_fine, tokens_of
 from ..autoencoder import Autoencoder
 from ..base import Attention
 from ..conditions import Conditions
-from ..folder import ControlFolder, ModelFolder, pixels_per_latent, read_model
+from ..folder import ControlFolder, ModelFolder, pixels_per_latent
 from ..hub import OnBytes, commit_of
 from ..loading import Parts, load_parts
-from ..locate import find_control, find_model, on_hub
+from ..locate import find_control, find_model, on_hub, read_found
 from ..meta import attempt
 from ..prediction import prediction_type, schedule_from
 from ..prompts import TextEncoder
@@ -38,20 +38,20 @@ def load(
 ) -> DiffusionBackbone:
     """See `by_name.load_model`."""
     half = dtype != torch.float32
-    folder = read_model(find_model(model, half=half))
+    folder = read_found(find_model(model, half=half))
     control = find_control(folder, model, controlnet, half=half)
     return DiffusionBackbone(folder, load_parts(folder, control, device, dtype), _commits(folder, control))
 
 
 def fetch(model: str, controlnet: str | None, *, half: bool, on_bytes: OnBytes | None) -> None:
     if on_hub(model) or (controlnet is not None and on_hub(controlnet)):
-        folder = read_model(find_model(model, half=half, on_bytes=on_bytes))
+        folder = read_found(find_model(model, half=half, on_bytes=on_bytes))
         find_control(folder, model, controlnet, half=half, on_bytes=on_bytes)
 
 
 def check(model: str, controlnet: str | None) -> None:
     if not on_hub(model):
-        folder = read_model(find_model(model))
+        folder = read_found(find_model(model))
         if controlnet is None or not on_hub(controlnet):
             find_control(folder, model, controlnet, half=False)
 
@@ -93,7 +93,7 @@ class DiffusionBackbone(UNetBackbone):
         self.reads_control = parts.controlnet is not None
         self.attention: Attention = "fine" if is_fine(parts.unet) else "coarse"
         self.text = text_of(folder, parts)
-        attempt(folder.path / "tokenizer", self.text.check)
+        attempt(folder.small / "tokenizer", self.text.check)
         self.autoencoder = Autoencoder(parts.vae, self.scale)
 
     def check_room(self, view_size: int) -> None:
