@@ -174,7 +174,11 @@ def _unet_name(name: str, layers: int, unet: Any) -> str:
     middle = re.match(r"mid_block\.(resnets|attentions)\.(\d+)\.(.*)", name)
     if middle:
         kind, index, rest = middle.groups()
-        return f"middle_block.{2 * int(index) if kind == 'resnets' else 1}.{_resnet(rest) if kind == 'resnets' else rest}"
+        return (
+            f"middle_block.{2 * int(index)}.{_resnet(rest)}"
+            if kind == "resnets"
+            else f"middle_block.1.{rest}"
+        )
     zero = re.match(r"controlnet_down_blocks\.(\d+)\.(.*)", name)
     if zero:
         return f"zero_convs.{zero[1]}.0.{zero[2]}"

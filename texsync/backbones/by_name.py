@@ -47,9 +47,10 @@ def load_model(
 ) -> Backbone:
     """Load a model, to be handed to tasks as `model=`, or to take part in a loop of your own.
 
-    model: "mini", a folder, or a hub id "owner/name" (only that touches the network), of any family that is installed.
-    controlnet: a folder or hub id; None takes the model's own `controlnet/` folder, or for Stable Diffusion 1.5 and XL
-    from the hub its usual depth ControlNet; "none" does without.
+    model: "mini", a folder, a checkpoint in one file, or a hub id "owner/name", "owner/name@revision" or
+    "owner/name/file.safetensors" (only these touch the network), of any family that is installed.
+    controlnet: a folder, file or hub id; None takes the model's own `controlnet/` folder, or for Stable Diffusion 1.5
+    and XL from the hub its usual depth ControlNet; "none" does without.
     device: auto, cpu, cuda, cuda:N, mps.  dtype: auto, fp32, fp16, bf16.
     Raises InputError for a missing or wrong file, parts that do not fit each other, or too little memory.
     """

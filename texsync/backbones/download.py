@@ -60,7 +60,7 @@ def download(
 
     Raises InputError if the hub does not answer or not give it, or the disk is full; and what `on_bytes` raises.
     """
-    ref = hub.parse(name) or hub.Ref(name)
+    ref = hub.parse(name) or hub.HubName(name)
     with _told(str(ref)):
         files = _files_of(ref)
         wanted = choose_files(files, half=half, parts=parts)
@@ -70,7 +70,7 @@ def download(
         return _got(ref, wanted, files, on_bytes)
 
 
-def fetch_file(ref: hub.Ref, on_bytes: OnBytes | None = None) -> Path:
+def fetch_file(ref: hub.HubName, on_bytes: OnBytes | None = None) -> Path:
     """One file of a repository, from the cache or downloaded; raises InputError like `fetch`."""
     found = hub.cached_file(ref)
     if found is not None or ref.file is None:
@@ -102,7 +102,7 @@ def _told(name: str) -> Iterator[None]:
         raise explained(name, error) from error
 
 
-def _files_of(ref: hub.Ref) -> dict[str, Any]:
+def _files_of(ref: hub.HubName) -> dict[str, Any]:
     """What the hub says of each file of a repository, by name."""
     from huggingface_hub import HfApi
 
@@ -111,11 +111,11 @@ def _files_of(ref: hub.Ref) -> dict[str, Any]:
     return {file.rfilename: file for file in info.siblings or []}
 
 
-def _got(ref: hub.Ref, wanted: list[str], files: Mapping[str, Any], on_bytes: OnBytes | None) -> Path:
+def _got(ref: hub.HubName, wanted: list[str], files: Mapping[str, Any], on_bytes: OnBytes | None) -> Path:
     """The repository's folder with these files in it; a download that was broken off goes on where it stopped."""
     from huggingface_hub import snapshot_download
 
-    missing = [name for name in wanted if hub.cached_file(hub.Ref(ref.repo, ref.revision, name)) is None]
+    missing = [name for name in wanted if hub.cached_file(hub.HubName(ref.repo, ref.revision, name)) is None]
     total = sum(files[name].size or 0 for name in wanted)
     check_disk(ref.repo, sum(files[name].size or 0 for name in missing))
     folder = watched(

@@ -22,7 +22,7 @@ TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.tx
 
 
 @dataclass(frozen=True)
-class Ref:
+class HubName:
     """What a name on the hub stands for.  revision: a branch, tag or commit.  file: one file of the repository."""
 
     repo: str
@@ -35,7 +35,7 @@ class Ref:
         return f"{self.repo}{at}{'/' + self.file if self.file else ''}"
 
 
-def parse(name: str) -> Ref | None:
+def parse(name: str) -> HubName | None:
     """What "owner/name", "owner/name@revision", "owner/name/file.safetensors" or a page of the hub stands for.
 
     None for a text that is none of these.
@@ -48,7 +48,7 @@ def parse(name: str) -> Ref | None:
     repo, file = "/".join(words[:2]), "/".join(words[2:])
     if not HUB_ID.fullmatch(repo) or repo.endswith(FILES) or (file and not file.endswith(FILES)):
         return None
-    return Ref(repo, revision or None, file or None)
+    return HubName(repo, revision or None, file or None)
 
 
 OnBytes = Callable[[int, int], None]
@@ -73,7 +73,7 @@ def cached(name: str, parts: tuple[str, ...] = MODEL_PARTS) -> Path | None:
     return folder if all(_is_whole(folder, part) for part in parts) else None
 
 
-def cached_file(ref: Ref) -> Path | None:
+def cached_file(ref: HubName) -> Path | None:
     """One file of a repository in the hub's cache, else None."""
     from huggingface_hub import try_to_load_from_cache
 

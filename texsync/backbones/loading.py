@@ -46,6 +46,8 @@ def load_parts(
     """Load every part; raises InputError if a file is wrong or the memory too small."""
     every = [*folder.weights.values(), *([control.weights] if control else [])]
     _check_room(sum(weights.numbers for weights in every) * dtype.itemsize, device)
+    for file in dict.fromkeys(weights.files[0] for weights in every if weights.pickled):
+        warn_of_pickle(file)
     with quiet():
         compare_with_configs(folder, control)
         networks = {
@@ -124,8 +126,6 @@ def load_network(
         return _from_single(load, path, weights, config or {}, dtype).to(device).eval().requires_grad_(False)
     options: dict[str, Any] = {"torch_dtype" if kind[0] == "diffusers" else "dtype": dtype}
     options |= {"use_safetensors": not weights.pickled, "local_files_only": True, "variant": weights.variant}
-    if weights.pickled:
-        warn_of_pickle(weights.files[0])
     network, told = attempt(path, lambda: load.from_pretrained(path, output_loading_info=True, **options))
     _check_missing(path, told["missing_keys"])
     return network.to(device).eval().requires_grad_(False)

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import Refused, option
 from .checked import read_json
 from .folder import ControlFolder, ModelFolder, check_control, read_layout
-from .tensors import Header, read_header, read_tensors
+from .tensors import Header, is_pickled, read_header, read_tensors
 from .weights import Weights
 
 LAYOUTS = {name: Path(__file__).parent / "layouts" / name for name in ("sd1", "sd2", "sdxl")}
@@ -35,11 +35,11 @@ STRANGE = (  # what else comes in one file: by part of a name, what it is, what 
         "an SDXL refiner, which only finishes pictures",
         "choose its base model",
     ),
-    ("lora_down", "a LoRA", f"add it to a model with {option('lora')}"),
-    ("lora_A.", "a LoRA", f"add it to a model with {option('lora')}"),
-    ("lora.down.", "a LoRA", f"add it to a model with {option('lora')}"),
-    ("hada_w1_a", "a LyCORIS file", f"add it to a model with {option('lora')}"),
-    ("lokr_w1", "a LyCORIS file", f"add it to a model with {option('lora')}"),
+    ("lora_down", "a LoRA", FULL),
+    ("lora_A.", "a LoRA", FULL),
+    ("lora.down.", "a LoRA", FULL),
+    ("hada_w1_a", "a LyCORIS file", FULL),
+    ("lokr_w1", "a LyCORIS file", FULL),
     ("control_model.", "a ControlNet", f"give it to {option('controlnet')}"),
     ("controlnet_cond_embedding.", "a ControlNet", f"give it to {option('controlnet')}"),
     ("input_hint_block.", "a ControlNet", f"give it to {option('controlnet')}"),
@@ -49,8 +49,8 @@ STRANGE = (  # what else comes in one file: by part of a name, what it is, what 
     ("motion_modules.", "a motion module of AnimateDiff", FULL),
     ("double_blocks.", "a FLUX transformer", FULL),
     ("joint_blocks.", "a Stable Diffusion 3 transformer", FULL),
-    ("emb_params", "a textual inversion", f"add it to a model with {option('embedding')}"),
-    ("string_to_param", "a textual inversion", f"add it to a model with {option('embedding')}"),
+    ("emb_params", "a textual inversion", FULL),
+    ("string_to_param", "a textual inversion", FULL),
 )
 
 
@@ -80,14 +80,19 @@ def architecture(path: Path, header: Header) -> str:
     if any(name.startswith(UNET) for name in names):
         raise Refused.model_missing(f"{path} has a UNet but no text encoder", FULL)
     if any(name.startswith(("encoder.", "decoder.", VAE)) for name in names):
-        raise Refused.model_kind(f"{path} is an autoencoder, not a model", f"give it to {option('vae')}")
+        raise Refused.model_kind(f"{path} is an autoencoder, not a model", FULL)
     first = next(iter(names), "nothing")
     raise Refused.model_kind(f"{path} is no model that texsync knows (it has {first:.60})", FULL)
 
 
 def _part(path: Path, header: Header, part: str, prefix: str) -> Weights:
     shapes = {name: shape for name, shape in header.shapes.items() if name.startswith(prefix)}
-    return Weights((path,), None, sum(map(math.prod, shapes.values())), shapes, layout=part)
+    return _weights(path, shapes, part)
+
+
+def _weights(path: Path, shapes: dict[str, tuple[int, ...]], part: str) -> Weights:
+    numbers = sum(map(math.prod, shapes.values()))
+    return Weights((path,), None, numbers, shapes, layout=part, pickled=is_pickled(path))
 
 
 def _check_channels(path: Path, header: Header) -> None:
@@ -202,8 +207,7 @@ def read_single_control(path: Path, model: ModelFolder) -> ControlFolder:
     ours = {n: s for n, s in names.items() if n.startswith("control_model.")} or dict(names)
     config = read_json(LAYOUTS[control_architecture(path, ours)] / "controlnet" / "config.json")
     check_control(path, config, model)
-    weights = Weights((path,), None, sum(map(math.prod, ours.values())), ours, layout="controlnet")
-    return ControlFolder(path, config, weights)
+    return ControlFolder(path, config, _weights(path, ours, "controlnet"))
 
 
 def control_architecture(path: Path, names: Mapping[str, tuple[int, ...]]) -> str:

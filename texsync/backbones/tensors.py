@@ -52,10 +52,9 @@ def read_header(path: Path) -> Header:
 def read_tensors(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Any]:
     """The tensors of a file whose names are wanted, on the CPU.
 
-    A pickle is read by torch's loader of weights alone, which runs no code; a line says so (TexsyncWarning).
+    A pickle is read by torch's loader of weights alone, which runs no code.
     """
     if is_pickled(path):
-        warn_of_pickle(path)
         return {name: tensor for name, tensor in _unpickled(path, None).items() if wanted(name)}
     from safetensors import safe_open
 
@@ -155,7 +154,7 @@ def _unpickled(path: Path, device: str | None) -> dict[str, Any]:
 
     import torch
 
-    options = {"map_location": device or "cpu", "weights_only": True}
+    options: dict[str, Any] = {"map_location": device or "cpu", "weights_only": True}
     try:
         try:
             found = torch.load(path, mmap=True, **options)

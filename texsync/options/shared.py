@@ -100,7 +100,7 @@ class SharedOptions(RunOptions):
         "Denoising steps.", Whole(1, 1000), "main", default=unsaid("the model's, else the paper's")
     )
     model: str | Path | LoadedModel = declare(
-        "mini, the path of a diffusers folder, or a hub id.",
+        "mini, the path of a diffusers folder or of a checkpoint in one file, or a hub id.",
         ModelName(objects="Backbone"),
         "model",
         default="mini",
