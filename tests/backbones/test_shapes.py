@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import single
 import torch
-from diffusers import DDIMScheduler, StableDiffusionControlNetPipeline
+from diffusers import DDIMScheduler, StableDiffusionControlNetPipeline, StableDiffusionXLControlNetPipeline
 
 from texsync.backbones import single_file
 from texsync.backbones.by_name import load_model
@@ -19,8 +19,8 @@ from texsync.errors import TexsyncWarning
 from texsync.loop import sample
 from texsync.views.plane import identity
 
-FAMILIES = ("sd1", "sd2")
-PROMPTS, NEGATIVES = ["weathered copper, front view.", "Mossy stone; 12 bricks!"], ["blurry", ""]
+FAMILIES = ("sd1", "sd2", "sdxl")
+PROMPTS, NEGATIVES = ["weathered copper, front view.", "Mossy stone; 12 bricks!"], ["blurry", "glowing"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -86,7 +86,9 @@ def one_file(ending, control_ending=".safetensors", control="original", **notes)
             "bare": {n.removeprefix("control_model."): t for n, t in theirs.items()},
             "diffusers": made["controlnet"].state_dict(),
         }
-        return file, single.write_single(place / f"control{control_ending}", names[control])
+        # SDXL's ControlNets have diffusers' names wherever they come from
+        chosen = names["diffusers" if kind == "sdxl" else control]
+        return file, single.write_single(place / f"control{control_ending}", chosen)
 
     return write
 
@@ -123,7 +125,8 @@ def loaded(shape, kind, place, layouts, made):
 
 
 @pytest.mark.parametrize(
-    ("shape", "kind"), [*((shape, "sd1") for shape in SHAPES), ("folder", "sd2"), ("one file", "sd2")]
+    ("shape", "kind"),
+    [*((shape, "sd1") for shape in SHAPES), ("folder", "sd2"), ("one file", "sd2"), ("one file", "sdxl")],
 )
 def test_every_shape_holds_the_same_weights(shape, kind, tmp_path, layouts, made):
     """Bit for bit, with nothing missing; in half precision to its rounding."""
@@ -139,7 +142,7 @@ def test_every_shape_holds_the_same_weights(shape, kind, tmp_path, layouts, made
             torch.testing.assert_close(there[name], tensor, atol=tolerance, rtol=tolerance)
     tokens = parts.tokenizer("a photo of a cat", padding="max_length", max_length=77).input_ids
     assert tokens[:7] == [49406, 320, 1125, 539, 320, 2368, 49407]  # as OpenAI's CLIP has it
-    assert tokens[-1] == {"sd1": 49407, "sd2": 0}[kind]
+    assert tokens[-1] == {"sd1": 49407, "sd2": 0, "sdxl": 49407}[kind]
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
@@ -149,9 +152,14 @@ def test_two_steps_equal_the_pipeline(shape, kind, tmp_path, layouts, made):
     scheduler = DDIMScheduler.from_config(
         DDIMScheduler.load_config(layouts[kind] / "scheduler"), clip_sample=False
     )
-    words = clip_tokenizer({"pad_token": {"sd1": "<|endoftext|>", "sd2": "!"}[kind]})
-    rest = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    pipeline = StableDiffusionControlNetPipeline(**made[kind], tokenizer=words, scheduler=scheduler, **rest)
+    one, other = clip_tokenizer({}), clip_tokenizer({"pad_token": "!"})
+    if kind == "sdxl":
+        words = {"tokenizer": one, "tokenizer_2": other, "add_watermarker": False}
+        pipeline = StableDiffusionXLControlNetPipeline(**made[kind], **words, scheduler=scheduler)
+    else:
+        rest = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+        words = {"tokenizer": one if kind == "sd1" else other}
+        pipeline = StableDiffusionControlNetPipeline(**made[kind], **words, scheduler=scheduler, **rest)
     pipeline.set_progress_bar_config(disable=True)
     draw = torch.Generator().manual_seed(2)
     noise, control = torch.randn(2, 4, 8, 8, generator=draw), torch.rand(2, 3, 64, 64, generator=draw)
@@ -201,7 +209,7 @@ def test_the_real_key_sets_are_read_whole(kind):
     assert len(tensors) == {"sd1": 1131, "sd2": 1228, "sdxl": 2515}[kind]
     for part, prefix in single_file.PARTS[kind].items():
         check_part(part, prefix, tensors, networks[part], single._config(shipped, part))
-    if kind != "sdxl":
+    if kind != "sdxl":  # whose ControlNets have diffusers' names only
         control = {f"control_model.{n}": t for n, t in single.original_unet(networks["controlnet"]).items()}
         check_part(
             "controlnet",

@@ -95,7 +95,7 @@ def find_control(
             raise Refused.controlnet(
                 f"{folder.path} has no controlnet folder",
                 f"name a depth ControlNet with {option('controlnet')}"
-                + (f", such as {option('controlnet', SD15_DEPTH)}" if like_sd15 else ""),
+                + (f", such as {option('controlnet', usual)}" if usual else ""),
             )
         controlnet = usual
     name = os.fspath(controlnet)
