@@ -18,6 +18,7 @@ FLOOR = dict(
     schedule=1,
     signals=1,
     options=2,
+    samplers=2,
     image_options=3,
     progress=3,
     record=3,

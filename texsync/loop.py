@@ -16,25 +16,37 @@ LOWER = f"lower {option('guidance')}, {option('strength')} or {option('control_s
 OVERFLOW = f"use {option('dtype', 'fp32')}, or {LOWER}"
 
 
+FAINT = (
+    1e-3  # where x holds less signal than this, float32 cannot tell the clean picture that its noise implies
+)
+
+
 def sample(
     predict: Callable[[Tensor, Span], Tensor],
     views: Views,
     coupling: Coupling,
     spans: Iterable[Span],
     x: Tensor,
+    renew: Callable[[int], Tensor] | None = None,
 ) -> Iterator[tuple[Span, Tensor, Tensor]]:
     """Denoise N coupled pictures; yields (span, x, z) after each step.
 
     x: (N, C, h, w) pictures of unit normal noise, see `views.noise`; taken to float32 if narrower.
     z: (C, *canvas) the canvas for couplings that denoise it; it starts as what x shows.
+    renew: index of a step to the new noise that follows it, as x, for samplers that draw some, see `Span.fresh`.
     A generator, so progress, previews and stopping are the caller's business.
     Raises InputError before the first step if the coupling is not defined on these views, and after the step that
     leaves NaN or infinity.
     """
     coupling.check(views)
-    x = x.to(torch.promote_types(x.dtype, torch.float32))
-    z = views.f_inv(x)
+    usual = torch.promote_types(x.dtype, torch.float32)
+    z = views.f_inv(x.to(usual))
     for span in spans:
-        x, z = coupling.step(x, z, predict, views, span)
+        dtype = torch.float64 if span.signal < FAINT else usual
+        x, z = coupling.step(x.to(dtype), z.to(dtype), predict, views, span)
+        if span.fresh:
+            assert renew is not None, "this sampler draws new noise; say where from with `renew`"
+            new = span.fresh * renew(span.index).to(x)
+            x, z = x + new, z + views.f_inv(new)
         check_finite(x, f"painting step {span.index + 1}", OVERFLOW)
         yield span, x, z

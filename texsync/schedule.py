@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import torch
@@ -16,21 +17,44 @@ SPACINGS = ("leading", "trailing", "linspace")
 
 @dataclass(frozen=True)
 class Span:
-    """One step, from noise level `alpha` to the next, less noisy one.
+    """One step, from one noise level to the next, less noisy one.
 
-    t: the training timestep that the model is told.  alpha, alpha_next: cumulative alphas in (0, 1], the share
-    of signal variance.  frac: t / number of training timesteps, in [0, 1).  index: which step of the run, from 0.
-    count: steps of the run.  start: the run's first frac.
-    Source: DDIM without added noise (Song et al. 2020, arXiv:2010.02502, Eq. 12); SyncSDE Eq. 3.
+    At a level, x = signal * x0 + noise * eps.  Where signal^2 + noise^2 = 1, as in DDPM and Stable Diffusion, `alpha`
+    says all; other paths, such as rectified flow's straight line, are the same but for the size of x, see `scale`.
+    t: the timestep that the model is told.  alpha, alpha_next: the share of signal, signal^2 / (signal^2 + noise^2),
+    in (0, 1].  frac: how far from clean, in [0, 1]; t / number of training timesteps.
+    index: which step of the run, from 0.  count: steps of the run.  start: the run's first frac.
+    scale, scale_next: the size of x, sqrt(signal^2 + noise^2), before and after the step.
+    fresh: size of the new noise that follows the step; after it x is at the next span's level.
+    Source: DDIM without added noise (Song et al. 2020, arXiv:2010.02502, Eq. 12); SyncSDE Eq. 3; docs/samplers.md.
     """
 
-    t: int
+    t: float
     alpha: float
     alpha_next: float
     frac: float
     index: int = 0
     count: int = 1
     start: float = 1.0
+    scale: float = 1.0
+    scale_next: float = 1.0
+    fresh: float = 0.0
+
+    @property
+    def signal(self) -> float:
+        return self.scale * math.sqrt(self.alpha)
+
+    @property
+    def noise(self) -> float:
+        return self.scale * math.sqrt(1 - self.alpha)
+
+    @property
+    def signal_next(self) -> float:
+        return self.scale_next * math.sqrt(self.alpha_next)
+
+    @property
+    def noise_next(self) -> float:
+        return self.scale_next * math.sqrt(1 - self.alpha_next)
 
     @property
     def progress(self) -> float:
@@ -39,30 +63,55 @@ class Span:
 
     @property
     def gamma(self) -> float:
-        """How far one unit of drift carries, SyncSDE Eq. 3: sqrt(a'/a) - sqrt((1-a')/(1-a)) > 0."""
-        return math.sqrt(self.alpha_next / self.alpha) - math.sqrt((1 - self.alpha_next) / (1 - self.alpha))
+        """How far one unit of drift carries, SyncSDE Eq. 3: signal' / signal - noise' / noise > 0, with new noise."""
+        return self.signal_next / self.signal - math.hypot(self.noise_next, self.fresh) / self.noise
 
     @property
     def ratio(self) -> float:
-        """sigma' / sigma in [0, 1), where sigma = sqrt((1-a)/a) is the noise per unit of signal."""
+        """sigma' / sigma in [0, 1), where sigma = noise / signal; new noise left out."""
         here, there = (math.sqrt((1 - a) / a) for a in (self.alpha, self.alpha_next))
         return there / here
 
     def tweedie(self, x: Tensor, eps: Tensor) -> Tensor:
         """The clean picture that x and its noise eps imply."""
-        return (x - math.sqrt(1 - self.alpha) * eps) / math.sqrt(self.alpha)
+        return (x - self.noise * eps) / self.signal
 
     def eps_from(self, x: Tensor, x0: Tensor) -> Tensor:
         """The noise that x and a clean picture imply."""
-        return (x - math.sqrt(self.alpha) * x0) / math.sqrt(1 - self.alpha)
+        return (x - self.signal * x0) / self.noise
 
     def noised(self, x0: Tensor, eps: Tensor) -> Tensor:
         """A clean picture at this noise level; undoes `tweedie`."""
-        return math.sqrt(self.alpha) * x0 + math.sqrt(1 - self.alpha) * eps
+        return self.signal * x0 + self.noise * eps
 
     def ddim(self, x0: Tensor, eps: Tensor) -> Tensor:
-        """The picture at the next noise level."""
-        return math.sqrt(self.alpha_next) * x0 + math.sqrt(1 - self.alpha_next) * eps
+        """The picture at the next noise level, before new noise."""
+        return self.signal_next * x0 + self.noise_next * eps
+
+    def renewed(self, down: float) -> Span:
+        """The same step with only `down` of the noise it would end at kept; the rest is new (ancestral sampling)."""
+        kept, whole = down, self.noise_next
+        scale = math.hypot(self.signal_next, kept)
+        fresh = math.sqrt(max(whole**2 - kept**2, 0.0))
+        return replace(self, alpha_next=(self.signal_next / scale) ** 2, scale_next=scale, fresh=fresh)
+
+
+def chain(
+    levels: Sequence[tuple[float, float, float]], end: tuple[float, float], length: float
+) -> list[Span]:
+    """A run as steps, each ending where the next begins.
+
+    levels: (t, signal, noise) of each step's beginning, noisiest first.  end: (signal, noise) where the last one ends.
+    length: the t of nothing but noise, in whose share `frac` is.
+    """
+    ends = [*((signal, noise) for _, signal, noise in levels[1:]), end]
+    start = levels[0][0] / length or 1.0  # a run of one step may begin at t = 0
+    spans = []
+    for i, ((t, signal, noise), (signal_next, noise_next)) in enumerate(zip(levels, ends, strict=True)):
+        scale, scale_next = math.hypot(signal, noise), math.hypot(signal_next, noise_next)
+        alphas = (signal / scale) ** 2, (signal_next / scale_next) ** 2
+        spans.append(Span(t, *alphas, t / length, i, len(levels), start, scale, scale_next))
+    return spans
 
 
 @dataclass(frozen=True)
@@ -72,6 +121,7 @@ class Schedule:
     alphas: (T,) cumulative alphas, noisier with every entry, each inside (0, 1).
     final_alpha: the level that the last step ends at; None means alphas[0], as Stable Diffusion does.
     spacing, offset: which levels a run visits, as in diffusers' schedulers (arXiv:2305.08891, Table 2).
+    sampler: the one that the model's own scheduler is, see `samplers`.
     Raises InputError on levels outside (0, 1) or an unknown spacing.
     """
 
@@ -79,6 +129,7 @@ class Schedule:
     final_alpha: float | None = None
     spacing: str = "leading"
     offset: int = 1
+    sampler: str = "ddim"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alphas", tuple(float(a) for a in self.alphas))
@@ -104,11 +155,15 @@ class Schedule:
         """The levels of Nichol and Dhariwal 2021 (arXiv:2102.09672, Eq. 17)."""
         return cls(tuple((1 - cosine_betas(length)).cumprod(0).tolist()), **options)
 
+    def check_steps(self, steps: int) -> None:
+        """Raises InputError for a step count out of range."""
+        if not isinstance(steps, Integral) or not 1 <= steps <= len(self.alphas):
+            raise Refused.steps(f"steps is {steps}", f"give a whole number from 1 to {len(self.alphas)}")
+
     def timesteps(self, steps: int) -> list[int]:
         """Where a run of `steps` steps stops, noisiest first.  Raises InputError if there is no such run."""
+        self.check_steps(steps)
         length = len(self.alphas)
-        if not isinstance(steps, Integral) or not 1 <= steps <= length:
-            raise Refused.steps(f"steps is {steps}", f"give a whole number from 1 to {length}")
         if self.spacing == "leading":
             stride = length // steps
             chosen = [i * stride + self.offset for i in reversed(range(steps))]
@@ -122,21 +177,27 @@ class Schedule:
             )
         return chosen
 
-    def spans(self, steps: int) -> list[Span]:
-        """The run as steps, each ending where the next begins and the last at `final_alpha`.
+    def spans(self, steps: int, sampler: str = "") -> list[Span]:
+        """The run as steps, each ending where the next begins and the last at `final_alpha`; for any sampler the same.
 
         Same as diffusers' DDIMScheduler where that one is consistent (leading spacing); with the other
         spacings diffusers ends a step beside the next one's start, and this does not.
         """
         chosen = self.timesteps(steps)
-        levels = [self.alphas[t] for t in chosen]
         final = self.alphas[0] if self.final_alpha is None else self.final_alpha
-        ends = [*levels[1:], final]
-        start = chosen[0] / len(self.alphas) or 1.0  # a run of one step may begin at t = 0
-        steps_of_run = enumerate(zip(chosen, levels, ends, strict=True))
-        return [
-            Span(t, a, end, t / len(self.alphas), i, len(chosen), start) for i, (t, a, end) in steps_of_run
-        ]
+        levels = [(t, *at_alpha(self.alphas[t])) for t in chosen]
+        return chain(levels, at_alpha(final), len(self.alphas))
+
+
+def at_alpha(alpha: float) -> tuple[float, float]:
+    """(signal, noise) of variance 1 in all, of which so much is signal."""
+    return math.sqrt(alpha), math.sqrt(1 - alpha)
+
+
+def at_sigma(sigma: float) -> tuple[float, float]:
+    """(signal, noise) of variance 1 in all, with so much noise per signal."""
+    size = math.hypot(1, sigma)
+    return 1 / size, sigma / size
 
 
 def cosine_betas(length: int) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -53,9 +52,9 @@ class Gaussian(Backbone):
 
     def eps(self, x: Tensor, mean: Tensor, span: Span) -> Tensor:
         """E[noise | x] = sqrt(1-a) (a cov + (1-a) I)^-1 (x - sqrt(a) mean); all (N, C, h, w), float64."""
-        off = (x.double() - math.sqrt(span.alpha) * mean).flatten(1) @ self.axes
-        spread = span.alpha * self.variances + (1 - span.alpha)
-        return (math.sqrt(1 - span.alpha) * (off / spread) @ self.axes.T).view(x.shape)
+        off = (x.double() - span.signal * mean).flatten(1) @ self.axes
+        spread = span.signal**2 * self.variances + span.noise**2
+        return (span.noise * (off / spread) @ self.axes.T).view(x.shape)
 
     def encode(self, images: Tensor) -> Tensor:
         return 4 * images.double() - 2

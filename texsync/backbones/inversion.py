@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -36,8 +35,7 @@ def invert(
 
 def before(span: Span, end: Tensor, eps: Tensor) -> Tensor:
     """What a DDIM step with this eps leads from to `end`."""
-    clean = (end - math.sqrt(1 - span.alpha_next) * eps) / math.sqrt(span.alpha_next)
-    return math.sqrt(span.alpha) * clean + math.sqrt(1 - span.alpha) * eps
+    return span.noised((end - span.noise_next * eps) / span.signal_next, eps)
 
 
 def path(predict: Predictor, spans: Sequence[Span], x: Tensor) -> list[Tensor]:
@@ -61,8 +59,8 @@ class Replay:
 
     def __call__(self, x: Tensor, span: Span) -> Tensor:
         end = self.ends[span.t].to(x.device, x.dtype)
-        step = math.sqrt(1 - span.alpha) * span.gamma
+        step = span.noise * span.gamma
         # a run may stop where it is: at t = 0, with a final level that is the first one
-        moved = math.sqrt(span.alpha_next / span.alpha) * x[:1] - end
+        moved = span.signal_next / span.signal * x[:1] - end
         known = moved / step if step else span.eps_from(x[:1], end)
         return torch.cat([known, self.predict(x[1:], span)])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from .folder import ControlFolder, ModelFolder, has_vocabulary, pixels_per_laten
 from .layout import XL
 from .memory import free_bytes
 from .meta import attempt, rehearse, skeleton
+from .quiet import quiet as quiet
 from .single_file import as_diffusers, read
 from .tensors import warn_of_pickle
 from .weights import Weights
@@ -194,21 +193,3 @@ class _Reverse(nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         return pictures.flip(1)
-
-
-@contextmanager
-def quiet(*libraries: str):
-    """No progress bars of other libraries (diffusers and transformers) while loading; put back as they were."""
-    names = libraries or ("diffusers", "transformers")
-    logs = [import_module(f"{name}.utils.logging") for name in names]
-    before = [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
-    for log in logs:
-        log.set_verbosity_error()
-        log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for log, (verbosity, shown) in zip(logs, before, strict=True):
-            log.set_verbosity(verbosity)
-            if shown:
-                log.enable_progress_bar()

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..errors import Refused
-from ..schedule import SPACINGS, Schedule, cosine_betas
+from ..schedule import SPACINGS, cosine_betas
 from .checked import number, several, whole
+from .schedulers import FileSchedule, filled, sampler_of
 
 HERE = "the scheduler"  # in messages
 BETAS = (1e-12, 0.9999)  # what a step may add of noise
@@ -22,11 +23,12 @@ LEAST_ALPHA = (
 )  # stands for zero signal, so that x0 stays finite; diffusers' Euler sampler uses the same
 
 
-def schedule_from(config: Mapping[str, Any]) -> Schedule:
-    """The noise levels of a `scheduler_config.json`; what it leaves out is read as DDIMScheduler reads it.
+def schedule_from(config: Mapping[str, Any]) -> FileSchedule:
+    """The noise levels of a `scheduler_config.json`; what it leaves out is as its own class has it.
 
-    Raises InputError for a beta schedule or a spacing that is not known here.
+    Raises InputError for a class, a beta schedule or a spacing that is not known here.
     """
+    sampler, config = sampler_of(config), filled(config)
     alphas = (1 - _betas(config)).cumprod(0)
     if config.get("rescale_betas_zero_snr"):
         alphas = _zero_terminal_snr(alphas)
@@ -38,7 +40,7 @@ def schedule_from(config: Mapping[str, Any]) -> Schedule:
     levels = tuple(alphas.clamp(min=LEAST_ALPHA).tolist())
     final = 1.0 if config.get("set_alpha_to_one", True) else None
     offset = whole(HERE, "steps_offset", config.get("steps_offset", 0), 0, len(levels) - 1)
-    return Schedule(levels, final, spacing, offset)
+    return FileSchedule(levels, final, spacing, offset, sampler, config)
 
 
 def prediction_type(config: Mapping[str, Any]) -> str:

@@ -32,6 +32,17 @@ INTEGRATORS = {
     "exact": "solves the equation of one step; stable with few steps",
     "paper": "the published update; overshoots with fewer than 30 steps",
 }
+SAMPLERS = {
+    "ddim": "the paper's; first order, no new noise",
+    "euler": "the same step at the levels of Euler's scheduler",
+    "dpm++": "DPM-Solver++ 2M: looks back one step, for few steps",
+    "unipc": "UniPC: looks back and corrects, for few steps",
+    "lcm": "for latent consistency models: 1 to 8 steps, new noise after each",
+    "tcd": "for trajectory consistency models: 1 to 8 steps",
+    "euler-ancestral": "Euler's levels, with new noise after each step",
+    "ddpm": "DDPM's levels, with new noise after each step, as the authors' mesh code samples",
+}
+PLAIN_SAMPLERS = ("ddim", "euler", "tcd")  # these look at one step alone and add no noise
 FADES = {
     "level": "it weakens with the noise level",
     "first": "as that from the run's first step on",
@@ -153,6 +164,12 @@ class SharedOptions(RunOptions):
         default=unsaid("the model's, else 5"),
         usual=5.0,
         soft=(0.0, 10.0),
+    )
+    sampler: str | None = declare(
+        "How steps are taken; some look back, some add noise.",
+        Choice(SAMPLERS),
+        default=unsaid("what the model's scheduler is"),
+        usual="ddim",
     )
     coupling: str | MadeCoupling = declare(
         "How views influence each other.", CouplingName(), default="syncsde"

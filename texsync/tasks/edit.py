@@ -101,6 +101,13 @@ class EditOptions(ImageOptions):
             example = option("source", "a photo of a white cat")
             raise Refused.prompt_empty("no source prompt", f"say what the picture shows, e.g. {example}")
         Prompt()("prompt", self.source)
+        if self.sampler not in (None, *PLAIN_SAMPLERS):
+            raise Refused.option_choice(
+                f"an edit follows its steps back, which {option('sampler', str(self.sampler))} does not allow",
+                f"use one of {', '.join(PLAIN_SAMPLERS)}",
+                thing="sampler",
+                value=self.sampler,
+            )
         if self.mask is None and not self.changing:
             raise Refused.edit_nothing(
                 f"every word of the source {self.source!r} is in the target {self.target!r}",
@@ -139,7 +146,7 @@ def edit_image(asked: EditOptions) -> Pictures:
     from .paste import Paste, outlined
     from .reading import check_shape, fitted, read_mask, read_picture, to_tensor
 
-    run = Run("edit", asked, guidance=GUIDANCE)
+    run = Edit("edit", asked, guidance=GUIDANCE)
     with run.stage("picture"):
         original = read_picture(asked.image, backdrop=None)
         own = None if asked.mask is None else read_mask(asked.mask)
@@ -149,7 +156,7 @@ def edit_image(asked: EditOptions) -> Pictures:
     backbone = run.backbone()
     picture = to_tensor(fitted(read_picture(original), run.view_size(backbone), backbone.multiple))[None]
     finder = Finder(run, backbone, asked, own, tuple(side // backbone.scale for side in picture.shape[-2:]))
-    spans = backbone.schedule.spans(run.steps(backbone))
+    spans = run.sampler(backbone).spans(backbone.schedule, run.steps(backbone))
     inverted, resampled = both_paths(run, backbone, finder, spans, backbone.encode(picture))
     foreground = finder.foreground(spans[len(spans) // 2], inverted[-1])
     views = masks(foreground[None])
@@ -179,6 +186,17 @@ def edit_image(asked: EditOptions) -> Pictures:
             for seed, x in zip(asked.seeds, finals, strict=True)
         ]
     return run.result(backbone, made, ["source", asked.target, "edit"], word=finder.word, **finder.report())
+
+
+class Edit(Run):
+    """A run whose steps are also followed back, so that they have to be plain ones."""
+
+    def sampler(self, backbone: Backbone) -> Sampler:
+        """The one asked for, else the model's where its steps are plain, else DDIM."""
+        from ..samplers import SAMPLERS
+
+        chosen = super().sampler(backbone)
+        return chosen if chosen.plain else SAMPLERS["ddim"]
 
 
 def check_memory(pixels: int, options: EditOptions) -> None:

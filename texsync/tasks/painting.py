@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..backbones.base import Backbone, Predictor
     from ..backbones.conditions import Conditions
     from ..couplings import Coupling
+    from ..samplers import Sampler
     from ..views import Views
 
 OPTIONS = {"negative_prompt": "negative"}  # what advice is called among options, where names differ
@@ -52,7 +53,7 @@ class Painting(Stages):
 
     def check_model(self, backbone: Backbone) -> None:
         """Raises InputError for step counts and view sizes that this model, or the memory, cannot do."""
-        backbone.schedule.spans(self.steps(backbone))
+        self.sampler(backbone).spans(backbone.schedule, self.steps(backbone))
         backbone.latent_shape(self.view_size(backbone))
         backbone.check_room(self.view_size(backbone))
 
@@ -84,6 +85,12 @@ class Painting(Stages):
         """
         usual = max(backbone.native_size, self.papers.get("view_size", 0) if backbone.resizable else 0)
         return self.said(backbone, "view_size", usual)
+
+    def sampler(self, backbone: Backbone) -> Sampler:
+        """The one asked for, else what the model's scheduler is."""
+        from ..samplers import named
+
+        return named(self.options.sampler or backbone.schedule.sampler)
 
     def conditions(self, backbone: Backbone, **wanted: Any) -> Conditions:
         """Those that the task wants, and those that options and model decide in every task."""
@@ -122,13 +129,13 @@ class Painting(Stages):
         coupling: by seed, see `couplings`.  start: seed to where its run begins, (N, C, h, w); None is `noise`.
         """
         start = start or (lambda seed: self.noise(views, backbone.latent_channels, seed))
-        spans, seeds, finals = backbone.schedule.spans(self.steps(backbone)), self.options.seeds, []
+        sampler, seeds, finals = self.sampler(backbone), self.options.seeds, []
+        spans = sampler.spans(backbone.schedule, self.steps(backbone))
         with self.stage("denoise", len(spans) * len(seeds)):
             for k, seed in enumerate(seeds):
-                x, where = start(seed).to(backbone.home), {"run": k, "runs": len(seeds)}
-                finals.append(
-                    self.denoised(predict, views, coupling(seed), spans, x, backbone=backbone, **where)
-                )
+                x, where = start(seed).to(backbone.home), {"run": k, "runs": len(seeds), "seed": seed}
+                more = {"backbone": backbone, "sampler": sampler}
+                finals.append(self.denoised(predict, views, coupling(seed), spans, x, **more, **where))
         return finals
 
     def report(self, backbone: Backbone, **filled: Any) -> dict[str, Any]:
@@ -136,6 +143,7 @@ class Painting(Stages):
         said = {
             name: getattr(self, name)(backbone) for name in ("steps", "guidance", "negative", "view_size")
         }
+        said["sampler"] = self.sampler(backbone).name
         used = parts.recorded({**self.options.record(), **said, **filled}, backbone, self.used)
         objects = parts.objects(self.options, backbone)
         return self.recorded(used, objects=objects, sent=self.sent, commits=backbone.commits)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..backbones.base import Backbone, Predictor
     from ..couplings import Coupling
+    from ..samplers import Sampler
     from ..schedule import Span
     from ..views import Views
 
@@ -65,6 +66,11 @@ class Stages:
         count, height, width = views.shape
         return torch.randn(count, channels, height, width, generator=draw)
 
+    def renewal(self, views: Views, channels: int, seed: int | None = None) -> Callable[[int], Tensor]:
+        """Index of a step to the new noise that follows it: drawn as that of the start, so views agree about it too."""
+        own = self.options.seed if seed is None else seed
+        return lambda index: self.noise(views, channels, stream(own, index))
+
     def shared_noise(self, views: Views, channels: int, draw: Generator) -> Tensor:
         """Noise on the canvas, as each view sees it."""
         from ..views import noise
@@ -80,18 +86,23 @@ class Stages:
         x: Tensor,
         *,
         backbone: Backbone | None = None,
+        sampler: Sampler | None = None,
+        seed: int | None = None,
         run: int = 0,
         runs: int = 1,
     ) -> Tensor:
         """All views from x down to clean latents, (N, C, h, w); every step is one of the stage "denoise".
 
-        backbone: what decodes previews.  run: of `runs` with as many steps each, counted from 0.
+        backbone: what decodes previews.  sampler: whose spans these are; None: DDIM's.  seed: of new noise, if not
+        that of the options.  run: of `runs` with as many steps each, counted from 0.
         """
         from ..loop import sample
 
         watched = Watched(predict)
         preview = None if backbone is None else Preview(backbone, watched)
-        for span, now, _ in sample(watched, views, coupling, spans, x):
+        answers = watched if sampler is None else sampler.through(watched)
+        renew = self.renewal(views, x.shape[1], seed)
+        for span, now, _ in sample(answers, views, coupling, spans, x, renew):
             x, self.calls = now, self.calls + 1
             self.on_progress("denoise", run * span.count + span.index + 1, runs * span.count, preview)
         return x
@@ -116,3 +127,8 @@ class Stages:
             for name, value in used.items()
             if name in files or name not in self.inputs or value is None
         }
+
+
+def stream(seed: int, index: int) -> int:
+    """The seed of the noise after a step: a stream of its own, in which no run starts."""
+    return (seed * 0x9E3779B97F4A7C15 + (index + 1) * 0xBF58476D1CE4E5B9) % 2**63

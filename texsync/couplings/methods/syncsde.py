@@ -92,10 +92,10 @@ class SyncSDE(Coupling):
         return torch.where(known > 0, self._exact(x, x0, x_next, prefix.reference, known, span), x_next), z
 
     def _exact(self, x: Tensor, x0: Tensor, x_next: Tensor, told, known: Tensor, span: Span) -> Tensor:
-        """With d the gap to what is told, d/sqrt(a) decays as sigma^(1 + w), w = weight * known, while the gap between
+        """With d the gap to what is told, d / signal decays as sigma^(1 + w), w = weight * known, while the gap between
         the two clean guesses feeds it: the closed form in sigma, the clean guesses held still."""
         told_x, told_x0, told_next = told(torch.cat([x, x0, x_next], dim=1)).chunk(3, dim=1)
         rate = 1 + self.weight(span) * known
         kept = span.ratio**rate
-        gap = kept * (x - told_x) / math.sqrt(span.alpha) + (1 - kept) / rate * (x0 - told_x0)
-        return told_next + math.sqrt(span.alpha_next) * gap
+        gap = kept * (x - told_x) / span.signal + (1 - kept) / rate * (x0 - told_x0)
+        return told_next + span.signal_next * gap

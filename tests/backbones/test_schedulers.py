@@ -1,0 +1,147 @@
+"""Every scheduler of the library is read as what it is, or refused by name; every sampler is the library's own."""
+
+from __future__ import annotations
+
+import diffusers
+import pytest
+import tiny
+import torch
+
+from texsync import samplers
+from texsync.backbones.prediction import schedule_from, to_eps
+from texsync.backbones.schedulers import FileSchedule
+from texsync.couplings import make
+from texsync.errors import InputError
+from texsync.loop import sample
+from texsync.views.plane import identity
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # the library's own, on new numpy
+BETAS = {name: tiny.SD15_NOISE[name] for name in ("beta_start", "beta_end", "beta_schedule")}
+X = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+
+def network(x, t):
+    """Any function of picture and time will do."""
+    return torch.tanh(1.3 * x.roll(1, -1) + 0.2) + 0.3 * torch.sin(x + float(t) / 200)
+
+
+def ours(schedule, steps, sampler, kind="epsilon", x=X, renew=None):
+    made = samplers.named(sampler)
+    spans = made.spans(schedule, steps)
+
+    def predict(x, span):
+        return to_eps(kind, x, network(x, span.t), span.alpha)
+
+    *_, (_, x, _) = sample(made.through(predict), identity(4, 4), make("none"), spans, x, renew)
+    return x, [span.t for span in spans]
+
+
+def theirs(scheduler, steps, draw=None):
+    """The scheduler's own run, in its own words, from the same share of noise."""
+    scheduler.set_timesteps(steps)
+    x = X
+    if "Euler" in type(scheduler).__name__:
+        x = (
+            X * (1 + float(scheduler.sigmas[0]) ** 2) ** 0.5
+        )  # unit variance in all, as Stable Diffusion was trained
+    more = {"generator": draw} if draw else {}
+    for t in scheduler.timesteps:
+        x = scheduler.step(network(scheduler.scale_model_input(x, t), t), t, x, **more).prev_sample
+    return x, scheduler.timesteps.tolist()
+
+
+EXACT = {  # sampler, class, what its file says
+    "ddim": ("ddim", "DDIMScheduler", dict(clip_sample=False, set_alpha_to_one=False, steps_offset=1)),
+    "ddim by its own defaults": ("ddim", "DDIMScheduler", dict(clip_sample=False)),
+    "trailing": ("ddim", "DDIMScheduler", dict(clip_sample=False, timestep_spacing="trailing")),
+    "euler": ("euler", "EulerDiscreteScheduler", {}),
+    "euler leading": ("euler", "EulerDiscreteScheduler", dict(timestep_spacing="leading", steps_offset=1)),
+    "euler trailing": ("euler", "EulerDiscreteScheduler", dict(timestep_spacing="trailing")),
+    "euler karras": ("euler", "EulerDiscreteScheduler", dict(use_karras_sigmas=True)),
+    "euler v": ("euler", "EulerDiscreteScheduler", dict(prediction_type="v_prediction")),
+    "dpm++": ("dpm++", "DPMSolverMultistepScheduler", {}),
+    "dpm++ karras": ("dpm++", "DPMSolverMultistepScheduler", dict(use_karras_sigmas=True)),
+    "dpm++ leading": ("dpm++", "DPMSolverMultistepScheduler", dict(timestep_spacing="leading", steps_offset=1)),
+    "unipc": ("unipc", "UniPCMultistepScheduler", {}),
+    "unipc v": ("unipc", "UniPCMultistepScheduler", dict(prediction_type="v_prediction")),
+    "tcd": ("tcd", "TCDScheduler", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", [1, 4, 10, 20])
+@pytest.mark.parametrize("case", EXACT)
+def test_one_view_alone_is_the_librarys_own_run(case, steps):
+    """Timesteps equal and the end equal, whatever is and is not said in the file."""
+    sampler, name, said = EXACT[case]
+    said = {**BETAS, **said}
+    scheduler = getattr(diffusers, name)(**said)
+    schedule = schedule_from({"_class_name": name, **said})
+    assert schedule.sampler == sampler
+    x, times = ours(schedule, steps, sampler, said.get("prediction_type", "epsilon"))
+    if name == "TCDScheduler":
+        scheduler.step = lambda *a, _step=scheduler.step: _step(*a, eta=0.0)
+    expected, own = theirs(scheduler, steps)
+    assert times == pytest.approx(own, abs=1e-3)
+    torch.testing.assert_close(x, expected.double(), atol=1e-4, rtol=1e-4)
+
+
+RANDOM = {
+    "euler-ancestral": ("EulerAncestralDiscreteScheduler", {}),
+    "ddpm": ("DDPMScheduler", dict(clip_sample=False)),
+    "lcm": ("LCMScheduler", {}),
+}
+
+
+@pytest.mark.parametrize("steps", [1, 4, 10])
+@pytest.mark.parametrize("sampler", RANDOM)
+def test_with_the_same_numbers_random_samplers_are_the_librarys_too(sampler, steps):
+    name, said = RANDOM[sampler]
+    said = {**BETAS, **said}
+    drawn = torch.Generator().manual_seed(5)
+    expected, own = theirs(getattr(diffusers, name)(**said), steps, torch.Generator().manual_seed(5))
+
+    def renew(index):
+        return torch.randn(X.shape, generator=drawn, dtype=torch.float64)
+
+    x, times = ours(schedule_from({"_class_name": name, **said}), steps, sampler, renew=renew)
+    assert times == pytest.approx(own, abs=1e-3)
+    torch.testing.assert_close(x, expected.double(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["PNDMScheduler", "HeunDiscreteScheduler", "DEISMultistepScheduler"])
+def test_what_a_file_leaves_out_is_as_its_class_has_it(name):
+    """Linspace for Euler's kin, leading for PNDM, which ends at the first level."""
+    schedule = schedule_from({"_class_name": name, **BETAS})
+    own = getattr(diffusers, name)().config
+    assert schedule.spacing == own.timestep_spacing
+    assert (schedule.final_alpha is None) == (not own.get("set_alpha_to_one", True))
+
+
+REFUSED = {
+    "consistency": (dict(_class_name="CMStochasticIterativeScheduler"), "CMStochastic.*have no text"),
+    "edm": (dict(_class_name="EDMEulerScheduler"), "EDMEulerScheduler.*another size"),
+    "edm dpm": (dict(_class_name="EDMDPMSolverMultistepScheduler"), "EDMDPM.*another size"),
+    "flow": (dict(_class_name="FlowMatchEulerDiscreteScheduler"), "FlowMatch.*transformer"),
+    "flow sigmas": (dict(_class_name="UniPCMultistepScheduler", use_flow_sigmas=True), "for flow matching"),
+    "unknown": (dict(_class_name="MyScheduler"), "'MyScheduler'; known: DDIMScheduler"),
+    "no name": (dict(_class_name=["a"]), r"scheduler is a \['a'\]"),
+    "final": (dict(_class_name="EulerDiscreteScheduler", final_sigmas_type="x"), "final_sigmas_type"),
+    "interpolation": (dict(_class_name="EulerDiscreteScheduler", interpolation_type="x"), "interpolation_type"),
+    "betas of a solver": (dict(_class_name="DPMSolverMultistepScheduler", beta_schedule="x"), "beta_schedule 'x'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_other_schedulers_are_refused_by_name(case):
+    config, message = REFUSED[case]
+    with pytest.raises(InputError, match=message):
+        schedule_from({**config, **{k: v for k, v in BETAS.items() if k not in config}}).spans(4)
+
+
+@pytest.mark.parametrize("sampler", samplers.SAMPLERS)
+@pytest.mark.parametrize("steps", [0, 1001])
+def test_step_counts_out_of_range_are_refused(sampler, steps):
+    schedule = schedule_from(BETAS)
+    assert isinstance(schedule, FileSchedule)
+    with pytest.raises(InputError, match=f"steps is {steps}; give a whole number from 1 to 1000"):
+        samplers.named(sampler).spans(schedule, steps)
