@@ -185,10 +185,10 @@ SAMPLERS = {
     for one in (
         Sampler("ddim"),
         Sampler("euler"),
-        Sampler("tcd"),
         Sampler("dpm++", Multistep),
         Sampler("unipc", UniPC),
         Sampler("lcm", Consistent, all_new),
+        Sampler("tcd"),
         Sampler("euler-ancestral", renew=ancestral),
         Sampler("ddpm", renew=ancestral),
     )

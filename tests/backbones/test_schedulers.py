@@ -13,6 +13,7 @@ from texsync.backbones.schedulers import FileSchedule
 from texsync.couplings import make
 from texsync.errors import InputError
 from texsync.loop import sample
+from texsync.options import shared
 from texsync.views.plane import identity
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # the library's own, on new numpy
@@ -145,3 +146,8 @@ def test_step_counts_out_of_range_are_refused(sampler, steps):
     assert isinstance(schedule, FileSchedule)
     with pytest.raises(InputError, match=f"steps is {steps}; give a whole number from 1 to 1000"):
         samplers.named(sampler).spans(schedule, steps)
+
+
+def test_the_option_offers_what_there_is():
+    assert list(shared.SAMPLERS) == list(samplers.SAMPLERS)
+    assert tuple(name for name, one in samplers.SAMPLERS.items() if one.plain) == shared.PLAIN_SAMPLERS

@@ -11,6 +11,7 @@ from ..errors import Refused, option
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Choice, Flag, Prompt, Real, Text, Thing
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
+from ..options.shared import PLAIN_SAMPLERS
 from ..progress import with_bar
 from .images import Run
 from .made import Made, Pictures
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..backbones.base import Backbone, Predictor, WordAttention
+    from ..samplers import Sampler
     from ..schedule import Span
     from .paste import Paste
 

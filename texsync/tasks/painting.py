@@ -134,7 +134,7 @@ class Painting(Stages):
         with self.stage("denoise", len(spans) * len(seeds)):
             for k, seed in enumerate(seeds):
                 x, where = start(seed).to(backbone.home), {"run": k, "runs": len(seeds), "seed": seed}
-                more = {"backbone": backbone, "sampler": sampler}
+                more: dict[str, Any] = {"backbone": backbone, "sampler": sampler}
                 finals.append(self.denoised(predict, views, coupling(seed), spans, x, **more, **where))
         return finals
 
