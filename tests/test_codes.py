@@ -6,12 +6,13 @@ import ast
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import texsync
 from blender_addon import build, offered
 from blender_addon import wording as words
-from texsync.errors import InputError, Refused, option
+from texsync.errors import InputError, Refused, about, got, option
 from texsync.flags import flag
 from texsync.tasks import FUNCTIONS, options_of
 from texsync.worker.service import told
@@ -43,7 +44,7 @@ def maker(call: ast.Call) -> str:
 def code_of(call: ast.Call) -> str | None:
     """The code as it stands there; None if it is handed on."""
     if maker(call) == "Refused":
-        return getattr(Refused, call.func.attr).keywords["code"]
+        return getattr(Refused, call.func.attr)("").code
     if maker(call) == "wrong":
         return call.args[0].value
     given = [one.value for one in call.keywords if one.arg == "code"]
@@ -101,6 +102,22 @@ def test_each_door_words_the_remedy_itself():
     assert sent["remedy"] == ["use ", {"option": "uvs", "value": "unwrap"}] and sent["code"] == "uvs-unusable"
     assert words.problem_of(sent).text() == "jug cannot keep its UVs.\nUse UVs: New Map."
     assert [(one.option, one.value) for one in error.fixes] == [("uvs", "unwrap")]
+
+
+def test_a_message_carries_its_data():
+    """What it is about and what was got, as they are; in the text they read as usual.  Else it is about an option."""
+    many = Refused.mesh_extreme(
+        f"{about('jug')} has {got(np.int64(5000)):,} faces, {got('x')!r}", "decimate it"
+    )
+    assert many.message == "jug has 5,000 faces, 'x'" and (many.thing, many.value) == ("jug", 5000)
+    said = Refused.steps(f"{option('steps')} is {got(0)}", "use 1 to 9", value=-1)
+    assert (said.thing, said.value, said.code, said.line()) == (
+        "steps",
+        -1,
+        "steps",
+        "steps is 0; use 1 to 9",
+    )
+    assert Refused.memory("no room").thing == "" and not hasattr(Refused, "__wrapped__")
 
 
 def test_the_panel_offers_what_the_declaration_says():

@@ -16,6 +16,16 @@ from functools import partial
 from typing import Any
 
 _OPEN, _CLOSE = "\x0e", "\x0f"  # around an option inside a text; no keyboard types them
+_THING, _VALUE, _SAID, _END = (
+    "\x11",
+    "\x12",
+    "\x13",
+    "\x14",
+)  # around what a message is about, and a value in it
+_ABOUT, _GOT = (
+    re.compile(f"{_THING}([^{_END}]*){_END}"),
+    re.compile(f"{_VALUE}([^{_SAID}]*){_SAID}([^{_END}]*){_END}"),
+)
 _OPTION = re.compile(f"{_OPEN}(\\w+)(?:=([^{_CLOSE}]*))?{_CLOSE}")
 PYTHON_WORDS = {"out": "folder"}  # what an option is called in Python, where names differ
 
@@ -34,6 +44,32 @@ def option(name: str, value: Any = None) -> str:
     f"lower {option('view_size')}" is "lower --view-size" in a shell and "lower view_size" in Python.
     """
     return f"{_OPEN}{name}{'' if value is None else '=' + json.dumps(value)}{_CLOSE}"
+
+
+def about(thing: Any) -> str:
+    """What a message is about, to be put into it: f"{about(path)} is missing" makes `path` the error's `thing`."""
+    return f"{_THING}{thing}{_END}"
+
+
+class got:
+    """A value in a message, which makes it the error's `value`: f"{about(path)} has {got(count):,} faces"."""
+
+    def __init__(self, value: Any):
+        plain = value.item() if hasattr(value, "item") else value
+        self.value, self.data = value, json.dumps(plain, default=repr)
+
+    def __format__(self, how: str) -> str:
+        return f"{_VALUE}{self.data}{_SAID}{format(self.value, how)}{_END}"
+
+    def __repr__(self) -> str:
+        return f"{_VALUE}{self.data}{_SAID}{self.value!r}{_END}"
+
+
+def _without_data(message: str) -> tuple[str, str, Any]:
+    """(text, thing, value) of a message: what `about` and `got` say, else the option that it names first, and None."""
+    things = [*_ABOUT.findall(message), *(name for name, _ in _OPTION.findall(message))]
+    values = [json.loads(data) for data, _ in _GOT.findall(message)]
+    return _GOT.sub(r"\2", _ABOUT.sub(r"\1", message)), next(iter(things), ""), next(iter(values), None)
 
 
 def keyword(name: str, value: Any = None) -> str:
@@ -63,8 +99,8 @@ class TexsyncError(Exception):
 
     message: names the thing and the value got.  remedy: what to do about it.  Both may name options, see `option`;
     as attributes and in `str` they are in Python's words.
-    code: which error it is; it stays when the words change.  thing: what it is about, such as an option's name.
-    value: what was got.
+    code: which error it is; it stays when the words change.  thing: what it is about, such as an option's name; said
+    in the message with `about`, or else the option that it names first.  value: what was got, said with `got`.
     `exit_code` is what the shell returns: 1 our fault, 2 wrong input, 130 interrupted.
     """
 
@@ -72,8 +108,10 @@ class TexsyncError(Exception):
     usual = "internal"  # the code of those that name none
 
     def __init__(self, message: str, remedy: str = "", *, code: str = "", thing: str = "", value: Any = None):
+        message, found, got_there = _without_data(message)
         self.texts = message, remedy
-        self.code, self.thing, self.value = code or self.usual, thing, value
+        self.code, self.thing = code or self.usual, thing or found
+        self.value = got_there if value is None else value
         self.message, self.remedy = self.told()
         super().__init__(self.line())
 
@@ -99,69 +137,18 @@ class InputError(TexsyncError):
     usual = "input"
 
 
-class Refused:
-    """Wrong input by its code, which docs/worker.md explains: Refused.memory("not enough memory", "close programs")."""
+class _ByCode(type):
+    def __getattr__(cls, name: str) -> partial[InputError]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return partial(InputError, code=name.replace("_", "-"))
 
-    arguments = partial(InputError, code="arguments")
-    axes = partial(InputError, code="axes")
-    controlnet = partial(InputError, code="controlnet")
-    coupling_option = partial(InputError, code="coupling-option")
-    coupling_unfit = partial(InputError, code="coupling-unfit")
-    device = partial(InputError, code="device")
-    edit_nothing = partial(InputError, code="edit-nothing")
-    hub = partial(InputError, code="hub")
-    mask_empty = partial(InputError, code="mask-empty")
-    mask_full = partial(InputError, code="mask-full")
-    mask_size = partial(InputError, code="mask-size")
-    memory = partial(InputError, code="memory")
-    mesh_damaged = partial(InputError, code="mesh-damaged")
-    mesh_empty = partial(InputError, code="mesh-empty")
-    mesh_extreme = partial(InputError, code="mesh-extreme")
-    mesh_kind = partial(InputError, code="mesh-kind")
-    mesh_missing = partial(InputError, code="mesh-missing")
-    mesh_unreadable = partial(InputError, code="mesh-unreadable")
-    mesh_unseen = partial(InputError, code="mesh-unseen")
-    model_config = partial(InputError, code="model-config")
-    model_damaged = partial(InputError, code="model-damaged")
-    model_kind = partial(InputError, code="model-kind")
-    model_lacks = partial(InputError, code="model-lacks")
-    model_missing = partial(InputError, code="model-missing")
-    model_unknown = partial(InputError, code="model-unknown")
-    model_unsafe = partial(InputError, code="model-unsafe")
-    motion_length = partial(InputError, code="motion-length")
-    not_finite = partial(InputError, code="not-finite")
-    option_choice = partial(InputError, code="option-choice")
-    option_count = partial(InputError, code="option-count")
-    options_together = partial(InputError, code="options-together")
-    output_foreign = partial(InputError, code="output-foreign")
-    output_full = partial(InputError, code="output-full")
-    output_place = partial(InputError, code="output-place")
-    output_taken = partial(InputError, code="output-taken")
-    package_missing = partial(InputError, code="package-missing")
-    part_made = partial(InputError, code="part-made")
-    picture_kind = partial(InputError, code="picture-kind")
-    picture_missing = partial(InputError, code="picture-missing")
-    picture_size = partial(InputError, code="picture-size")
-    picture_unreadable = partial(InputError, code="picture-unreadable")
-    plugin = partial(InputError, code="plugin")
-    prompt_empty = partial(InputError, code="prompt-empty")
-    prompt_word = partial(InputError, code="prompt-word")
-    repaint_none = partial(InputError, code="repaint-none")
-    repaint_size = partial(InputError, code="repaint-size")
-    repaint_uvs = partial(InputError, code="repaint-uvs")
-    run_files = partial(InputError, code="run-files")
-    run_kind = partial(InputError, code="run-kind")
-    run_missing = partial(InputError, code="run-missing")
-    size_unfit = partial(InputError, code="size-unfit")
-    steps = partial(InputError, code="steps")
-    sweep = partial(InputError, code="sweep")
-    uvs_impossible = partial(InputError, code="uvs-impossible")
-    uvs_room = partial(InputError, code="uvs-room")
-    uvs_unusable = partial(InputError, code="uvs-unusable")
-    view_size = partial(InputError, code="view-size")
-    view_unfit = partial(InputError, code="view-unfit")
-    views_same = partial(InputError, code="views-same")
-    views_wrong = partial(InputError, code="views-wrong")
+
+class Refused(metaclass=_ByCode):
+    """Wrong input by its code: Refused.mesh_empty("no faces", "export it as a mesh") has the code "mesh-empty".
+
+    Codes are those that docs/worker.md explains; a test holds every error to that list.
+    """
 
 
 class Cancelled(TexsyncError):

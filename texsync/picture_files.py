@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import InputError, Refused
+from .errors import InputError, Refused, about, got
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,10 +54,10 @@ def opened(source: bytes | str | Path, name: str = "the picture") -> Image:
         with _one_line(name):
             picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise Refused.picture_kind(f"{name} is not a picture", f"give a {KNOWN}") from None
+        raise Refused.picture_kind(f"{about(name)} is not a picture", f"give a {KNOWN}") from None
     except Image.DecompressionBombError:
         raise Refused.picture_size(
-            f"{name} has too many pixels", f"shrink it below {MOST_PIXELS:,}"
+            f"{about(name)} has too many pixels", f"shrink it below {MOST_PIXELS:,}"
         ) from None
     with _one_line(name):
         _check(picture, data, name)
@@ -96,14 +96,14 @@ def upright(picture: Image) -> Image:
 
 def _content(path: Path) -> bytes:
     if not path.is_file():
-        raise Refused.picture_missing(f"there is no file {path}", "give the path of a picture")
+        raise Refused.picture_missing(f"there is no file {about(path)}", "give the path of a picture")
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise Refused.picture_size(f"{path} has more than {MOST_BYTES >> 20} MB", SAVE_AGAIN)
+            raise Refused.picture_size(f"{about(path)} has more than {MOST_BYTES >> 20} MB", SAVE_AGAIN)
         return path.read_bytes()
     except OSError as error:
         raise Refused.picture_unreadable(
-            f"{path} cannot be read ({error.strerror or error})", "check the file"
+            f"{about(path)} cannot be read ({error.strerror or error})", "check the file"
         ) from None
 
 
@@ -120,20 +120,22 @@ def _one_line(name: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise Refused.picture_unreadable(f"{name} cannot be read ({reason})", SAVE_AGAIN) from None
+        raise Refused.picture_unreadable(f"{about(name)} cannot be read ({reason})", SAVE_AGAIN) from None
 
 
 def _check(picture: Image, data: bytes, name: str) -> None:
     """Raises InputError for animations, and for more work than a decoder should be given."""
     width, height = picture.size
     if getattr(picture, "is_animated", False) and picture.format != "MPO":  # a camera's JPEG and its previews
-        raise Refused.picture_kind(f"{name} is an animation or has several pages", "save one of them as PNG")
+        raise Refused.picture_kind(
+            f"{about(name)} is an animation or has several pages", "save one of them as PNG"
+        )
     if width * height > MOST_PIXELS:
         raise Refused.picture_size(
-            f"{name} has {width} x {height} pixels", f"shrink it below {MOST_PIXELS:,} pixels"
+            f"{about(name)} has {got(width)} x {height} pixels", f"shrink it below {MOST_PIXELS:,} pixels"
         )
     if picture.format in ("JPEG", "MPO") and width * height * data.count(SCAN) > MOST_PASSES:
-        raise Refused.picture_size(f"{name} has {data.count(SCAN)} scans", SAVE_AGAIN)
+        raise Refused.picture_size(f"{about(name)} has {got(data.count(SCAN))} scans", SAVE_AGAIN)
 
 
 def _decoded_apart(picture: Image, name: str) -> Image:
@@ -144,7 +146,9 @@ def _decoded_apart(picture: Image, name: str) -> Image:
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
-        raise Refused.picture_size(f"{name} takes longer than {SECONDS:g} s to decode", SAVE_AGAIN) from None
+        raise Refused.picture_size(
+            f"{about(name)} takes longer than {SECONDS:g} s to decode", SAVE_AGAIN
+        ) from None
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().rpartition("\n")[2].partition(": ")[2]
         raise ValueError(reason or "its decoder broke off")

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import Refused
+from .errors import Refused, about, got
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -69,14 +69,15 @@ class Group:
         others = self.others()
         if name not in others:
             raise Refused.option_choice(
-                f"unknown {self.what} {name!r:.60}", f"use one of {', '.join(self.names())}"
+                f"unknown {about(self.what)} {got(name)!r:.60}", f"use one of {', '.join(self.names())}"
             )
         try:
             return others[name].load()
         except Exception as error:  # whatever a package that is not ours raises
             dist = others[name].dist
+            package = dist.name if dist else others[name].value
             raise Refused.plugin(
-                f"{self.what} {name!r} of {dist.name if dist else others[name].value} cannot be imported ({error})",
+                f"{about(self.what)} {got(name)!r} of {package} cannot be imported ({error})",
                 "mend or uninstall that package",
             ) from error
 

@@ -10,7 +10,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from .errors import Refused
+from .errors import Refused, about, got
 
 SPACINGS = ("leading", "trailing", "linspace")
 
@@ -139,7 +139,8 @@ class Schedule:
             )
         if self.spacing not in SPACINGS:
             raise Refused.model_config(
-                f"unknown timestep spacing {self.spacing!r}", f"use one of {', '.join(SPACINGS)}"
+                f"unknown {about('timestep spacing')} {got(self.spacing)!r}",
+                f"use one of {', '.join(SPACINGS)}",
             )
 
     @classmethod
@@ -158,7 +159,9 @@ class Schedule:
     def check_steps(self, steps: int) -> None:
         """Raises InputError for a step count out of range."""
         if not isinstance(steps, Integral) or not 1 <= steps <= len(self.alphas):
-            raise Refused.steps(f"steps is {steps}", f"give a whole number from 1 to {len(self.alphas)}")
+            raise Refused.steps(
+                f"{about('steps')} is {got(steps)}", f"give a whole number from 1 to {len(self.alphas)}"
+            )
 
     def timesteps(self, steps: int) -> list[int]:
         """Where a run of `steps` steps stops, noisiest first.  Raises InputError if there is no such run."""
@@ -173,7 +176,8 @@ class Schedule:
             chosen = [round((length - 1) * i / max(steps - 1, 1)) for i in reversed(range(steps))]
         if chosen[0] >= length:
             raise Refused.steps(
-                f"{steps} steps would start at timestep {chosen[0]} of {length}", "take one step less"
+                f"{got(steps)} {about('steps')} would start at timestep {chosen[0]} of {length}",
+                "take one step less",
             )
         return chosen
 

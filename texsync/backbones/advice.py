@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES
 from .checked import number, read_json
 
@@ -87,13 +87,13 @@ def read_advice(path: Path) -> Advice:
 def _check(where: str, said: Mapping[str, Any], known: Sequence[str]) -> None:
     for name, value in said.items():
         if name not in known:
-            raise Refused.model_config(f"{where} says {name!r}", f"known: {', '.join(known)}")
+            raise Refused.model_config(f"{about(where)} says {got(name)!r}", f"known: {', '.join(known)}")
         if name == "pictures" and isinstance(value, dict):
             _check(f"{where} under {name}", value, PICTURES)
             continue
         if not _same_kind(value, EXAMPLES[name]):
             raise Refused.model_config(
-                f"{where} has {name} {value!r:.60}", f"expected e.g. {EXAMPLES[name]!r}"
+                f"{about(where)} has {name} {got(value)!r:.60}", f"expected e.g. {EXAMPLES[name]!r}"
             )
         _check_limits(where, name, value)
 
@@ -102,12 +102,12 @@ def _check_limits(where: str, name: str, value: Any) -> None:
     if name in CHOICES:
         if value not in CHOICES[name]:
             raise Refused.model_config(
-                f"{where} has {name} {value!r:.60}", f"known: {', '.join(CHOICES[name])}"
+                f"{about(where)} has {name} {got(value)!r:.60}", f"known: {', '.join(CHOICES[name])}"
             )
     elif isinstance(value, str):
         if len(value) > LONGEST_TEXT or not value.isprintable():
             raise Refused.model_config(
-                f"{where} has {name} {value!r:.60}", f"expected {LONGEST_TEXT} characters at most"
+                f"{about(where)} has {name} {got(value)!r:.60}", f"expected {LONGEST_TEXT} characters at most"
             )
     elif name in LIMITS:
         for one in _flat(value):

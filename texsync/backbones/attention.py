@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from ..schedule import Span
 from .base import Predictor
 from .prompt_words import find_words
@@ -30,7 +30,7 @@ def tokens_of(tokenizer: Any, prompt: str, word: str) -> list[int]:
     places = [i for i, (a, b) in enumerate(spans) if a < b and a < end and b > start]
     if not places or places[-1] >= tokenizer.model_max_length - 1:
         raise Refused.prompt_word(
-            f"the word {word!r} lies beyond the {tokenizer.model_max_length} tokens that are read",
+            f"the {about('word')} {got(word)!r} lies beyond the {tokenizer.model_max_length} tokens that are read",
             "shorten the prompt",
         )
     return places

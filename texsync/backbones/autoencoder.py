@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import Refused, TexsyncWarning, check_finite, option
+from ..errors import Refused, TexsyncWarning, about, check_finite, option
 from .memory import LEAST_TILE, Chunks, TooLittle, decode_bytes, fitting, free_bytes, tile_that_fits
 from .memory import workspace_bytes as workspace
 from .tiled import decode_tiled
@@ -115,7 +115,7 @@ class Autoencoder:
         if bool(made.isfinite().all()):
             return made
         if self.vae.dtype == torch.float32:
-            raise Refused.not_finite(f"NaN or infinity after {stage}, in fp32 too", BROKEN)
+            raise Refused.not_finite(f"NaN or infinity after {about(stage)}, in fp32 too", BROKEN)
         warnings.warn(
             "the autoencoder overflows in this number format and goes on in fp32",
             TexsyncWarning,

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 from ..schedule import Schedule, Span
 from .advice import Advice
 from .conditions import Conditions
@@ -93,12 +93,14 @@ class Backbone(ABC):
     def latent_shape(self, view_size: int) -> tuple[int, int, int]:
         """(C, h, w) of a square view of `view_size` pixels; raises InputError for a size that it cannot do."""
         if not self.resizable and view_size != self.native_size:
-            raise Refused.view_size(f"view size {view_size} is not the model's", f"use {self.native_size}")
+            raise Refused.view_size(
+                f"{about('view size')} {got(view_size)} is not the model's", f"use {self.native_size}"
+            )
         multiple = self.multiple
         if view_size < multiple or view_size % multiple:
             near = max(1, round(view_size / multiple)) * multiple
             raise Refused.view_size(
-                f"view size {view_size} is not a multiple of {multiple}", f"use e.g. {near}"
+                f"{about('view size')} {got(view_size)} is not a multiple of {multiple}", f"use e.g. {near}"
             )
         return self.latent_channels, view_size // self.scale, view_size // self.scale
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from ..errors import InputError, Refused, TexsyncWarning
+from ..errors import InputError, Refused, TexsyncWarning, about, got
 from ..options.kinds import brief
 from ..plugins import BACKBONES
 from .base import Backbone
@@ -62,7 +62,8 @@ def load_model(
         backbone = family_of(name).load(name, control, device=place, dtype=number)
         if not isinstance(backbone, Backbone):
             raise Refused.plugin(
-                f"model {name!r} loads as {brief(backbone)}", "its family must return a Backbone"
+                f"{about('model')} {got(name)!r} loads as {brief(backbone)}",
+                "its family must return a Backbone",
             )
         backbone.source = {"model": name, "controlnet": control}
         return backbone

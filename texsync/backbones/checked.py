@@ -7,15 +7,17 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 
 
 def number(where: str, name: str, value: Any, low: float, high: float) -> float:
     """A finite number in low..high, both included."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise Refused.model_config(f"{where} has {name} {value!r:.60}", "expected a number")
+        raise Refused.model_config(f"{about(where)} has {name} {got(value)!r:.60}", "expected a number")
     if not math.isfinite(value) or not low <= value <= high:
-        raise Refused.model_config(f"{where} has {name} {value!r:.60}", f"expected {low:g} to {high:g}")
+        raise Refused.model_config(
+            f"{about(where)} has {name} {got(value)!r:.60}", f"expected {low:g} to {high:g}"
+        )
     return value
 
 
@@ -23,7 +25,7 @@ def whole(where: str, name: str, value: Any, low: int, high: int) -> int:
     """A whole number in low..high, both included."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise Refused.model_config(
-            f"{where} has {name} {value!r:.60}", f"expected a whole number, {low} to {high}"
+            f"{about(where)} has {name} {got(value)!r:.60}", f"expected a whole number, {low} to {high}"
         )
     return value
 
@@ -31,7 +33,9 @@ def whole(where: str, name: str, value: Any, low: int, high: int) -> int:
 def several(where: str, name: str, value: Any, most: int) -> list[Any]:
     """A list of one to `most` things."""
     if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= most:
-        raise Refused.model_config(f"{where} has {name} {value!r:.60}", f"expected a list of 1 to {most}")
+        raise Refused.model_config(
+            f"{about(where)} has {name} {got(value)!r:.60}", f"expected a list of 1 to {most}"
+        )
     return list(value)
 
 
@@ -41,9 +45,9 @@ def read_json(path: Path, hint: str = "") -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise Refused.model_missing(f"{path} is missing", remedy) from None
+        raise Refused.model_missing(f"{about(path)} is missing", remedy) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise Refused.model_damaged(f"{path} cannot be read ({error})", remedy) from None
+        raise Refused.model_damaged(f"{about(path)} cannot be read ({error})", remedy) from None
     if not isinstance(content, dict):
-        raise Refused.model_config(f"{path} is not a JSON object", remedy)
+        raise Refused.model_config(f"{about(path)} is not a JSON object", remedy)
     return content

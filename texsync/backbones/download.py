@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, Refused, TexsyncError, option
+from ..errors import InputError, Refused, TexsyncError, about, got, option
 from . import hub
 from .hub import MODEL_PARTS, SMALL, OnBytes, choose_files
 
@@ -80,7 +80,7 @@ def fetch_file(ref: hub.HubName, on_bytes: OnBytes | None = None) -> Path:
         if ref.file not in files:
             close = get_close_matches(ref.file, list(files), 1)
             hint = f"did you mean {close[0]}?" if close else "see the hub's page for its files"
-            raise Refused.hub(f"{ref.repo} has no file {ref.file}", hint)
+            raise Refused.hub(f"{about(ref.repo)} has no file {ref.file}", hint)
         return _got(ref, [ref.file], files, on_bytes) / ref.file
 
 
@@ -137,7 +137,7 @@ def check_hash(file: Path, sha256: str | None) -> None:
     file.resolve().unlink()
     file.unlink(missing_ok=True)
     raise Refused.model_damaged(
-        f"{file.name} came other than the hub has it", "fetch it again; it was removed"
+        f"{about(file.name)} came other than the hub has it", "fetch it again; it was removed"
     )
 
 
@@ -168,7 +168,7 @@ def check_disk(repo: str, total: int) -> None:
     free = shutil.disk_usage(there).free
     if total + SPARE > free:
         raise Refused.output_full(
-            f"{repo} takes {gigabytes(total)} of disk, {gigabytes(free)} are free in {there}",
+            f"{about(repo)} takes {got(gigabytes(total))} of disk, {gigabytes(free)} are free in {there}",
             "free some space, or name another folder in the environment variable HF_HOME",
         )
 
@@ -227,24 +227,25 @@ def explained(repo: str, error: Exception) -> InputError:
         text = str(cause).lower()
         if (isinstance(cause, OSError) and cause.errno in FULL) or "no space left" in text:
             return Refused.output_full(
-                f"the disk is full: {repo} does not fit in {constants.HF_HUB_CACHE}",
+                f"the disk is full: {about(repo)} does not fit in {constants.HF_HUB_CACHE}",
                 "free some space, or name another folder in the environment variable HF_HOME",
             )
         if isinstance(cause, PermissionError):
             return Refused.output_place(
-                f"{constants.HF_HUB_CACHE} cannot be written to ({cause.strerror})",
+                f"{about(constants.HF_HUB_CACHE)} cannot be written to ({cause.strerror})",
                 "name another folder in the environment variable HF_HOME",
             )
         if isinstance(cause, GatedRepoError):
             return Refused.hub(
-                f"the hub wants you to accept the terms of {repo}", "do so there, then `hf auth login`"
+                f"the hub wants you to accept the terms of {got(about(repo))}",
+                "do so there, then `hf auth login`",
             )
         status = getattr(getattr(cause, "response", None), "status_code", None)
         if status is not None:
             what, remedy = ANSWERS.get(status, ("not to be had now", f"try again later, {OTHERWISE}"))
-            return Refused.hub(f"the hub answers {status} for {repo}, which is {what}", remedy)
+            return Refused.hub(f"the hub answers {got(status)} for {about(repo)}, which is {what}", remedy)
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    return Refused.hub(f"cannot fetch {repo} from the hub ({reason})", f"go online once, {OTHERWISE}")
+    return Refused.hub(f"cannot fetch {about(repo)} from the hub ({reason})", f"go online once, {OTHERWISE}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 from .advice import Advice, read_advice
 from .checked import number, read_json, several, whole
 from .hub import TOKENIZER_FILES
@@ -76,7 +76,7 @@ def read_layout(path: Path) -> ModelFolder:
     """All of a model folder but its weights and vocabularies; raises InputError naming what is missing or wrong."""
     if not path.is_dir():
         raise Refused.model_unknown(
-            f"no model folder {path}", "give a folder in the diffusers layout, a hub id or 'mini'"
+            f"no model folder {about(path)}", "give a folder in the diffusers layout, a hub id or 'mini'"
         )
     index = read_json(path / "model_index.json", "is this a model in the diffusers layout?")
     layout = layout_of(path, index)
@@ -93,13 +93,13 @@ def read_control(path: Path, model: ModelFolder) -> ControlFolder:
     """Check a ControlNet folder and that it fits the model; raises InputError."""
     if not path.is_dir():
         raise Refused.controlnet(
-            f"no ControlNet folder {path}", f"give {option('controlnet')} a folder or a hub id"
+            f"no ControlNet folder {about(path)}", f"give {option('controlnet')} a folder or a hub id"
         )
     config = read_json(path / "config.json")
     kind = config.get("_class_name", "ControlNetModel")
     if kind != "ControlNetModel":
         raise Refused.model_config(
-            f"{path} holds a {OTHER_CONTROLS.get(kind, kind)}",
+            f"{about(path)} holds a {OTHER_CONTROLS.get(kind, kind)}",
             f"give {option('controlnet')} a ControlNetModel's folder",
         )
     check_control(path, config, model)
@@ -121,17 +121,19 @@ def _class_of(path: Path, index: dict[str, Any], part: str, layout: Layout) -> t
     entry = index.get(part)
     if not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(word, str) for word in entry)):
         raise Refused.model_config(
-            f"{path / 'model_index.json'} names no {part}", f"a model needs {', '.join(layout.parts)}"
+            f"{about(path / 'model_index.json')} names no {part}", f"a model needs {', '.join(layout.parts)}"
         )
     library, name = entry
     if library not in ("diffusers", "transformers"):
         raise Refused.model_config(
-            f"{path / 'model_index.json'} takes its {part} from {library!r}",
+            f"{about(path / 'model_index.json')} takes its {part} from {got(library)!r}",
             "only classes of diffusers and transformers are run",
         )
     wanted = CLASSES.get(part, name)
     if name != wanted:
-        raise Refused.model_config(f"{path} has a {name} as its {part}", f"texsync reads a {wanted} there")
+        raise Refused.model_config(
+            f"{about(path)} has a {name} as its {part}", f"texsync reads a {wanted} there"
+        )
     return library, name
 
 
@@ -143,7 +145,7 @@ def has_vocabulary(path: Path) -> bool:
 def _check_tokenizer(path: Path) -> None:
     if not has_vocabulary(path):
         raise Refused.model_config(
-            f"{path} holds no vocabulary", "it needs tokenizer.json, or vocab.json and merges.txt"
+            f"{about(path)} holds no vocabulary", "it needs tokenizer.json, or vocab.json and merges.txt"
         )
 
 
@@ -165,7 +167,7 @@ def _check_widths(path: Path, configs: dict[str, dict[str, Any]], layout: Layout
     for key in ("in_channels", "out_channels"):
         if unet.get(key, 4) != latent:
             raise Refused.model_config(
-                f"the UNet in {path} has {unet.get(key, 4)} {key}, the autoencoder {latent} latent channels",
+                f"the UNet in {about(path)} has {got(unet.get(key, 4))} {key}, the autoencoder {latent} latent ones",
                 "choose a text-to-image model whose parts belong together",
             )
     width = unet.get("encoder_hid_dim") or unet.get("cross_attention_dim", 1280)
@@ -173,7 +175,7 @@ def _check_widths(path: Path, configs: dict[str, dict[str, Any]], layout: Layout
     spoken: list[Any] = [text.get("hidden_size", text.get("d_model")) for text in texts]
     if any(not isinstance(one, int) for one in spoken) or sum(spoken) != width:
         raise Refused.model_config(
-            f"the text encoder in {path} gives {' + '.join(map(str, spoken))} channels, the UNet takes {width}",
+            f"the text encoder in {about(path)} gives {' + '.join(map(str, spoken))} channels, the UNet takes {width}",
             "choose a model whose parts belong together",
         )
     if layout is XL:
@@ -182,7 +184,9 @@ def _check_widths(path: Path, configs: dict[str, dict[str, Any]], layout: Layout
     known = ("text_time",) if layout is XL else (None, "text")
     for key, kinds in (("addition_embed_type", known), ("class_embed_type", (None,))):
         if unet.get(key) not in kinds:
-            raise Refused.model_config(f"the UNet in {path} has {key} {unet.get(key)!r}", f"choose a {READ}")
+            raise Refused.model_config(
+                f"the UNet in {about(path)} has {key} {got(unet.get(key))!r}", f"choose a {READ}"
+            )
 
 
 def _check_added(path: Path, unet: dict[str, Any], text: dict[str, Any]) -> None:
@@ -194,7 +198,7 @@ def _check_added(path: Path, unet: dict[str, Any], text: dict[str, Any]) -> None
     taken = unet.get("projection_class_embeddings_input_dim")
     if taken != 6 * each + pooled:
         raise Refused.model_config(
-            f"the UNet in {path} takes {taken} numbers of sizes and pooled words, there are {6 * each + pooled}",
+            f"the UNet in {about(path)} takes {got(taken)} numbers of sizes and pooled words, not {6 * each + pooled}",
             "choose SDXL's base model, or one made from it",
         )
 
@@ -205,7 +209,7 @@ def check_control(path: Path, config: dict[str, Any], model: ModelFolder) -> Non
     keys = ("in_channels", "cross_attention_dim", "block_out_channels", "layers_per_block")
     for key in (key for key in keys if config.get(key) != unet.get(key)):
         raise Refused.controlnet(
-            f"the ControlNet in {path} has {key} {config.get(key)}, the UNet has {unet.get(key)}",
+            f"the ControlNet in {about(path)} has {key} {got(config.get(key))}, the UNet has {unet.get(key)}",
             f"choose a {option('controlnet')} made for this {option('model')}",
         )
     name = "conditioning_embedding_out_channels"
@@ -213,6 +217,6 @@ def check_control(path: Path, config: dict[str, Any], model: ModelFolder) -> Non
     shrink = 2 ** (len(widths) - 1)
     if config.get("conditioning_channels", 3) != 3 or shrink != scale:
         raise Refused.controlnet(
-            f"the ControlNet in {path} does not read RGB pictures {scale} times the latents' size",
+            f"the ControlNet in {about(path)} does not read RGB pictures {scale} times the latents' size",
             f"choose a depth {option('controlnet')} made for this {option('model')}",
         )

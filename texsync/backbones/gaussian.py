@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from ..schedule import Schedule, Span
 from .advice import Advice
 from .base import Backbone, Predictor
@@ -69,5 +69,5 @@ class Gaussian(Backbone):
         if within or otherwise in self.means:
             return self.means[max(within, key=len) if within else str(otherwise)]
         raise Refused.option_choice(
-            f"no mean for the prompt {prompt!r}", f"use one of {', '.join(self.means)}"
+            f"no mean for the {about('prompt')} {got(prompt)!r}", f"use one of {', '.join(self.means)}"
         )

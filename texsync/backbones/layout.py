@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refused
+from ..errors import Refused, about
 
 UNREAD = ("prior", "image_encoder_2", "decoder", "image_processor", "connectors")
 READ = "Stable Diffusion 1.x, 2.x or XL"
@@ -51,7 +51,7 @@ def layout_of(path: Path, index: Mapping[str, Any]) -> Layout:
 
     for part in (*UNREAD, "transformer", "text_encoder_3"):
         if there(part):
-            raise Refused.model_config(f"{path} has a {part}", f"choose a model laid out like {READ}")
+            raise Refused.model_config(f"{about(path)} has a {part}", f"choose a model laid out like {READ}")
     if index.get("requires_aesthetics_score") or (there("text_encoder_2") and not there("text_encoder")):
-        raise Refused.model_config(f"{path} is SDXL's refiner", "choose its base model")
+        raise Refused.model_config(f"{about(path)} is SDXL's refiner", "choose its base model")
     return XL if there("text_encoder_2") else STABLE

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 from .checked import read_json
 from .clip_words import clip_tokenizer
 from .folder import ControlFolder, ModelFolder, has_vocabulary, pixels_per_latent
@@ -106,7 +106,7 @@ def _check_room(needed: int, device: torch.device) -> None:
     free = free_bytes(device)
     if needed > free:
         raise Refused.memory(
-            f"the model takes {needed / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}",
+            f"the {about('model')} takes {got(needed / 2**30):.1f} GB, {free / 2**30:.1f} GB are free on {device}",
             f"use {option('dtype', 'fp16')}, {option('device', 'cpu')} or a smaller {option('model')}",
         )
 
@@ -149,7 +149,7 @@ def _check_missing(path: Path, names: Iterable[str]) -> None:
     missing = sorted(names)
     if missing:
         raise Refused.model_damaged(
-            f"{path} lacks {len(missing)} weights, {missing[0]} first", "fetch the model again"
+            f"{about(path)} lacks {len(missing)} weights, {missing[0]} first", "fetch the model again"
         )
 
 
@@ -163,7 +163,8 @@ def _loader(kind: tuple[str, str], path: Path) -> Any:
     found = getattr(source, name, None)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise Refused.model_config(
-            f"{path} is a {name}, which {library} {source.__version__} does not have", "use another model"
+            f"{about(path)} is a {name}, which {library} {source.__version__} does not have",
+            "use another model",
         )
     return found
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, Refused, option
+from ..errors import InputError, Refused, about, got, option
 from . import download, hub
 from .folder import ControlFolder, ModelFolder, read_control, read_layout, read_model
 from .single_file import read_single, read_single_control
@@ -36,7 +36,7 @@ def find_model(model: str | Path, *, half: bool = False, on_bytes: hub.OnBytes |
         path = hub.newest_snapshot(path)
         if (path / "args.json").is_file() and not (path / "model_index.json").exists():
             raise Refused.model_kind(
-                f"{path} is a model of motion, not of pictures", "use it with texsync motion"
+                f"{about(path)} is a model of motion, not of pictures", "use it with texsync motion"
             )
         return path
     if path.is_file():
@@ -62,13 +62,15 @@ def _fetched(name: str, **options: Any) -> Path:
 def _unknown(name: str) -> InputError:
     if "://" in name:
         return Refused.model_unknown(
-            f"{name} is not on the Hugging Face hub", "download the file with your browser, and give its path"
+            f"{about(name)} is not on the Hugging Face hub",
+            "download the file with your browser, and give its path",
         )
     if name.endswith(FILES):
         return Refused.model_unknown(f"there is no file {name}", "check its path")
     known = ", ".join(EMBEDDED)
     return Refused.model_unknown(
-        f"unknown model {name!r}", f"known: {known}, the path of a folder or file, or a hub id owner/name"
+        f"unknown {about('model')} {got(name)!r}",
+        f"known: {known}, the path of a folder or file, or a hub id owner/name",
     )
 
 
@@ -93,7 +95,7 @@ def find_control(
         usual = USUAL_DEPTH.get(folder.configs["unet"].get("cross_attention_dim", 0))
         if usual is None or not on_hub(model):
             raise Refused.controlnet(
-                f"{folder.path} has no controlnet folder",
+                f"{about(folder.path)} has no controlnet folder",
                 f"name a depth ControlNet with {option('controlnet')}"
                 + (f", such as {option('controlnet', usual)}" if usual else ""),
             )

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError, Refused, TexsyncWarning, option, out_of_memory
+from ..errors import InputError, Refused, TexsyncWarning, about, got, option, out_of_memory
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SHARE = 0.7  # of the free memory; the rest is for convolution workspaces and fragmentation
@@ -37,15 +37,18 @@ def choose_device(name: str = "auto") -> torch.device:
         if (device.index or 0) < torch.cuda.device_count():
             return device
         raise Refused.device(
-            f"there is no GPU {name}", f"cuda:0 to cuda:{torch.cuda.device_count() - 1} are there"
+            f"there is no GPU {got(name)}", f"cuda:0 to cuda:{torch.cuda.device_count() - 1} are there"
         )
     if name.startswith("cuda"):
         raise Refused.device(
-            "device cuda: torch sees no CUDA GPU", f"use {option('device', 'cpu')}, or see `texsync doctor`"
+            f"{about('device')} cuda: torch sees no CUDA GPU",
+            f"use {option('device', 'cpu')}, or see `texsync doctor`",
         )
     if name == "mps":
-        raise Refused.device("device mps: this torch has no Metal GPU", f"use {option('device', 'cpu')}")
-    raise Refused.device(f"unknown device {name!r}", "known: auto, cpu, cuda, cuda:N, mps")
+        raise Refused.device(
+            f"{about('device')} mps: this torch has no Metal GPU", f"use {option('device', 'cpu')}"
+        )
+    raise Refused.device(f"unknown {about('device')} {got(name)!r}", "known: auto, cpu, cuda, cuda:N, mps")
 
 
 def home_of(device: torch.device) -> torch.device:
@@ -61,7 +64,9 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if name == "auto":
         return torch.float32 if device.type == "cpu" else torch.float16
     if name not in DTYPES:
-        raise Refused.option_choice(f"unknown dtype {name!r}", f"known: auto, {', '.join(DTYPES)}")
+        raise Refused.option_choice(
+            f"unknown {about('dtype')} {got(name)!r}", f"known: auto, {', '.join(DTYPES)}"
+        )
     return DTYPES[name]
 
 
@@ -135,7 +140,8 @@ def require(needed: int, device: torch.device, what: str, remedy: str) -> int:
     free = free_bytes(device)
     if needed > free:
         raise Refused.memory(
-            f"{what} needs about {needed / 2**30:.1f} GB, {free / 2**30:.1f} GB are free on {device}", remedy
+            f"{about(what)} needs about {got(needed / 2**30):.1f} GB, {free / 2**30:.1f} GB are free on {device}",
+            remedy,
         )
     return free
 

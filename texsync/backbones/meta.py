@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import Refused, TexsyncError, out_of_memory
+from ..errors import Refused, TexsyncError, about, got, out_of_memory
 from .embeddings import Embeddings, added, last_states, penultimate_states, side_by_side
 from .weights import Weights
 
@@ -33,7 +33,7 @@ def attempt(path: Path, job: Callable[[], Any], what: str = "cannot be loaded", 
     except BaseException as error:  # tokenizers' panics are no Exception
         if out_of_memory(error) and what != FAILS:  # what fails at its smallest does not lack memory
             raise
-        raise Refused.model_damaged(f"{path} {what} ({first_line(error)})", remedy) from error
+        raise Refused.model_damaged(f"{about(path)} {what} ({first_line(error)})", remedy) from error
 
 
 def first_line(error: BaseException, most: int = 200) -> str:
@@ -62,7 +62,7 @@ def _check_counts(path: Path, config: Mapping[str, Any], tensors: int) -> None:
     for name, value in config.items():
         if "layers" in name and max(_numbers(value), default=0) > tensors:
             raise Refused.model_damaged(
-                f"{path} has {name} {value!r:.60}, its weights are {tensors} tensors", REMEDY
+                f"{about(path)} has {name} {got(value)!r:.60}, its weights are {tensors} tensors", REMEDY
             )
 
 
@@ -77,11 +77,14 @@ def _compare(path: Path, network: nn.Module, weights: Weights) -> None:
         there = weights.shapes.get(name)  # old files have other names for some
         if there is not None and tuple(mine.shape) != there:
             told = f"{name} would be {tuple(mine.shape)}, in the weights it is {there}"
-            raise Refused.model_damaged(f"the config of {path} does not fit its weights: {told}", REMEDY)
+            raise Refused.model_damaged(
+                f"the config of {about(path)} does not fit its weights: {told}", REMEDY
+            )
     asked = sum(parameter.numel() for parameter in network.parameters())
     if asked > 2 * weights.numbers + SPARE:
         raise Refused.model_damaged(
-            f"the config of {path} asks for {asked:,} numbers, its weights are {weights.numbers:,}", REMEDY
+            f"the config of {about(path)} asks for {asked:,} numbers, its weights are {weights.numbers:,}",
+            REMEDY,
         )
 
 
@@ -125,4 +128,6 @@ def _run(path: Path, job: Callable[[], Any], shape: tuple[int, ...]) -> Any:
 
 def _check_shape(path: Path, made: torch.Tensor, shape: tuple[int, ...]) -> None:
     if tuple(made.shape) != shape:
-        raise Refused.model_damaged(f"{path} makes {tuple(made.shape)} where {shape} is expected", REMEDY)
+        raise Refused.model_damaged(
+            f"{about(path)} makes {tuple(made.shape)} where {shape} is expected", REMEDY
+        )

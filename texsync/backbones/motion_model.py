@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 from ..motion.features import SIZE
 from ..motion.mdm import Network, Sizes
 from ..schedule import Schedule, Span
@@ -153,13 +153,14 @@ def find_checkpoint(model: str | os.PathLike[str]) -> Path:
     if not path.is_dir():
         known = ", ".join(EMBEDDED)
         raise Refused.model_unknown(
-            f"unknown motion model {name!r}", f"known: {known}, or the path of a folder; {LAYOUT}"
+            f"unknown motion {about('model')} {got(name)!r}",
+            f"known: {known}, or the path of a folder; {LAYOUT}",
         )
     if (path / "model_index.json").exists() or (path / "unet").exists():
-        raise Refused.model_kind(f"{path} is a model of pictures, not of motion", LAYOUT)
+        raise Refused.model_kind(f"{about(path)} is a model of pictures, not of motion", LAYOUT)
     found = [file for kind in ("safetensors", "pt") for file in sorted(path.glob(f"model*.{kind}"))]
     if not found:
-        raise Refused.model_missing(f"{path} has no model*.safetensors and no model*.pt", LAYOUT)
+        raise Refused.model_missing(f"{about(path)} has no model*.safetensors and no model*.pt", LAYOUT)
     return max(found, key=lambda file: (file.suffix == ".safetensors", file.name))
 
 
@@ -168,11 +169,11 @@ def _arguments(path: Path) -> dict[str, Any]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise Refused.model_missing(f"{path} is missing", LAYOUT) from None
+        raise Refused.model_missing(f"{about(path)} is missing", LAYOUT) from None
     except (OSError, ValueError):
-        raise Refused.model_damaged(f"{path} cannot be read", "fetch the model again") from None
+        raise Refused.model_damaged(f"{about(path)} cannot be read", "fetch the model again") from None
     if not isinstance(told, dict):
-        raise Refused.model_damaged(f"{path} holds no names and values", "fetch the model again")
+        raise Refused.model_damaged(f"{about(path)} holds no names and values", "fetch the model again")
     known = {
         "arch": "trans_enc",
         "dataset": "humanml",
@@ -183,7 +184,8 @@ def _arguments(path: Path) -> dict[str, Any]:
         if told.get(name, only) != only:
             more = "; KIT's 251 features are of another skeleton" if told[name] == "kit" else ""
             raise Refused.model_config(
-                f"{path} says {name} {told[name]!r:.60}", f"use a model with {name} {only!r}{more}"
+                f"{about(path)} says {name} {got(told[name])!r:.60}",
+                f"use a model with {name} {only!r}{more}",
             )
     return told
 
@@ -204,7 +206,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if isinstance(found, Mapping) and isinstance(found.get(part), Mapping):
             found = found[part]
     if not isinstance(found, Mapping) or not all(isinstance(one, Tensor) for one in found.values()):
-        raise Refused.model_unsafe(f"{path} is not a plain state dict", plain)
+        raise Refused.model_unsafe(f"{about(path)} is not a plain state dict", plain)
     return _counted(found)
 
 
@@ -223,23 +225,24 @@ def _shape(path: Path, told: Mapping[str, Any], state: Mapping[str, Tensor]) -> 
     )
     for name in names:
         if len(sizes.get(name, ())) != 2:
-            raise Refused.model_missing(f"{path} has no weights {name}", LAYOUT)
+            raise Refused.model_missing(f"{about(path)} has no weights {name}", LAYOUT)
     (width, features), (_, text), (inner, _) = (sizes[name] for name in names)
     if features != SIZE:
         kit = ", as KIT's are" if features == 251 else ""
         raise Refused.model_config(
-            f"{path} has {features} features a frame{kit}", f"use a model of HumanML3D's {SIZE}"
+            f"{about(path)} has {got(features)} features a frame{kit}", f"use a model of HumanML3D's {SIZE}"
         )
     layers = len({name.split(".")[2] for name in sizes if name.startswith("seqTransEncoder.layers.")})
     for name, found in (("latent_dim", width), ("layers", layers)):
         if told.get(name, found) != found:
             raise Refused.model_config(
-                f"args.json says {name} {told[name]!r:.40}, {path} has {found}", "fetch both again"
+                f"args.json says {name} {got(told[name])!r:.40}, {about(path)} has {found}",
+                "fetch both again",
             )
     heads = whole("args.json", "num_heads", told.get("num_heads", HEADS), 1, width)
     if width % heads or width % 2:
         raise Refused.model_config(
-            f"{path} has width {width} and {heads} heads", "use a model whose width they divide"
+            f"{about(path)} has width {width} and {heads} heads", "use a model whose width they divide"
         )
     return Sizes(features, width, layers, heads, inner, text)
 
@@ -253,7 +256,7 @@ def _network(path: Path, shape: Sizes, state: Mapping[str, Tensor]) -> Network:
             told = (
                 f"{name} is {there.get(name, 'missing')}, expected {mine.get(name, 'nothing of that name')}"
             )
-            raise Refused.model_damaged(f"{path} does not fit: {told}", "fetch the model again")
+            raise Refused.model_damaged(f"{about(path)} does not fit: {told}", "fetch the model again")
     network = Network(shape)
     network.load_state_dict({name: one.float() for name, one in state.items()})
     return network.eval().requires_grad_(False)
@@ -262,14 +265,14 @@ def _network(path: Path, shape: Sizes, state: Mapping[str, Tensor]) -> Network:
 def _text(folder: Path, given: str | os.PathLike[str] | None, width: int, device: torch.device) -> Pooled:
     if given is None and not (folder / "text_encoder").is_dir():
         raise Refused.model_missing(
-            f"{folder} has no text encoder",
+            f"{about(folder)} has no text encoder",
             f"name CLIP's with {option('text_encoder', CLIP)}, or a folder of it",
         )
     path = folder / "text_encoder" if given is None else Path(given).expanduser()
     if not path.is_dir():
         if not hub.HUB_ID.fullmatch(os.fspath(given or "")):
             raise Refused.model_missing(
-                f"there is no text encoder {path}", f"name a folder, or a hub id such as {CLIP}"
+                f"there is no text encoder {about(path)}", f"name a folder, or a hub id such as {CLIP}"
             )
         path = download.fetch(os.fspath(given or ""), half=False, parts=("",))
     with quiet("transformers"):
@@ -280,7 +283,7 @@ def _text(folder: Path, given: str | os.PathLike[str] | None, width: int, device
     text.check()
     if (found := text(["a"]).shape[1]) != width:
         raise Refused.model_config(
-            f"{path} says {found} numbers of a text, the model reads {width}", f"use {CLIP} with MDM"
+            f"{about(path)} says {found} numbers of a text, the model reads {width}", f"use {CLIP} with MDM"
         )
     return text
 
@@ -294,11 +297,11 @@ def read_statistics(path: Path) -> tuple[Tensor, Tensor]:
     mean, deviation = (_numbers(path / f"{name}.npy") for name in ("Mean", "Std"))
     if deviation.min() <= 0:
         raise Refused.model_config(
-            f"{path / 'Std.npy'} has deviation {deviation.min():g}", "use HumanML3D's Std.npy"
+            f"{about(path / 'Std.npy')} has deviation {deviation.min():g}", "use HumanML3D's Std.npy"
         )
     if deviation[259:].max() < LEAST_CONTACT:
         raise Refused.model_config(
-            f"{path / 'Std.npy'} is the evaluator's (t2m_std.npy), whose values are divided by 5 for root and feet",
+            f"{about(path / 'Std.npy')} is the evaluator's (t2m_std.npy), with root and feet divided by 5",
             "use HumanML3D's own Mean.npy and Std.npy",
         )
     return torch.from_numpy(mean), torch.from_numpy(deviation)
@@ -307,7 +310,7 @@ def read_statistics(path: Path) -> tuple[Tensor, Tensor]:
 def _numbers(path: Path) -> np.ndarray:
     if not path.is_file():
         raise Refused.model_missing(
-            f"{path} is missing",
+            f"{about(path)} is missing",
             f"name the folder of HumanML3D's Mean.npy and Std.npy with {option('statistics')}",
         )
     found = attempt(path, lambda: np.load(path, allow_pickle=False), "cannot be read", "fetch it again")
@@ -315,6 +318,7 @@ def _numbers(path: Path) -> np.ndarray:
     if shape != (SIZE,) or found.dtype.kind != "f" or not math.isfinite(float(found.sum())):
         told = "x".join(map(str, shape)) if shape is not None else "no array"
         raise Refused.model_config(
-            f"{path} holds {told}, {SIZE} numbers are expected", "use HumanML3D's Mean.npy and Std.npy"
+            f"{about(path)} holds {got(told)}, {SIZE} numbers are expected",
+            "use HumanML3D's Mean.npy and Std.npy",
         )
     return found.astype(np.float32)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 
 FILE = "near.json"
 Near = Mapping[str, Mapping[str, float]]
@@ -26,7 +26,7 @@ def check_near(table: Mapping, path: Path) -> Near:
         right = isinstance(mixture, dict) and mixture
         if not right or not all(isinstance(share, (int, float)) for share in mixture.values()):
             raise Refused.model_config(
-                f"{path} has {word!r}: {mixture!r}", 'expected e.g. {"crimson": {"red": 1.0}}'
+                f"{about(path)} has {got(word)!r}: {mixture!r}", 'expected e.g. {"crimson": {"red": 1.0}}'
             )
     return table
 

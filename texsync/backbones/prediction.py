@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from ..schedule import SPACINGS, cosine_betas
 from .checked import number, several, whole
 from .schedulers import FileSchedule, filled, sampler_of
@@ -35,7 +35,7 @@ def schedule_from(config: Mapping[str, Any]) -> FileSchedule:
     spacing = config.get("timestep_spacing", "leading")
     if spacing not in SPACINGS:
         raise Refused.model_config(
-            f"the scheduler has timestep_spacing {spacing!r}", f"known: {', '.join(SPACINGS)}"
+            f"the {about('scheduler')} has timestep_spacing {got(spacing)!r}", f"known: {', '.join(SPACINGS)}"
         )
     levels = tuple(alphas.clamp(min=LEAST_ALPHA).tolist())
     final = 1.0 if config.get("set_alpha_to_one", True) else None
@@ -48,7 +48,7 @@ def prediction_type(config: Mapping[str, Any]) -> str:
     kind = config.get("prediction_type", "epsilon")
     if kind not in PREDICTIONS:
         raise Refused.model_config(
-            f"the scheduler has prediction_type {kind!r}", f"known: {', '.join(PREDICTIONS)}"
+            f"the {about('scheduler')} has prediction_type {got(kind)!r}", f"known: {', '.join(PREDICTIONS)}"
         )
     return kind
 
@@ -81,7 +81,8 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
     if kind == "squaredcos_cap_v2":
         return cosine_betas(length)
     raise Refused.model_config(
-        f"the scheduler has beta_schedule {kind!r}", "known: linear, scaled_linear, squaredcos_cap_v2"
+        f"the {about('scheduler')} has beta_schedule {got(kind)!r}",
+        "known: linear, scaled_linear, squaredcos_cap_v2",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 
 
 def words_of(prompt: str) -> list[str]:
@@ -21,7 +21,7 @@ def find_words(prompt: str, words: str) -> tuple[int, int]:
     found = re.search(rf"(?<![\w'-]){pattern}(?![\w'-])", prompt, re.IGNORECASE) if pattern else None
     if found is None:
         raise Refused.prompt_word(
-            f"the word {words!r} is not in the prompt {prompt!r}",
+            f"the {about('word')} {got(words)!r} is not in the prompt {prompt!r}",
             f"use one of {', '.join(dict.fromkeys(words_of(prompt)))}",
         )
     return found.span()

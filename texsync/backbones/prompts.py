@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import Refused, TexsyncWarning
+from ..errors import Refused, TexsyncWarning, about, got
 from .embeddings import Embeddings, States, last_states
 from .meta import attempt
 from .near_words import Near, in_words, read_as
@@ -78,7 +78,8 @@ class TextEncoder:
         longest = self.tokenizer.model_max_length
         if isinstance(longest, bool) or not isinstance(longest, (int, float)) or not longest >= least:
             raise Refused.model_config(
-                f"the tokenizer has model_max_length {longest!r:.60}", f"expected at least {least}"
+                f"the {about('tokenizer')} has model_max_length {got(longest)!r:.60}",
+                f"expected at least {least}",
             )
         self(["a"])
         self._spans("a")
@@ -98,7 +99,7 @@ class TextEncoder:
         known = self.network.get_input_embeddings().num_embeddings
         if int(tokens.input_ids.max()) >= known:
             raise Refused.model_config(
-                f"the tokenizer has token {int(tokens.input_ids.max())}, the text encoder knows {known}",
+                f"the {about('tokenizer')} has token {int(tokens.input_ids.max())}, the text encoder knows {known}",
                 "choose a model whose parts belong together",
             )
         device = self.network.device

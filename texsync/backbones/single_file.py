@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 from .checked import read_json
 from .folder import ControlFolder, ModelFolder, check_control, read_layout
 from .tensors import Header, is_pickled, read_header, read_tensors
@@ -62,7 +62,7 @@ def read_single(path: Path) -> ModelFolder:
     weights = {part: _part(path, header, part, prefix) for part, prefix in PARTS[kind].items()}
     missing = [part for part, found in weights.items() if not found.shapes]
     if missing:
-        raise Refused.model_missing(f"{path} has no {missing[0]}", f"it is a part of a model; {FULL}")
+        raise Refused.model_missing(f"{about(path)} has no {missing[0]}", f"it is a part of a model; {FULL}")
     _check_channels(path, header)
     configs = layout.configs | _prediction(path, header, layout.configs)
     return replace(layout, path=path, small_at=layout.path, weights=weights, configs=configs)
@@ -76,13 +76,13 @@ def architecture(path: Path, header: Header) -> str:
             return kind
     for mark, what, remedy in STRANGE:
         if any(mark in name for name in (*names, *header.notes)):
-            raise Refused.model_kind(f"{path} is {what}, not a model", remedy)
+            raise Refused.model_kind(f"{about(path)} is {got(what)}, not a model", remedy)
     if any(name.startswith(UNET) for name in names):
-        raise Refused.model_missing(f"{path} has a UNet but no text encoder", FULL)
+        raise Refused.model_missing(f"{about(path)} has a UNet but no text encoder", FULL)
     if any(name.startswith(("encoder.", "decoder.", VAE)) for name in names):
-        raise Refused.model_kind(f"{path} is an autoencoder, not a model", FULL)
+        raise Refused.model_kind(f"{about(path)} is an autoencoder, not a model", FULL)
     first = next(iter(names), "nothing")
-    raise Refused.model_kind(f"{path} is no model that texsync knows (it has {first:.60})", FULL)
+    raise Refused.model_kind(f"{about(path)} is no model that texsync knows (it has {got(first):.60})", FULL)
 
 
 def _part(path: Path, header: Header, part: str, prefix: str) -> Weights:
@@ -103,7 +103,7 @@ def _check_channels(path: Path, header: Header) -> None:
             shape[1], "odd"
         )
         raise Refused.model_config(
-            f"{path} is {what}: its UNet reads {shape[1]} channels, latents have 4",
+            f"{about(path)} is {got(what)}: its UNet reads {shape[1]} channels, latents have 4",
             "choose a text-to-image model",
         )
 
@@ -221,11 +221,11 @@ def control_architecture(path: Path, names: Mapping[str, tuple[int, ...]]) -> st
             if shape[-1] in widths:
                 return widths[shape[-1]]
             raise Refused.controlnet(
-                f"{path} reads words {shape[-1]} wide, Stable Diffusion's are {', '.join(map(str, widths))}",
+                f"{about(path)} reads words {shape[-1]} wide, Stable Diffusion's are {', '.join(map(str, widths))}",
                 f"choose a {option('controlnet')} made for this {option('model')}",
             )
     raise Refused.controlnet(
-        f"{path} is no ControlNet (it has {next(iter(names), 'nothing'):.60})",
+        f"{about(path)} is no ControlNet (it has {next(iter(names), 'nothing'):.60})",
         f"give {option('controlnet')} one",
     )
 
@@ -244,9 +244,9 @@ def _refuse_other_controls(path: Path, names: Mapping[str, Any]) -> None:
     for mark, what in kinds:
         if any(mark in name for name in names):
             raise Refused.controlnet(
-                f"{path} is {what}", f"give {option('controlnet')} a ControlNet of one condition"
+                f"{about(path)} is {got(what)}", f"give {option('controlnet')} a ControlNet of one condition"
             )
     if any(name.startswith(UNET) for name in names) and not any(
         n.startswith("control_model.") for n in names
     ):
-        raise Refused.controlnet(f"{path} is a whole model", f"give it to {option('model')}")
+        raise Refused.controlnet(f"{about(path)} is a whole model", f"give it to {option('model')}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refused, TexsyncWarning
+from ..errors import Refused, TexsyncWarning, about
 
 PICKLED = (".bin", ".ckpt", ".pt", ".pth")
 FILES = (".safetensors", *PICKLED)
@@ -74,18 +74,18 @@ def is_pickled(path: Path) -> bool:
         with path.open("rb") as file:
             start = file.read(64)
     except OSError as error:
-        raise Refused.model_damaged(f"{path} cannot be read ({error.strerror})", AGAIN) from None
+        raise Refused.model_damaged(f"{about(path)} cannot be read ({error.strerror})", AGAIN) from None
     if start[8:9] == b"{":  # after the length of a safetensors header
         return False
     if not start:
-        raise Refused.model_damaged(f"{path} is empty", AGAIN)
+        raise Refused.model_damaged(f"{about(path)} is empty", AGAIN)
     for mark, what, remedy in STRANGERS:
         if start.lstrip().startswith(mark):
-            raise Refused.model_damaged(f"{path} {what}", remedy)
+            raise Refused.model_damaged(f"{about(path)} {what}", remedy)
     pickled = start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] in PROTOCOLS)
     if pickled and path.suffix.lower() == ".safetensors":
         raise Refused.model_unsafe(
-            f"{path} is a pickle under the name of a safetensors file",
+            f"{about(path)} is a pickle under the name of a safetensors file",
             "fetch it from its authors; rename it to .ckpt only if you trust its source",
         )
     return pickled
@@ -105,9 +105,11 @@ def _safe_header(path: Path) -> Header:
         wrong = [name for name, shape in shapes.items() if not _fits(shape, entries[name])]
         notes = dict(header.get("__metadata__") or {})
     if size != body:
-        raise Refused.model_damaged(f"{path} is cut short: {body} bytes of weights, {size} expected", AGAIN)
+        raise Refused.model_damaged(
+            f"{about(path)} is cut short: {body} bytes of weights, {size} expected", AGAIN
+        )
     if wrong:
-        raise Refused.model_damaged(f"{path} has another size for {wrong[0]} than its bytes", AGAIN)
+        raise Refused.model_damaged(f"{about(path)} has another size for {wrong[0]} than its bytes", AGAIN)
     return Header(shapes, notes)
 
 
@@ -118,7 +120,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except odd:
-        raise Refused.model_damaged(f"{path} is not a readable safetensors file", AGAIN) from None
+        raise Refused.model_damaged(f"{about(path)} is not a readable safetensors file", AGAIN) from None
 
 
 def _fits(shape: tuple[int, ...], entry: dict) -> bool:
@@ -164,15 +166,15 @@ def _unpickled(path: Path, device: str | None) -> dict[str, Any]:
             found = torch.load(path, **options)  # as torch wrote them before 1.6
     except pickle.UnpicklingError as error:
         raise Refused.model_unsafe(
-            f"{path} holds more than weights ({_strange(error)})", "use its safetensors"
+            f"{about(path)} holds more than weights ({_strange(error)})", "use its safetensors"
         ) from None
     except Exception as error:  # a damaged archive raises whatever it meets
         raise Refused.model_damaged(
-            f"{path} is not a readable checkpoint ({type(error).__name__})", AGAIN
+            f"{about(path)} is not a readable checkpoint ({type(error).__name__})", AGAIN
         ) from None
     found = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise Refused.model_damaged(f"{path} holds no table of weights", "use its safetensors")
+        raise Refused.model_damaged(f"{about(path)} holds no table of weights", "use its safetensors")
     return found
 
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError, Refused
+from ..errors import InputError, Refused, about
 from .tensors import PICKLED, is_pickled, read_header
 
 STEMS = ("diffusion_pytorch_model", "model")
@@ -49,7 +49,7 @@ def find_weights(folder: Path) -> Weights:
         if not is_pickled(pickles[0]):
             name = f"{STEMS[0] if pickles[0].name == PICKLES[0] else STEMS[1]}.safetensors"
             raise Refused.model_damaged(
-                f"{pickles[0]} is a safetensors file under another name", f"rename it to {name}"
+                f"{about(pickles[0])} is a safetensors file under another name", f"rename it to {name}"
             )
         shapes = read_header(pickles[0]).shapes
         return Weights((pickles[0],), None, sum(map(math.prod, shapes.values())), shapes, pickled=True)
@@ -57,7 +57,7 @@ def find_weights(folder: Path) -> Weights:
     if lost:
         raise lost
     raise Refused.model_missing(
-        f"{folder / STEMS[0]}.safetensors is missing", "fetch or save the model again"
+        f"{about(folder / STEMS[0])}.safetensors is missing", "fetch or save the model again"
     )
 
 
@@ -75,11 +75,11 @@ def _shards(index: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, KeyError, AttributeError):
-        raise Refused.model_damaged(f"{index} cannot be read", "fetch the model again") from None
+        raise Refused.model_damaged(f"{about(index)} cannot be read", "fetch the model again") from None
     files = [index.parent / name for name in names]
     for file in files:
         if not file.is_file():
-            raise Refused.model_missing(f"{file} is missing", "fetch the model again")
+            raise Refused.model_missing(f"{about(file)} is missing", "fetch the model again")
     return files
 
 
@@ -87,6 +87,6 @@ def _explain_absence(folder: Path) -> None:
     pickled = [p for p in sorted(folder.glob("*")) if p.suffix in PICKLED] if folder.is_dir() else []
     if pickled:
         raise Refused.model_unsafe(
-            f"{pickled[0]} is a pickle under a name that no part of a model has",
+            f"{about(pickled[0])} is a pickle under a name that no part of a model has",
             f"name it {' or '.join(PICKLES)}, or convert it to safetensors",
         )

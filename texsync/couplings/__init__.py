@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from types import ModuleType
 from typing import Any
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from ..options.kinds import brief
 from ..plugins import COUPLINGS
 from .base import Coupling as Coupling
@@ -36,7 +36,8 @@ def named(name: str) -> type[Coupling]:
         found = mine[0] if len(mine) == 1 else found
     if not _is_coupling(found):
         raise Refused.coupling_option(
-            f"coupling {name!r} is {brief(found)}", "it must be one class, derived from Coupling"
+            f"{about('coupling')} {got(name)!r} is {brief(found)}",
+            "it must be one class, derived from Coupling",
         )
     return found
 
@@ -52,7 +53,8 @@ def make(name: str, **options: Any) -> Coupling:
     for option in options:
         if option not in known:
             raise Refused.coupling_option(
-                f"coupling {name!r} has no {option}", f"it takes {', '.join(known) or 'no options'}"
+                f"{about('coupling')} {got(name)!r} has no {option}",
+                f"it takes {', '.join(known) or 'no options'}",
             )
     for option, annotation in _annotations(kind).items():
         if option in options:
@@ -68,7 +70,7 @@ def check_type(name: str, value: Any, annotation: str) -> None:
     type_, words = TYPES[kind]
     wrong = not isinstance(value, type_) or (isinstance(value, bool) and kind != "bool")
     if wrong or (isinstance(value, int) and abs(value) >= 2**63):
-        raise Refused.coupling_option(f"{name} is {brief(value)}", f"give {words}")
+        raise Refused.coupling_option(f"{about(name)} is {brief(value)}", f"give {words}")
 
 
 def _annotations(kind: type[Coupling]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..backbones.base import Backbone
-from ..errors import Refused
+from ..errors import Refused, about, got
 from ..schedule import Span
 from ..views import Views
 
@@ -47,7 +47,7 @@ class Coupling(ABC):
         """Raises InputError if it needs masks and there are none."""
         if self.needs_masks and not there:
             raise Refused.coupling_unfit(
-                f"{type(self).__name__} is for masked pictures, and these views have no masks",
+                f"{about(type(self).__name__)} is for masked pictures, and these views have no masks",
                 "use it for editing and masks, or another coupling",
             )
 
@@ -72,5 +72,5 @@ def check_until(until: float) -> None:
     """Raises InputError unless `until` is in [0, 1]."""
     if not 0 <= until <= 1:
         raise Refused.coupling_option(
-            f"until is {until}", "give the share of the noise levels to leave alone, 0 to 1"
+            f"{about('until')} is {got(until)}", "give the share of the noise levels to leave alone, 0 to 1"
         )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import Refused
+from ..errors import Refused, about
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """(pictures (N, 3, H, W) in [0, 1], one picture (1, 3, H, W)) -> (N,), >= 0, 0 for the same picture."""
@@ -130,7 +130,7 @@ def _require(name: str, fetch: str) -> Path:
     path = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS[name]
     if not path.is_file():
         raise Refused.package_missing(
-            f"the {name} distance needs {path}",
+            f"the {about(name)} distance needs {path}",
             f"fetch it once with {fetch}, or use the texture distance, which needs none",
         )
     return path

@@ -14,7 +14,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
 
-from ..errors import Refused
+from ..errors import Refused, about
 from ..glb_chunks import unpacked
 from .gltf_check import check_bytes, check_document
 from .gltf_fields import NUMBERS as NUMBERS
@@ -130,7 +130,7 @@ def read_gltf(path: Path) -> Document:
     refused = _only_compressed(tree, bool(body))
     if refused:
         raise Refused.mesh_kind(
-            f"{path.name} needs {', '.join(refused)}", "export it without mesh compression"
+            f"{about(path.name)} needs {', '.join(refused)}", "export it without mesh compression"
         )
     fetch = FilePathResolver(str(path)).get  # refuses what lies outside the folder
     buffers = tuple(

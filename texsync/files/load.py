@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from ..surface.faces import smooth_normals, solid
 from .axes import axes, normalised, rotation
 from .encoding import shown_name
@@ -78,21 +78,24 @@ def _placed(name: str, scene: trimesh.Scene, shapes: dict[str, Shape]) -> list[t
     count = sum(len(shapes[shape].faces) for _, shape, _ in placed)
     if not count:
         raise Refused.mesh_empty(
-            f"{name} has no faces", "export it as a mesh with triangles, not as points or lines"
+            f"{about(name)} has no faces", "export it as a mesh with triangles, not as points or lines"
         )
     if count > MOST_FACES:
         raise Refused.mesh_extreme(
-            f"{name} has {count:,} faces, more than {MOST_FACES:,}", "decimate it first, e.g. in Blender"
+            f"{about(name)} has {got(count):,} faces, more than {MOST_FACES:,}",
+            "decimate it first, e.g. in Blender",
         )
     for node, shape, transform in placed:
         faces, vertices = shapes[shape].faces, shapes[shape].vertices
         if faces.min() < 0 or faces.max() >= len(vertices):
             raise Refused.mesh_damaged(
-                f"{name}: a face of {shape!r} refers to vertex {faces.max()} of {len(vertices)}",
+                f"{about(name)}: a face of {shape!r} refers to vertex {got(faces.max())} of {len(vertices)}",
                 "the file is damaged; export it again",
             )
         if not np.isfinite(transform).all():
-            raise Refused.mesh_damaged(f"{name}: the place of {node!r} is not a number", "export it again")
+            raise Refused.mesh_damaged(
+                f"{about(name)}: the place of {got(node)!r} is not a number", "export it again"
+            )
     return placed
 
 
@@ -106,14 +109,15 @@ def _check_numbers(name: str, vertices: np.ndarray, faces: np.ndarray) -> None:
     bad = ~np.isfinite(vertices).all(axis=1)
     if bad.any():
         raise Refused.mesh_extreme(
-            f"{name} has {bad.sum()} vertices at NaN or infinity (first: vertex {bad.argmax()})",
+            f"{about(name)} has {got(bad.sum())} vertices at NaN or infinity (first: vertex {bad.argmax()})",
             "repair or remove them, e.g. in Blender with Mesh > Clean Up",
         )
     corners = vertices[faces.ravel()]
     extent = (corners.max(axis=0) / 2 - corners.min(axis=0) / 2).max() * 2
     if extent > LARGEST or np.abs(corners).max() > LARGEST or 0 < extent < SMALLEST:
         raise Refused.mesh_extreme(
-            f"{name} is {extent:g} units large", f"scale it to between {SMALLEST:g} and {LARGEST:g} units"
+            f"{about(name)} is {got(extent):g} units large",
+            f"scale it to between {SMALLEST:g} and {LARGEST:g} units",
         )
 
 
@@ -130,7 +134,8 @@ def _render_frame(
         if kept.any():
             return local, to_world, np.split(kept, np.cumsum([len(f) for f in faces])[:-1])
     raise Refused.mesh_empty(
-        f"none of the {len(every)} faces of {name} has an area", "check that the mesh was not scaled to zero"
+        f"none of the {len(every)} faces of {got(about(name))} has an area",
+        "check that the mesh was not scaled to zero",
     )
 
 

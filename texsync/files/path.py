@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from .formats import formats, known
 
 EXPORT_AGAIN = "export it again from the program that made it"
@@ -14,13 +14,15 @@ def checked_path(path: Path) -> Path:
     """The path if a mesh file may be there; raises InputError otherwise."""
     endings = ", ".join(known())
     if path.is_dir():
-        raise Refused.mesh_kind(f"{path} is a folder", f"name a mesh file in it ({endings})")
+        raise Refused.mesh_kind(f"{about(path)} is a folder", f"name a mesh file in it ({endings})")
     if not path.exists():
-        raise Refused.mesh_missing(f"{path} does not exist", "check the path")
+        raise Refused.mesh_missing(f"{about(path)} does not exist", "check the path")
     if path.suffix[1:].lower() not in formats():
-        raise Refused.mesh_kind(f"{path} has an unknown ending {path.suffix!r}", f"known: {endings}")
+        raise Refused.mesh_kind(
+            f"{about(path)} has an unknown ending {got(path.suffix)!r}", f"known: {endings}"
+        )
     if path.stat().st_size == 0:
-        raise Refused.mesh_damaged(f"{path} is empty", EXPORT_AGAIN)
+        raise Refused.mesh_damaged(f"{about(path)} is empty", EXPORT_AGAIN)
     return path
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, Refused
+from ..errors import InputError, Refused, about
 from ..options.kinds import PathName
 from .formats import Y_UP, formats
 from .json_table import Wrong
@@ -28,7 +28,8 @@ def read_mesh(mesh: Any) -> tuple[str, tuple[str, str], TrimeshSource]:
         return "mesh", Y_UP, source_of(mesh)
     if not isinstance(mesh, (str, Path)):
         raise Refused.mesh_kind(
-            f"a {type(mesh).__name__} is not a mesh", "pass a path, a trimesh.Trimesh or a trimesh.Scene"
+            f"a {about(type(mesh).__name__)} is not a mesh",
+            "pass a path, a trimesh.Trimesh or a trimesh.Scene",
         )
     path = checked_path(PathName()("mesh", mesh))
     format = formats()[path.suffix[1:].lower()]
@@ -37,12 +38,12 @@ def read_mesh(mesh: Any) -> tuple[str, tuple[str, str], TrimeshSource]:
             return path.name, format.axes, format.read(path)
     except (OSError, PermissionError) as error:
         raise Refused.mesh_unreadable(
-            f"{path} cannot be read ({error.strerror or error})", "check the file"
+            f"{about(path)} cannot be read ({error.strerror or error})", "check the file"
         ) from error
     except InputError:
         raise
     except Wrong as error:
-        raise Refused.mesh_damaged(f"{path.name} is damaged: {error}", EXPORT_AGAIN) from None
+        raise Refused.mesh_damaged(f"{about(path.name)} is damaged: {error}", EXPORT_AGAIN) from None
     except Exception as error:  # the readers raise whatever their first wrong assumption leads to
         said = f"{path} cannot be read as {path.suffix[1:].upper()} ({reason(error)})"
         raise Refused.mesh_damaged(said, EXPORT_AGAIN) from error

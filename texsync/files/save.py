@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, Refused, TexsyncWarning
+from ..errors import InputError, Refused, TexsyncWarning, about
 from ..show.png import stamped_png
 from .corners import keeps_own
 from .mtl import Library
@@ -107,7 +107,7 @@ def rehearse(loaded: Loaded, surface: Surface) -> None:
         raise
     except Exception as error:  # whatever a wrong assumption leads to
         raise Refused.mesh_damaged(
-            f"{loaded.stem} could not be saved again ({reason(error)})", EXPORT_AGAIN
+            f"{about(loaded.stem)} could not be saved again ({reason(error)})", EXPORT_AGAIN
         ) from error
 
 

@@ -11,7 +11,7 @@ from collections import deque
 
 import numpy as np
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from .path import EXPORT_AGAIN
 
 BLOCK = 200_000  # polygons at a time, for the memory
@@ -39,7 +39,7 @@ def check_corners(name: str, vertex: np.ndarray, count: int) -> None:
     wrong = vertex[(vertex < 0) | (vertex >= count)]
     if len(wrong):
         raise Refused.mesh_damaged(
-            f"{name}: a face refers to vertex {wrong.max() + 1} of {count}", EXPORT_AGAIN
+            f"{about(name)}: a face refers to vertex {got(wrong.max() + 1)} of {count}", EXPORT_AGAIN
         )
 
 

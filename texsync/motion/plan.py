@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 from .features import FPS
 
 USUAL = 120  # frames of a segment (SyncSDE, section 4.2.6)
@@ -33,7 +33,7 @@ def plan(
     """
     if not 0 < overlap < longest:
         raise Refused.motion_length(
-            f"segments of {longest} frames overlap by {overlap}",
+            f"{about('segments')} of {got(longest)} frames overlap by {overlap}",
             f"use an overlap of 1 to {longest - 1} frames",
         )
     frames = _frames(seconds, total, overlap, longest)
@@ -45,7 +45,7 @@ def plan(
         length = piece + _shared(place, len(pieces), overlap)
         if len(pieces) > 1 and piece < overlap:
             raise Refused.motion_length(
-                f"prompt {prompt + 1} has {piece / FPS:g} seconds, less than an overlap of {overlap / FPS:g}",
+                f"prompt {prompt + 1} has {got(piece / FPS):g} seconds, less than an overlap of {overlap / FPS:g}",
                 f"give it more, or lower {option('overlap')}",
             )
         found.append(Segment(prompt, length, start, start + piece))
@@ -80,7 +80,8 @@ def _split(frames: int, prompt: int, prompts: int, overlap: int, longest: int) -
     room = longest - overlap  # of an inner piece; the outer ones of a motion have more, which is left
     if room < 1:
         raise Refused.motion_length(
-            f"segments of {longest} frames are one overlap of {overlap}", f"lower {option('overlap')}"
+            f"{about('segments')} of {got(longest)} frames are one overlap of {overlap}",
+            f"lower {option('overlap')}",
         )
     count = math.ceil(frames / room)
     ends = [round(frames * k / count) for k in range(count + 1)]

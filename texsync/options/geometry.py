@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from .kinds import Choice
 
 UVS = Choice(
@@ -25,5 +25,5 @@ def check_axes(up: Any, front: Any) -> None:
     UP("up", up)
     FRONT("front", front)
     if up != "auto" and up.lstrip("-") == front.lstrip("-"):
-        message = f"up {up} and front {front} lie on one axis"
-        raise Refused.axes(message, "choose two different axes", thing="front", value=front)
+        message = f"up {up} and {about('front')} {got(front)} lie on one axis"
+        raise Refused.axes(message, "choose two different axes")

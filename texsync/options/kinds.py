@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, Refused, TexsyncWarning
+from ..errors import InputError, Refused, TexsyncWarning, about, got
 from ..plugins import COUPLINGS
 
 LONGEST_TEXT = 10_000  # characters; models read some 300
@@ -170,7 +170,7 @@ class Texts:
         if not isinstance(values, (tuple, list)) or not all(isinstance(one, str) for one in values):
             raise wrong("option-type", name, value, "must be a list of texts", self.remedy)
         if len(values) < self.least:
-            raise Refused.option_count(f"{len(values)} {name}", self.remedy, thing=name)
+            raise Refused.option_count(f"{got(len(values))} {about(name)}", self.remedy)
         return tuple(self.each(self.one or name, one) for one in values)
 
 
@@ -316,8 +316,9 @@ def wrong(code: str, name: str, value: Any, what: str, remedy: str) -> InputErro
 
 def unknown(name: str, value: Any, known: Any) -> InputError:
     """The error that lists what there is."""
-    message, remedy = f"unknown {name} {brief(value)}", f"known: {', '.join(known)}"
-    return Refused.option_choice(message, remedy, thing=name, value=value)
+    return Refused.option_choice(
+        f"unknown {about(name)} {brief(value)}", f"known: {', '.join(known)}", value=value
+    )
 
 
 def is_a(value: Any, name: str) -> bool:

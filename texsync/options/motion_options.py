@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Refused
+from ..errors import Refused, got
 from ..errors import option as named
 from .declared import SHELL, declare, option_class, unsaid
 from .kinds import Choice, Device, ModelName, Names, PathName, Prompt, Real, Texts, Whole
@@ -156,10 +156,8 @@ class MotionOptions(RunOptions):
         rest, free = self.seconds - sum(said), len(self.parts) - len(said)
         if (free and rest <= 0) or (not free and abs(rest) > 0.5 / FPS):
             raise Refused.motion_length(
-                f"the prompts' own lengths are {sum(said):g} seconds together, {named('seconds')} is {self.seconds:g}",
+                f"the prompts' lengths are {sum(said):g} seconds together, {named('seconds')} is {got(self.seconds):g}",
                 f"leave {named('seconds')} out, or a length",
-                thing="seconds",
-                value=self.seconds,
             )
 
     @property

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refused
+from ..errors import Refused, about
 from ..errors import option as named
 from .declared import SHELL, Options, declare, declared, option_class, unsaid
 from .kinds import Flag, PathName, Text
@@ -72,11 +72,11 @@ def check_output(folder: str | Path, overwrite: bool = False) -> Path:
         with tempfile.TemporaryFile(dir=place):  # os.access knows neither Windows' rules nor odd file systems
             pass
     except OSError as error:
-        message = f"{place} cannot be written to ({error.strerror or error})"
-        raise Refused.output_place(message, another, thing=str(place)) from None
+        message = f"{about(place)} cannot be written to ({error.strerror or error})"
+        raise Refused.output_place(message, another) from None
     if shutil.disk_usage(place).free < LEAST_DISK:
-        message = f"less than {LEAST_DISK >> 20} MB are free in {place}"
-        raise Refused.output_full(message, f"free some space or {another}", thing=str(place))
+        message = f"less than {LEAST_DISK >> 20} MB are free in {about(place)}"
+        raise Refused.output_full(message, f"free some space or {another}")
     return folder
 
 
@@ -86,13 +86,13 @@ def check_free(folder: Path, overwrite: bool) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise Refused.output_taken(f"{folder} is a file", remedy, thing=str(folder))
+        raise Refused.output_taken(f"{about(folder)} is a file", remedy)
     if not any(folder.iterdir()):
         return
-    message = f"{folder} already exists"
+    message = f"{about(folder)} already exists"
     if not (folder / MARK).is_file():
         message += f" and is not a texsync result (it has no {MARK}), so it is not overwritten"
-        raise Refused.output_foreign(message, remedy, thing=str(folder))
+        raise Refused.output_foreign(message, remedy)
     if not overwrite:
         remedy = f"pass {named('overwrite', True)} or {remedy}"
-        raise Refused.output_taken(message, remedy, thing=str(folder))
+        raise Refused.output_taken(message, remedy)

@@ -68,13 +68,11 @@ class ImageOptions(SharedOptions):
             raise Refused.options_together(
                 f"{named('control')} and {named('control_image')} belong together",
                 f"give both, e.g. {named('control', 'canny')} and {named('control_image', 'house.jpg')}",
-                thing="control",
             )
         if self.control is None and self.controlnet is not None:
             raise Refused.options_together(
                 f"{named('controlnet')} without {named('control')}",
                 f"say what it follows, e.g. {named('control', 'canny')}",
-                thing="controlnet",
             )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..errors import Refused, option
+from ..errors import Refused, got, option
 from .declared import Options, declared, nearest
 from .shared import plain
 
@@ -20,12 +20,12 @@ def swept(options: Options, text: str) -> tuple[str, list[Any]]:
     said = declared(type(options))
     able = [field for field, one in said.items() if one.varies]
     if name not in able:
-        message = f"{option('sweep')} {text!r} names no option that can vary{nearest(name, able)}"
-        raise Refused.sweep(message, f"use one of {', '.join(able)}", value=text)
+        message = f"{option('sweep')} {got(text)!r} names no option that can vary{nearest(name, able)}"
+        raise Refused.sweep(message, f"use one of {', '.join(able)}")
     values = [plain(value) for value in listed.split(",") if value.strip()]
     if not values:
         remedy = f"e.g. {option('sweep')} {name}=0,1,3"
-        raise Refused.sweep(f"{option('sweep')} {text!r} gives no values", remedy, value=text)
+        raise Refused.sweep(f"{option('sweep')} {got(text)!r} gives no values", remedy)
     for value in values:
         replace(options, **{name: value})  # type: ignore[type-var]
     return name, values

@@ -15,7 +15,7 @@ try:
 except ImportError:  # Windows, where what a killed run leaves stays
     fcntl = None  # type: ignore[assignment]
 
-from ..errors import InputError, Refused
+from ..errors import InputError, Refused, about
 from ..options.kinds import PathName
 from ..options.output import check_free
 
@@ -111,7 +111,7 @@ def unwritable(path: Path, error: OSError) -> InputError:
     """What to tell when the disk says no."""
     reason = error.strerror or error
     remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another place"
-    return Refused.output_place(f"cannot write {path} ({reason})", remedy)
+    return Refused.output_place(f"cannot write {about(path)} ({reason})", remedy)
 
 
 def _move(temporary: Path, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,9 @@ def ring(order: str = "alternate") -> tuple[Camera, ...]:
         "paper": (PAPER_AZIMUTHS, ((0, 30), (180, 30))),
     }
     if order not in orders:
-        raise Refused.option_choice(f"view order {order!r} is unknown", f"choose one of {', '.join(orders)}")
+        raise Refused.option_choice(
+            f"{about('view order')} {got(order)!r} is unknown", f"choose one of {', '.join(orders)}"
+        )
     flat, raised = orders[order]
     return tuple(Camera(a) for a in flat) + tuple(Camera(a, e) for a, e in raised)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 
 PADDING = 4  # texels between islands
 COMMAND = ("-m", __name__)
@@ -44,7 +44,7 @@ def charts(pieces: Sequence[Piece], texture_size: int) -> list[Piece]:
         with np.load(Path(folder) / MADE) as made:
             if made["count"] != 1:
                 raise Refused.uvs_room(
-                    f"the new UV map needs {made['count']} textures of {texture_size} texels",
+                    f"the new {about('UV map')} needs {made['count']} textures of {got(texture_size)} texels",
                     f"raise {option('texture_size')}",
                 )
             # one scale for u and v, so that texels stay square

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 from .texels import uv_texels
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Repaint:
         if self.old is not None and self.old.shape[:2] != (size, size):
             height, width = self.old.shape[:2]
             raise Refused.repaint_size(
-                f"the old picture has {width} x {height} texels, the new one {size} x {size}",
+                f"the {about('old picture')} has {got(width)} x {height} texels, the new one {size} x {size}",
                 f"use {option('texture_size', width)}" if width == height else "paint all faces",
             )
 

@@ -15,7 +15,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import Refused, check_finite, option
+from ..errors import Refused, about, check_finite, got, option
 from .fill import Fill, Places, fill
 from .islands import heights
 from .pixels import Pixels, visible
@@ -102,7 +102,7 @@ def bake_tables(
     texel = np.flatnonzero(face.ravel() >= 0)
     if not len(texel):
         raise Refused.uvs_room(
-            f"the UV map covers none of {size} x {size} texels",
+            f"the {about('UV map')} covers none of {got(size)} x {size} texels",
             f"raise {option('texture_size')} or use {option('uvs', 'unwrap')}",
         )
     face, bary = face.ravel()[texel], bary.reshape(-1, 3)[texel]

@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from ..errors import Refused, TexsyncWarning, option
+from ..errors import Refused, TexsyncWarning, about, option
 from ..options.geometry import UVS
 from .beside import placement
 from .charts import PADDING, charts
@@ -45,7 +45,7 @@ def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surfa
         trouble = why_unusable(judged)
         if trouble and policy == "keep":
             raise Refused.uvs_unusable(
-                f"{mesh.stem} cannot keep its UVs: {trouble}",
+                f"{about(mesh.stem)} cannot keep its UVs: {trouble}",
                 f"use {option('uvs', 'unwrap')} or mend the map",
             )
         if not trouble and (policy == "keep" or not _wastes_or_shares(judged)):
@@ -101,7 +101,7 @@ def _completed(
     who = _who(mesh, ~mapped)
     if place.others < 1 and policy == "keep":
         raise Refused.uvs_unusable(
-            f"{mesh.stem} cannot keep its UVs: {who} and there is no room for new ones beside the others",
+            f"{about(mesh.stem)} cannot keep its UVs: {who} and there is no room for new ones beside the others",
             f"use {option('uvs', 'auto')}, which makes the others smaller, or mend the map",
         )
     room = "" if place.others == 1 else f", which are now {100 * place.others:.0f} % as large to make room"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes
 from ..options.kinds import Choice, ModelName, Prompt, Text, Texts
 from ..options.pictures import ASSEMBLIES, ImageOptions
@@ -62,9 +62,8 @@ class AmbiguousOptions(ImageOptions):
         super().check()
         if not 0 <= len(self.prompts) - len(self.views) <= 1:
             raise Refused.option_count(
-                f"{len(self.prompts)} prompts for {len(self.views)} views ({', '.join(self.views)})",
+                f"{len(self.prompts)} prompts for {got(len(self.views))} {about('views')} ({', '.join(self.views)})",
                 "give each view one prompt, or one prompt more for the picture as it is",
-                thing="views",
             )
 
     @property
@@ -158,7 +157,7 @@ def check_possible(names: Sequence[str], backbone: Backbone) -> None:
     if wrong:
         able = ", ".join(name for name in NAMES if commutes(name))
         raise Refused.view_unfit(
-            f"view {wrong[0]!r} cannot be done in this model's latents",
+            f"{about('view')} {got(wrong[0])!r} cannot be done in this model's latents",
             f"use {able} or compositions of them, or a {option('model')} that works on pixels",
         )
 

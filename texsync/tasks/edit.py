@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Choice, Flag, Prompt, Real, Text, Thing
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
@@ -101,7 +101,9 @@ class EditOptions(ImageOptions):
         super().check()
         if not self.source:
             example = option("source", "a photo of a white cat")
-            raise Refused.prompt_empty("no source prompt", f"say what the picture shows, e.g. {example}")
+            raise Refused.prompt_empty(
+                f"no {about('source')} prompt", f"say what the picture shows, e.g. {example}"
+            )
         Prompt()("prompt", self.source)
         if self.sampler not in (None, *PLAIN_SAMPLERS):
             raise Refused.option_choice(
@@ -112,10 +114,8 @@ class EditOptions(ImageOptions):
             )
         if self.mask is None and not self.changing:
             raise Refused.edit_nothing(
-                f"every word of the source {self.source!r} is in the target {self.target!r}",
+                f"every word of the source {self.source!r} is in the {about('target')} {got(self.target)!r}",
                 f"say with {option('word')} which one changes, or give a {option('mask')}",
-                thing="target",
-                value=self.target,
             )
 
     @property
@@ -297,7 +297,7 @@ class Finder:
         found = torch.as_tensor(without_specks((heat > self.options.mask_threshold).numpy())).double()
         if found.min() == found.max():
             raise Refused.edit_nothing(
-                f"nothing in the picture stands out as {self.word!r}",
+                f"nothing in the picture stands out as {got(self.word)!r}",
                 f"name another {option('word')}, describe the picture better, or give a {option('mask')}",
             )
         return found

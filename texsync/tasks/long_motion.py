@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from ..options.declared import takes
 from ..options.motion_options import MotionOptions
 from ..progress import with_bar
@@ -67,7 +67,8 @@ class LongRun(Stages):
         asked = self.options.segment or min(USUAL, model.longest)
         if asked > model.longest:
             raise Refused.motion_length(
-                f"segment {asked} is longer than the model's {model.longest}", "use no more frames"
+                f"{about('segment')} {got(asked)} is longer than the model's {model.longest}",
+                "use no more frames",
             )
         return asked
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from ..options.kinds import PathName, brief
 from ..picture_files import decoded, upright
 
@@ -34,13 +34,13 @@ def read_picture(source: Any, backdrop: str | None = "white") -> Image.Image:
         source = PathName()("picture", source)
     elif not isinstance(source, Image.Image):
         raise Refused.picture_kind(
-            f"{brief(source)} is not a picture", "give the path of a file, a PIL image or an array"
+            f"{about(brief(source))} is not a picture", "give the path of a file, a PIL image or an array"
         )
     name = "the picture" if isinstance(source, Image.Image) else str(source)
     picture = upright(decoded(source))
     if min(picture.size) < LEAST_SIDE:
         raise Refused.picture_size(
-            f"{name} is only {picture.width} x {picture.height} pixels",
+            f"{about(name)} is only {picture.width} x {picture.height} pixels",
             f"use one of at least {LEAST_SIDE} a side",
         )
     return _rgb(picture, backdrop, name)
@@ -51,7 +51,8 @@ def _from_array(values: np.ndarray) -> Image.Image:
         return Image.fromarray(values)
     except (TypeError, ValueError, OverflowError):
         raise Refused.picture_kind(
-            f"an array of {values.dtype} {values.shape} is not a picture", "give (H, W, 3) as uint8"
+            f"an {about('array')} of {got(values.dtype)} {values.shape} is not a picture",
+            "give (H, W, 3) as uint8",
         ) from None
 
 
@@ -61,7 +62,7 @@ def _rgb(picture: Image.Image, backdrop: str | None, name: str) -> Image.Image:
         grey = values / 257 if values.max(initial=0) > 255 or picture.mode != "I" else values
         return Image.fromarray(np.clip(np.round(grey), 0, 255).astype(np.uint8)).convert("RGB")
     if picture.mode == "F":
-        raise Refused.picture_kind(f"{name} holds floating point numbers", "save it as 8-bit PNG")
+        raise Refused.picture_kind(f"{about(name)} holds floating point numbers", "save it as 8-bit PNG")
     if picture.has_transparency_data:
         clear = picture.convert("RGBA")
         if backdrop is None:
@@ -90,7 +91,7 @@ def check_shape(mask: np.ndarray, width: int, height: int, name: str) -> None:
     tall, wide = mask.shape
     if abs(tall * width - wide * height) > max(width, height):  # about a pixel
         raise Refused.mask_size(
-            f"{name} is {wide} x {tall} pixels, the picture {width} x {height}",
+            f"{about(name)} is {got(wide)} x {tall} pixels, the picture {width} x {height}",
             "crop or pad the mask to the picture's shape",
         )
 
@@ -114,10 +115,10 @@ def mask_cells(
     cells = cells if soft else (cells >= 0.5).astype(np.float64)
     if cells.max() == 0:
         raise Refused.mask_empty(
-            f"{name} is empty", "paint white where the foreground is, at least a few pixels wide"
+            f"{about(name)} is empty", "paint white where the foreground is, at least a few pixels wide"
         )
     if cells.min() == 1:
-        raise Refused.mask_full(f"{name} is full", "leave black where the background is")
+        raise Refused.mask_full(f"{about(name)} is full", "leave black where the background is")
     return cells
 
 
@@ -129,7 +130,8 @@ def fitted_size(size: tuple[int, int], view_size: int, multiple: int) -> tuple[i
     width, height = size
     if max(size) > MOST_ASPECT * min(size):
         raise Refused.picture_size(
-            f"the picture is {width} x {height} pixels", f"crop it to at most {MOST_ASPECT:g} : 1"
+            f"the {about('picture')} is {got(width)} x {height} pixels",
+            f"crop it to at most {MOST_ASPECT:g} : 1",
         )
     grow = view_size / (width * height) ** 0.5
     width, height = (max(multiple, round(side * grow / multiple) * multiple) for side in size)

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused, TexsyncWarning
+from ..errors import Refused, TexsyncWarning, about
 from ..options.declared import UNSET, declared
 from ..options.output import MARK
 from ..options.shared import SETTINGS
@@ -40,7 +40,7 @@ def repeat(run: str | Path, *, on_progress: Any = None, **changes: Any) -> Textu
     lacking = [name for name, one in said.items() if one.default is UNSET and name not in options]
     if lacking:
         raise Refused.run_files(
-            f"{path} does not say which {lacking[0]} it was made from, since that was no file",
+            f"{about(path)} does not say which {lacking[0]} it was made from, since that was no file",
             f"call {function.__name__}({lacking[0]}, **options) with its options",
         )
     result = function(on_progress=on_progress, **options)
@@ -56,7 +56,7 @@ def repeatable(record: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any
     objects = [name for name in record.get("objects", ()) if name not in changes]
     if objects:
         raise Refused.run_kind(
-            f"that run had a {' and a '.join(objects)} that were objects",
+            f"that run had a {about(' and a '.join(objects))} that were objects",
             f"hand them in again: repeat(run, {', '.join(f'{name}={name}' for name in objects)})",
         )
     given = [name for name in SETTLED if name in changes and not isinstance(changes[name], (str, Path))]
@@ -70,18 +70,21 @@ def read_run(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Refused.run_missing(
-            f"{path} does not exist", f"name a {MARK}, or a folder of results"
+            f"{about(path)} does not exist", f"name a {MARK}, or a folder of results"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise Refused.run_kind(f"{path} cannot be read ({error})", f"name a {MARK} of texsync's") from None
+        raise Refused.run_kind(
+            f"{about(path)} cannot be read ({error})", f"name a {MARK} of texsync's"
+        ) from None
     if isinstance(record, dict) and "sweep" in record:
         raise Refused.run_kind(
-            f"{path} is a sweep's, which is several runs", "call the task with the options of one of them"
+            f"{about(path)} is a sweep's, which is several runs",
+            "call the task with the options of one of them",
         )
     right = isinstance(record, dict) and isinstance(record.get("options"), dict)
     if not right or not isinstance(record.get("task"), str) or record["task"] not in FUNCTIONS:
         raise Refused.run_kind(
-            f"{path} holds no task and options", f"name the {MARK} of a run that has ended"
+            f"{about(path)} holds no task and options", f"name the {MARK} of a run that has ended"
         )
     return record
 
@@ -94,7 +97,7 @@ def _files(record: dict[str, Any], folder: Path) -> dict[str, Any]:
             option, place = str(file["option"]), _found(file, folder)
         except (KeyError, TypeError, ValueError):
             raise Refused.run_kind(
-                f"{folder / MARK} has an odd list of files", f"name a {MARK} of texsync's"
+                f"{about(folder / MARK)} has an odd list of files", f"name a {MARK} of texsync's"
             ) from None
         if isinstance(record["options"].get(option), list):
             found.setdefault(option, []).append(place)
@@ -109,7 +112,7 @@ def _found(file: dict[str, str], folder: Path) -> str:
     there = [place for place in (*places, Path(file["path"])) if place.is_file()]
     if not there:
         raise Refused.run_files(
-            f"{file['path']} is not there any more", "put it back, or call the task in Python"
+            f"{about(file['path'])} is not there any more", "put it back, or call the task in Python"
         )
     same = next((place for place in there if sha256(place) == file["sha256"]), None)
     if same is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Choice, Flag, Prompt, Whole
 from ..options.pictures import ASSEMBLIES, LONGEST_SIDE, ImageOptions
@@ -106,7 +106,7 @@ class Frame:
         if not 0 < overlap < view_size or overlap % scale:
             near = min(max(scale, round(overlap / scale) * scale), view_size - scale)
             raise Refused.size_unfit(
-                f"overlap {overlap} does not fit windows of {view_size} pixels made of cells of {scale}",
+                f"{about('overlap')} {got(overlap)} does not fit windows of {view_size} pixels, of cells of {scale}",
                 f"the nearest that does is {near}",
             )
         across = options.loop and width >= height
@@ -156,12 +156,12 @@ def side(name: str, pixels: int, view_size: int, scale: int) -> int:
     """`pixels` if a canvas may be that wide or high; raises InputError with the nearest size otherwise."""
     if pixels < view_size:
         raise Refused.size_unfit(
-            f"{name} {pixels} is less than one view of {view_size} pixels",
+            f"{about(name)} {got(pixels)} is less than one view of {view_size} pixels",
             f"use at least {view_size}, or a smaller {option('view_size')}",
         )
     if pixels % scale:
         raise Refused.size_unfit(
-            f"{name} {pixels} is not reachable, the model paints in steps of {scale} pixels",
+            f"{about(name)} {got(pixels)} is not reachable, the model paints in steps of {scale} pixels",
             f"the nearest is {round(pixels / scale) * scale}",
         )
     return pixels

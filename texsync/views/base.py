@@ -17,7 +17,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 
 BLENDS = ("mean", "best-facing")
 
@@ -150,7 +150,8 @@ class Views:
     def _compile(self, memory: int | None, blend: str) -> Prefix:
         if blend not in BLENDS or (memory is not None and memory < 1):
             raise Refused.views_wrong(
-                f"memory {memory} with blend {blend!r}", f"give memory >= 1 or None, blend in {BLENDS}"
+                f"{about('memory')} {got(memory)} with blend {blend!r}",
+                f"give memory >= 1 or None, blend in {BLENDS}",
             )
         pixels = math.prod(self.shape[1:])
         heard = (self.look @ self.merge).tocoo()

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from torch import Tensor
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from .base import Views
 
 COMPOSITIONS = ("whole", "parts", "mean")
@@ -50,10 +50,13 @@ def shares(foregrounds: Tensor) -> np.ndarray:
     """
     things = np.asarray(foregrounds.detach().cpu().numpy(), np.float64)
     if things.ndim != 3 or not len(things):
-        raise Refused.views_wrong(f"masks have shape {things.shape}", "give (M, h, w), at least one mask")
+        raise Refused.views_wrong(
+            f"{about('masks')} have shape {things.shape}", "give (M, h, w), at least one mask"
+        )
     if not ((things >= 0) & (things <= 1)).all():
         raise Refused.views_wrong(
-            f"mask values run from {things.min():g} to {things.max():g}", "give shares in [0, 1], 1 inside"
+            f"{about('mask')} values run from {got(things.min()):g} to {things.max():g}",
+            "give shares in [0, 1], 1 inside",
         )
     left = np.cumprod(1 - things[::-1], axis=0)[::-1]  # what the things from this one on leave free
     return np.concatenate([left[:1], things * np.concatenate([left[1:], np.ones_like(left[:1])])])

@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from .base import Views
 
 LOCAL = slice(4, 67)  # where the 21 joints other than the root stand beside it, 3 numbers each
@@ -32,7 +32,7 @@ def unequal(lengths: Sequence[int], overlap: int = 30, *, fade: bool = False) ->
     shortest, widest = min(lengths), max(lengths)
     if not 0 < overlap < shortest:
         raise Refused.motion_length(
-            f"segments of {shortest} frames overlap by {overlap}",
+            f"{about('segments')} of {got(shortest)} frames overlap by {overlap}",
             f"use an overlap of 1 to {shortest - 1} frames",
         )
     sizes, place = np.array(lengths)[:, None], np.arange(widest)

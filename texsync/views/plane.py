@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from .base import Views, lookup
 
 
@@ -28,12 +28,12 @@ def windows(width: int, height: int, window: int, step: int, *, loop: bool = Fal
     """
     if min(width, height) < window:
         raise Refused.size_unfit(
-            f"a canvas of {width} x {height} cells is smaller than a window of {window}",
+            f"a {about('canvas')} of {got(width)} x {height} cells is smaller than a window of {window}",
             f"make both sides at least {window}",
         )
     if not 0 < step < window:
         raise Refused.size_unfit(
-            f"windows of {window} cells overlap by {window - step}",
+            f"{about('windows')} of {got(window)} cells overlap by {window - step}",
             f"use an overlap of 1 to {window - 1} cells",
         )
     round_x, round_y = loop and width >= height, loop and width < height

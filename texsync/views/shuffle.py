@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from .base import Views, lookup
 from .plane import grid
 
@@ -46,7 +46,9 @@ def view_of(picture: Tensor, name: str, *, cells: int | None = None, seed: int =
     """
     size = picture.shape[-1]
     if picture.shape[-2] != size:
-        raise Refused.size_unfit(f"the picture is {size} x {picture.shape[-2]}", "give a square one")
+        raise Refused.size_unfit(
+            f"the {about('picture')} is {got(size)} x {picture.shape[-2]}", "give a square one"
+        )
     seen, sign = table(name, size, seed, cells)
     index = torch.as_tensor(np.ascontiguousarray(seen).ravel(), device=picture.device)
     return sign * picture.flatten(-2)[..., index].view(picture.shape)
@@ -72,7 +74,8 @@ def parts(name: str) -> list[str]:
     for part in found:
         if part not in NAMES:
             raise Refused.option_choice(
-                f"unknown view {part!r}", f"use one of {', '.join(NAMES)}, or several joined by +"
+                f"unknown {about('view')} {got(part)!r}",
+                f"use one of {', '.join(NAMES)}, or several joined by +",
             )
     return found
 
@@ -185,7 +188,7 @@ def _divides(name: str, size: int, by: int) -> None:
     if size % by:
         near = sorted({max(1, size // by) * by, (size // by + 1) * by})
         raise Refused.size_unfit(
-            f"{name} cannot cut {size} pixels into {by}",
+            f"{about(name)} cannot cut {size} pixels into {by}",
             f"use {' or '.join(map(str, near))}, a multiple of {by}",
         )
 

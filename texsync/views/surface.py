@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 from torch.nn import functional
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 from .base import Views
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _flat(values: torch.Tensor, channels: int = 0) -> np.ndarray:
 def _check(pixels: Pixels, fine: Pixels, texels, facing_cutoff_deg, exponent, space, inside, reach) -> None:
     if fine.cameras != pixels.cameras or fine.size % pixels.size:
         raise Refused.views_wrong(
-            f"views of {pixels.size} and {fine.size} pixels do not fit",
+            f"{about('views')} of {got(pixels.size)} and {fine.size} pixels do not fit",
             "use the same cameras, one size a multiple",
         )
     wanted = {
@@ -192,4 +192,4 @@ def _check(pixels: Pixels, fine: Pixels, texels, facing_cutoff_deg, exponent, sp
     }
     for name, (value, good, remedy) in wanted.items():
         if not good:
-            raise Refused.views_wrong(f"{name} is {value}", f"give {remedy}")
+            raise Refused.views_wrong(f"{about(name)} is {got(value)}", f"give {remedy}")

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused, enough_memory, option
+from ..errors import Refused, about, enough_memory, option
 from ..options.declared import UNSET, Declared, declared, nearest, renamed
 from ..options.kinds import Flag, PathName
 from ..options.output import check_output
@@ -133,7 +133,7 @@ def _place(arguments: dict[str, Any]) -> tuple[Path, bool, dict[str, Any]]:
     rest = dict(arguments)
     out, overwrite = rest.pop("out", None), Flag()("overwrite", rest.pop("overwrite", False))
     if not isinstance(out, str) or not out:
-        raise Refused.arguments("the job has no out folder", 'add "out": "path of a folder"')
+        raise Refused.arguments(f"the job has no {about('out')} folder", 'add "out": "path of a folder"')
     return check_output(PathName()("output folder", out).absolute(), overwrite), overwrite, rest
 
 
@@ -144,7 +144,7 @@ def _called(task: str, arguments: dict[str, Any], on_progress: Progress) -> Any:
     _check(said, arguments)
     for name, one in said.items():
         if one.default is UNSET and name not in arguments:
-            raise Refused.arguments(f"the job has no {name}", f'add "{name}": ...', thing=name)
+            raise Refused.arguments(f"the job has no {about(name)}", f'add "{name}": ...')
     with enough_memory(options_of(task).SMALLER):
         return function_of(task)(**arguments, on_progress=on_progress)
 

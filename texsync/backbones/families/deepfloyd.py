@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...errors import Refused, option
+from ...errors import Refused, about, got, option
 from ...schedule import Span
 from ..advice import Advice
 from ..base import Predictor
@@ -209,17 +209,18 @@ def _folder(
         return fetched(str(model), half=half, parts=parts, on_bytes=on_bytes)
     if not path.is_dir():
         raise Refused.model_unknown(
-            f"no model folder {path}", "give the folder of a stage of DeepFloyd IF, or its hub id"
+            f"no model folder {about(path)}", "give the folder of a stage of DeepFloyd IF, or its hub id"
         )
     return path
 
 
 def _unet(path: Path, channels: int, device: torch.device, dtype: torch.dtype) -> Any:
     config = read_json(path / "unet" / "config.json")
-    if (config.get("in_channels"), config.get("out_channels")) != (channels, 6):
+    found = config.get("in_channels"), config.get("out_channels")
+    if found != (channels, 6):
         stage, there = ("I", "II") if channels == 3 else ("II", "I or III")
         raise Refused.model_config(
-            f"{path} has a UNet with {config.get('in_channels')} channels in and {config.get('out_channels')} out",
+            f"{about(path)} has a UNet with {got(found[0])} channels in and {found[1]} out",
             f"stage {stage} of IF has {channels} and 6; is this stage {there}?",
         )
     kind = ("diffusers", "UNet2DConditionModel")

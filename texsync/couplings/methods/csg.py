@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ...errors import Refused
+from ...errors import Refused, about, got
 from ...schedule import Span
 from ...views import Views
 from ..base import Coupling, free
@@ -33,7 +33,7 @@ class CSG(Coupling):
     def __post_init__(self) -> None:
         if not (math.isfinite(self.strength) and self.strength >= 0):
             raise Refused.coupling_option(
-                f"strength is {self.strength}", "give a number >= 0; 0 switches coupling off"
+                f"{about('strength')} is {got(self.strength)}", "give a number >= 0; 0 switches coupling off"
             )
 
     def step(self, x, z, predict, views: Views, span: Span):

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import Refused
+from ...errors import Refused, about, got
 from ..base import Coupling, check_until, free, rests
 
 
@@ -37,7 +37,7 @@ class MultiDiffusion(Coupling):
         check_until(self.until)
         if not 0 <= self.bootstrap <= 1:
             raise Refused.coupling_option(
-                f"bootstrap is {self.bootstrap}", "give a share of the noise levels, 0 to 1"
+                f"{about('bootstrap')} is {got(self.bootstrap)}", "give a share of the noise levels, 0 to 1"
             )
 
     def ready(self, backbone, views, seed):

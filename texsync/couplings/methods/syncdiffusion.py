@@ -10,8 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import Refused
-from ...options.kinds import brief
+from ...errors import Refused, about, got
 from ...schedule import Span
 from ..base import Coupling, check_until, free, rests
 from ..perceptual import DISTANCES, Distance, distance
@@ -48,7 +47,8 @@ class SyncDiffusion(Coupling):
         named = isinstance(self.distance, str) and self.distance in DISTANCES
         if not named and not callable(self.distance):
             raise Refused.coupling_option(
-                f"unknown distance {brief(self.distance)}", f"use one of {', '.join(DISTANCES)}"
+                f"unknown {about('distance')} {got(self.distance)!r:.60}",
+                f"use one of {', '.join(DISTANCES)}",
             )
         for name, value, least in (
             ("weight", self.weight, 0),
@@ -56,10 +56,10 @@ class SyncDiffusion(Coupling):
             ("every", self.every, 1),
         ):
             if value is not None and not (math.isfinite(value) and value >= least):
-                raise Refused.coupling_option(f"{name} is {value}", f"give a number >= {least}")
+                raise Refused.coupling_option(f"{about(name)} is {got(value)}", f"give a number >= {least}")
         if not 0 < self.decay <= 1:
             raise Refused.coupling_option(
-                f"decay is {self.decay}", "give a factor per step, above 0 and at most 1"
+                f"{about('decay')} is {got(self.decay)}", "give a factor per step, above 0 and at most 1"
             )
 
     def ready(self, backbone, views, seed):

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...errors import Refused
-from ...options.kinds import brief
+from ...errors import Refused, about, got
 from ...options.shared import FADES, INTEGRATORS
 from ...schedule import Span
 from ...views import BLENDS, Views
@@ -48,23 +47,25 @@ class SyncSDE(Coupling):
     def __post_init__(self) -> None:
         if not (math.isfinite(self.strength) and self.strength >= 0):
             raise Refused.coupling_option(
-                f"strength is {self.strength}", "give a number >= 0; 0 switches coupling off"
+                f"{about('strength')} is {got(self.strength)}", "give a number >= 0; 0 switches coupling off"
             )
         if self.integrator not in INTEGRATORS:
             raise Refused.coupling_option(
-                f"unknown integrator {brief(self.integrator)}", f"use one of {', '.join(INTEGRATORS)}"
+                f"unknown {about('integrator')} {got(self.integrator)!r:.60}",
+                f"use one of {', '.join(INTEGRATORS)}",
             )
         if self.fade not in FADES:
             raise Refused.coupling_option(
-                f"unknown fade {brief(self.fade)}", f"use one of {', '.join(FADES)}"
+                f"unknown {about('fade')} {got(self.fade)!r:.60}", f"use one of {', '.join(FADES)}"
             )
         if self.memory is not None and self.memory < 1:
             raise Refused.coupling_option(
-                f"memory is {self.memory}", "give how many earlier views are heard, 1 or more, or None"
+                f"{about('memory')} is {got(self.memory)}",
+                "give how many earlier views are heard, 1 or more, or None",
             )
         if self.blend not in BLENDS:
             raise Refused.coupling_option(
-                f"unknown blend {brief(self.blend)}", f"use one of {', '.join(BLENDS)}"
+                f"unknown {about('blend')} {got(self.blend)!r:.60}", f"use one of {', '.join(BLENDS)}"
             )
         check_until(self.until)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...errors import Refused
+from ...errors import Refused, about, got
 from ..base import Coupling, check_until, free, rests
 from ..cases import CASES
 
@@ -28,7 +28,9 @@ class SyncTweedies(Coupling):
     def __post_init__(self) -> None:
         check_until(self.until)
         if self.case not in range(len(CASES)):
-            raise Refused.coupling_option(f"case is {self.case}", f"give one of 0 to {len(CASES) - 1}")
+            raise Refused.coupling_option(
+                f"{about('case')} is {got(self.case)}", f"give one of 0 to {len(CASES) - 1}"
+            )
 
     def step(self, x, z, predict, views, span):
         if rests(span, self.until):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...errors import Refused
+from ...errors import Refused, about, got
 from ..source import TrimeshSource, read_by_trimesh
 from . import Z_UP, Format
 
@@ -24,14 +24,18 @@ def whole_stl(path: Path) -> bytes:
         low = data.lower()
         ends = low.count(b"endfacet")
         if low.count(b"facet") != 2 * ends or low.count(b"vertex") != 3 * ends or b"endsolid" not in low:
-            raise Refused.mesh_damaged(f"{path.name} is cut short: its text ends before 'endsolid'", AGAIN)
+            raise Refused.mesh_damaged(
+                f"{about(path.name)} is cut short: its text ends before 'endsolid'", AGAIN
+            )
         return data
     if len(data) < HEAD:
-        raise Refused.mesh_damaged(f"{path.name} is cut short: {len(data)} bytes are no STL file", AGAIN)
+        raise Refused.mesh_damaged(
+            f"{about(path.name)} is cut short: {len(data)} bytes are no STL file", AGAIN
+        )
     there, announced = (len(data) - HEAD) // TRIANGLE, int.from_bytes(data[HEAD - 4 : HEAD], "little")
     if there < announced:
         raise Refused.mesh_damaged(
-            f"{path.name} is cut short: {there} of {announced} triangles are there", AGAIN
+            f"{about(path.name)} is cut short: {got(there)} of {announced} triangles are there", AGAIN
         )
     return data[: HEAD + TRIANGLE * announced]
 

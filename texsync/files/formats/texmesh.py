@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import Refused
+from ...errors import Refused, about, got
 from ...options.kinds import PathName
 from ...surface.partial import Repaint
 from ..corners import corner_uvs, keeps_uvs
@@ -80,21 +80,27 @@ def read_handed(path: str | Path) -> Handed:
         content = path.read_bytes()
     except OSError as error:
         raise Refused.mesh_unreadable(
-            f"{path} cannot be read ({error.strerror or error})", "check the file"
+            f"{about(path)} cannot be read ({error.strerror or error})", "check the file"
         ) from error
     line = content[:LONGEST_HEADER].partition(b"\n")[0]
     try:
         header = read_json(line)
         version = header["texsync_mesh"]
     except (ValueError, TypeError, KeyError):
-        raise Refused.mesh_kind(f"{path.name} is not a .texmesh file", "hand the mesh over again") from None
+        raise Refused.mesh_kind(
+            f"{about(path.name)} is not a .texmesh file", "hand the mesh over again"
+        ) from None
     if version != VERSION:
-        raise Refused.mesh_kind(f"{path.name} has version {version!r}, not {VERSION}", "update texsync")
+        raise Refused.mesh_kind(
+            f"{about(path.name)} has version {got(version)!r}, not {VERSION}", "update texsync"
+        )
     try:
         check(header, HEADER)
         return _handed(header, memoryview(content)[len(line) + 1 :])
     except ValueError as error:
-        raise Refused.mesh_damaged(f"{path.name} is damaged: {error}", "hand the mesh over again") from None
+        raise Refused.mesh_damaged(
+            f"{about(path.name)} is damaged: {error}", "hand the mesh over again"
+        ) from None
 
 
 def _handed(header: dict[str, Any], data: memoryview) -> Handed:
