@@ -167,7 +167,7 @@ def _check_widths(path: Path, configs: dict[str, dict[str, Any]], layout: Layout
     for key in ("in_channels", "out_channels"):
         if unet.get(key, 4) != latent:
             raise Refused.model_config(
-                f"the UNet in {about(path)} has {got(unet.get(key, 4))} {key}, the autoencoder {latent} latent ones",
+                f"the UNet in {about(path)} has {got(unet.get(key, 4))} {key}, the VAE {latent} latent channels",
                 "choose a text-to-image model whose parts belong together",
             )
     width = unet.get("encoder_hid_dim") or unet.get("cross_attention_dim", 1280)
