@@ -123,7 +123,7 @@ ODD = {  # file, changes, what is said
     "no betas": ("scheduler/scheduler_config.json", {"trained_betas": []}, "a list of 1 to"),
     "levels": ("scheduler/scheduler_config.json", {"num_train_timesteps": 1e9}, "num_train_timesteps"),
     "offset": ("scheduler/scheduler_config.json", {"steps_offset": "../.."}, "steps_offset"),
-    "no padding": ("tokenizer/tokenizer_config.json", {"pad_token": None}, "tokenizer cannot read"),
+    "no padding": ("tokenizer/tokenizer_config.json", {"pad_token": None}, "no padding token"),
     "length": ("tokenizer/tokenizer_config.json", {"model_max_length": "x"}, "model_max_length 'x'"),
     "a word list": (
         "tokenizer/tokenizer.json",

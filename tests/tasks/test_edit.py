@@ -9,7 +9,7 @@ from PIL import Image
 from zoo import CHANNELS, close, model
 
 from texsync import InputError, edit_image
-from texsync.backbones.attention import AttentionRecorder, spread_by_self, tokens_of
+from texsync.backbones.attention import AttentionRecorder, spread_by_self
 from texsync.backbones.by_name import load_model
 from texsync.backbones.conditions import Conditions
 from texsync.backbones.difference import disagreement, rescaled
@@ -165,7 +165,7 @@ def test_a_pull_that_holds_keeps_the_background():
 )
 def test_words_are_found_by_their_letters_not_by_counting(backbone, prompt, word, read):
     tokenizer = backbone.text.tokenizer
-    places = tokens_of(tokenizer, prompt, word)
+    places = backbone.text.places(prompt, word)
     tokens = tokenizer.convert_ids_to_tokens(tokenizer(prompt)["input_ids"])
     assert [tokens[i].replace("</w>", "") for i in places] == read
 
@@ -180,12 +180,13 @@ def test_words_are_found_by_their_letters_not_by_counting(backbone, prompt, word
 )
 def test_words_that_are_not_there_are_refused(backbone, word, message):
     with pytest.raises(InputError, match=message):
-        tokens_of(backbone.text.tokenizer, "a red object", word)
+        backbone.text.places("a red object", word)
 
 
-def test_words_that_are_not_read_are_refused(backbone):
-    with pytest.raises(InputError, match="'red' lies beyond the 20 tokens that are read"):
-        tokens_of(backbone.text.tokenizer, "a " * 30 + "red", "red")
+def test_words_of_a_long_or_weighed_prompt_are_found_too(backbone):
+    """The second chunk of 20 places begins with its own start mark; brackets and weights are no places."""
+    assert backbone.text.places("a " * 20 + "red", "red") == [20 + 1 + 2]
+    assert backbone.text.places("a (red:1.4) [object]", "red object") == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -221,9 +222,7 @@ def test_what_is_heard_is_the_networks_own_attention(backbone):
         backbone.schedule.spans(3)[1],
     )
     plain, before = predict(x, span), dict(backbone.parts.unet.attn_processors)
-    recorder = AttentionRecorder(
-        backbone.parts.unet, tokens_of(backbone.text.tokenizer, SOURCE, "red"), (8, 8)
-    )
+    recorder = AttentionRecorder(backbone.parts.unet, backbone.text.places(SOURCE, "red"), (8, 8))
     with recorder.recording():
         assert torch.equal(recorder.through(predict)(x, span), plain)
         recorder.through(predict)(x, span)

@@ -16,7 +16,8 @@ from .checked import number, read_json
 class Advice:
     """How a model likes to be sampled; None, or nothing: it does not say, and every task has a default of its own.
 
-    guidance: classifier-free, 1 = off.  steps: of denoising.  prompt_prefix: before the prompt of a mesh.
+    guidance: classifier-free, 1 = off.  guidance_rescale, clip_skip: see `Conditions`.
+    steps: of denoising.  prompt_prefix: before the prompt of a mesh.
     control_scale: ControlNet at the noisiest and the cleanest level.
     control_until: share of the way to the clean picture during which ControlNet acts, 0..1.
     control_kind: of CONTROL_KINDS, what its own ControlNet was trained to follow.  depth_style: of DEPTH_STYLES, how
@@ -28,6 +29,8 @@ class Advice:
     """
 
     guidance: float | None = None
+    guidance_rescale: float | None = None
+    clip_skip: int | None = None
     steps: int | None = None
     prompt_prefix: str | None = None
     negative_prompt: str | None = None
@@ -48,6 +51,8 @@ class Advice:
 PICTURES = ("guidance", "steps", "negative_prompt", "view_size")
 EXAMPLES: dict[str, Any] = {
     "guidance": 7.5,
+    "guidance_rescale": 0.7,
+    "clip_skip": 2,
     "steps": 30,
     "prompt_prefix": "a photo of ",
     "negative_prompt": "blurry",
@@ -64,6 +69,8 @@ CHOICES = {"control_kind": CONTROL_KINDS, "depth_style": DEPTH_STYLES}
 LONGEST_TEXT = 1000
 LIMITS: dict[str, tuple[float, float]] = {  # of the numbers in texsync.json
     "guidance": (0, 100),
+    "guidance_rescale": (0, 1),
+    "clip_skip": (1, 48),
     "steps": (1, 1000),
     "control_scale": (0, 2),
     "control_until": (0, 1),

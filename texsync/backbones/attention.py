@@ -10,30 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import Refused, about, got
 from ..schedule import Span
 from .base import Predictor
-from .prompt_words import find_words
-from .prompts import read_tokens
 
 COARSE = 16  # cells a side: cross-attention of layers up to this size, or a quarter of the latent, is heard
-
-
-def tokens_of(tokenizer: Any, prompt: str, word: str) -> list[int]:
-    """Places in the encoded prompt of all tokens of `word`, which may be several words in a row.
-
-    A word that the tokenizer splits has several places, and words before it may shift it; start marks are counted.
-    Raises InputError if the word is not in the prompt (it lists those that are) or lies beyond what is read.
-    """
-    start, end = find_words(prompt, word)
-    spans = read_tokens(tokenizer, prompt, return_offsets_mapping=True, verbose=False)["offset_mapping"]
-    places = [i for i, (a, b) in enumerate(spans) if a < b and a < end and b > start]
-    if not places or places[-1] >= tokenizer.model_max_length - 1:
-        raise Refused.prompt_word(
-            f"the {about('word')} {got(word)!r} lies beyond the {tokenizer.model_max_length} tokens that are read",
-            "shorten the prompt",
-        )
-    return places
 
 
 class AttentionRecorder:

@@ -19,6 +19,8 @@ class Conditions:
     guidance: eps = negative + guidance * (prompt - negative), so 1 switches it off.
     control_scale: how much control counts, 0 off, 1 as trained; or (at the noisiest level, at the cleanest) with a
     straight line in t between.  control_until: control is off where 1 - t/T is greater than this, 0..1.
+    guidance_rescale: how far the guided prediction is brought back to the spread that the prompt's alone has, 0..1
+    (Lin et al. 2023, arXiv:2305.08891, section 3.4).  clip_skip: see `embeddings.Embed`.
     """
 
     prompts: Sequence[str]
@@ -27,6 +29,8 @@ class Conditions:
     guidance: float = 7.5
     control_scale: float | tuple[float, float] = 1.0
     control_until: float = 1.0
+    guidance_rescale: float = 0.0
+    clip_skip: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "negatives", list(self.negatives) or [""] * len(self.prompts))
@@ -35,6 +39,14 @@ class Conditions:
     def guided(self) -> bool:
         """Whether the negatives count."""
         return self.guidance != 1
+
+    def guide(self, without: Tensor, given: Tensor) -> Tensor:
+        """What is predicted of N views, from that without the prompts and that with them, (N, C, h, w) each."""
+        guided = without + self.guidance * (given - without)
+        if self.guidance_rescale == 0:
+            return guided
+        spread, usual = (one.flatten(1).std(dim=1).view(-1, 1, 1, 1) for one in (guided, given))
+        return guided * (1 + self.guidance_rescale * (usual / spread.clamp(min=1e-12) - 1))
 
     def control_at(self, span: Span) -> float:
         """How much control counts at this noise level."""

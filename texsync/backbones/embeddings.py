@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from ..errors import Refused, option
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,60 @@ class Embeddings:
 
 
 class Embed(Protocol):
-    """What reads N texts, `TextEncoder.embed` for one; `negative` where they say what is not wanted."""
+    """What reads N texts, `TextEncoder.embed` for one.
 
-    def __call__(self, texts: Sequence[str], *, negative: bool = False) -> Embeddings: ...
+    negative: they say what is not wanted.  tokens: at least so many for each text, where a text may have more of them.
+    clip_skip: which layer is read, 1 the last one, 2 the one before; None: the one that the model was trained with.
+    """
+
+    def __call__(
+        self, texts: Sequence[str], *, negative: bool = False, tokens: int = 0, clip_skip: int | None = None
+    ) -> Embeddings: ...
 
 
-States = Callable[[Any, Tensor, Tensor | None], Embeddings]
-"""(network, ids (N, tokens), mask or None) -> what is read of the network."""
+@dataclass(frozen=True)
+class States:
+    """(network, ids (N, tokens), mask or None) -> what is read of a text encoder.
+
+    layer: 1 the last one, 2 the one before.  norm: whether the network's final norm comes after it.
+    Stable Diffusion 1.x reads the last layer's, 2.x the one before the last; XL that one without norm, and the
+    projection of a text as a whole (arXiv:2307.01952).
+    """
+
+    layer: int = 1
+    norm: bool = True
+
+    def of_layer(self, layer: int | None) -> States:
+        return self if layer is None else States(layer, self.norm)
+
+    def __call__(self, network: Any, ids: Tensor, mask: Tensor | None = None) -> Embeddings:
+        if self.layer == 1 and self.norm:
+            return Embeddings(network(ids, attention_mask=mask)[0])
+        layers = network.config.num_hidden_layers
+        if self.layer > layers:
+            raise Refused.model_lacks(
+                f"clip skip {self.layer}, the text encoder has {layers} layers",
+                f"use {option('clip_skip', layers)} or less",
+            )
+        made = network(ids, attention_mask=mask, output_hidden_states=True)
+        said = made.hidden_states[-self.layer]
+        inside = getattr(network, "text_model", network)
+        if self.norm and hasattr(inside, "final_layer_norm"):
+            said = inside.final_layer_norm(said)
+        return Embeddings(said, getattr(made, "text_embeds", None))
+
+
+PENULTIMATE = States(2, norm=False)
+"""What SDXL reads."""
+
+
+def both(embed: Embed, prompts: Sequence[str], negatives: Sequence[str], **how: Any) -> Embeddings:
+    """Negatives and prompts of N views, (2, N, ...), as many tokens each."""
+    positive = embed(prompts, **how)
+    negative = embed(negatives, negative=True, tokens=positive.words.shape[1], **how)
+    if negative.words.shape[1] > positive.words.shape[1]:
+        positive = embed(prompts, tokens=negative.words.shape[1], **how)
+    return stacked(negative, positive)
 
 
 def stacked(negative: Embeddings, positive: Embeddings) -> Embeddings:
@@ -48,17 +97,6 @@ def stacked(negative: Embeddings, positive: Embeddings) -> Embeddings:
 def side_by_side(parts: Sequence[Embeddings]) -> Embeddings:
     """The same texts by several encoders: their channels side by side, and the last one's pooled vectors."""
     return Embeddings(torch.cat([part.words for part in parts], dim=-1), parts[-1].pooled)
-
-
-def last_states(network: Any, ids: Tensor, mask: Tensor | None = None) -> Embeddings:
-    """What Stable Diffusion 1.x and 2.x read: the encoder's output."""
-    return Embeddings(network(ids, attention_mask=mask)[0])
-
-
-def penultimate_states(network: Any, ids: Tensor, mask: Tensor | None = None) -> Embeddings:
-    """What SDXL reads: the layer before the last one's, and the projection of a text as a whole (arXiv:2307.01952)."""
-    made = network(ids, attention_mask=mask, output_hidden_states=True)
-    return Embeddings(made.hidden_states[-2], getattr(made, "text_embeds", None))
 
 
 def added(pooled: Tensor | None, size: tuple[int, int]) -> dict[str, Any]:

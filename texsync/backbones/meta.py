@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ..errors import Refused, TexsyncError, about, got, out_of_memory
-from .embeddings import Embeddings, added, last_states, penultimate_states, side_by_side
+from .embeddings import PENULTIMATE, Embeddings, States, added, side_by_side
 from .weights import Weights
 
 META = torch.device("meta")
@@ -113,7 +113,7 @@ def rehearse(networks: Mapping[str, Any], folder: Path, channels: int, scale: in
 def _rehearse_words(networks: Mapping[str, Any], folder: Path, device: torch.device) -> Embeddings:
     ids = torch.zeros(1, WORDS, dtype=torch.long, device=device)
     names = [name for name in ("text_encoder", "text_encoder_2") if name in networks]
-    read = last_states if len(names) == 1 else penultimate_states
+    read = States() if len(names) == 1 else PENULTIMATE
     said = [attempt(folder / name, lambda name=name: read(networks[name], ids), FAILS) for name in names]  # type: ignore[misc]
     for name, one in zip(names, said, strict=True):
         _check_shape(folder / name, one.words, (1, WORDS, networks[name].config.hidden_size))

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..errors import Refused, about, got, option
 from ..motion.features import SIZE
 from ..motion.mdm import Network, Sizes
+from ..options.prompt_grammar import plain
 from ..schedule import Schedule, Span
 from . import download, hub
 from .base import Predictor
@@ -25,7 +26,8 @@ from .checked import whole
 from .loading import load_network, load_tokenizer, quiet
 from .memory import choose_device
 from .meta import attempt
-from .prompts import TextEncoder, read_tokens
+from .prompts import TextEncoder
+from .tokens import cut_words, read_tokens, warn_of_cut
 from .weights import find_weights
 
 EMBEDDED = {"mini": Path(__file__).parents[1] / "motion" / "weights"}
@@ -50,11 +52,17 @@ class Pooled(TextEncoder):
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """N texts to (N, width); equal texts are read once."""
-        unique = list(dict.fromkeys(texts))
+        unique = list(dict.fromkeys(map(plain, texts)))
         told = read_tokens(self.tokenizer, unique, return_tensors="pt", padding=True, truncation=True,
                            max_length=self.length)  # fmt: skip
         vectors = self.network(input_ids=told.input_ids.to(self.network.device)).text_embeds
-        return vectors[[unique.index(text) for text in texts]]
+        return vectors[[unique.index(plain(text)) for text in texts]]
+
+    def warn(self, texts: Sequence[str], negatives: Sequence[str] = ()) -> None:
+        """Also about words past the length; all are read in one piece."""
+        if cut := cut_words(self.tokenizer, list(map(plain, texts)), self.frame.room):
+            warn_of_cut(cut, self.frame.room)
+        super().warn(texts, negatives)
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import difflib
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import Refused, TexsyncWarning, about, got
-from .embeddings import Embeddings, States, last_states
-from .meta import attempt
+from ..options.prompt_grammar import plain, tags_of, without_tags
+from .embeddings import Embeddings, States
 from .near_words import Near, in_words, read_as
+from .prompt_words import find_words
+from .tokens import Token, TokenFrame, chunks_of, frame_of, spans_of
 
 ENOUGH = 512  # tokens, for encoders that have no limit of their own
+TRIGGER = re.compile(r"<[\w.-]+>|\bembedding:([\w.-]+)")  # how prompts call a textual inversion
 
 
 def view_prompts(
@@ -32,7 +34,7 @@ def view_prompts(
     """(prompts, negatives), one each per view: "{prefix}{prompt}, front view."
 
     names: N words such as "front", "side", "back"; an empty name adds nothing.
-    shorten: (text, endings) -> the start of the text that leaves room for each ending, see `TextEncoder.shorten`:
+    shorten: (text, endings) -> the start of the text that leaves room for each ending, see `Backbone.shorten`:
     a long prompt must not cost a view its name.
     Views other than the front are told away from it, which keeps faces off the back.
     Source: the authors' mesh code, which follows SyncMVD.
@@ -51,26 +53,28 @@ def _with_view(text: str, name: str) -> str:
     return f"{text}, {name} view." if text else f"{name} view."
 
 
-def read_tokens(tokenizer: Any, texts: Any, **options: Any) -> Any:
-    """What a transformers tokenizer makes of texts; raises InputError for whatever it raises."""
-    place = getattr(tokenizer, "name_or_path", "") or "the tokenizer"
-    return attempt(Path(place), lambda: tokenizer(texts, **options), f"cannot read {texts!r:.60}")
-
-
 @dataclass(frozen=True)
 class TextEncoder:
-    """A tokenizer and its network, as transformers loads them."""
+    """A tokenizer and its network, as transformers loads them.
+
+    A prompt longer than the network reads at once is read in chunks of that length, whose vectors follow each other.
+    A word of weight w has empty + w (word - empty), where `empty` is what the network says of no text at that place.
+    """
 
     tokenizer: Any
     network: Any
     near: Near = field(default_factory=dict)  # words that the network reads as others
-    states: States = last_states  # which of the network's layers is read
+    states: States = States()  # which of the network's layers is read
 
     @property
     def length(self) -> int:
-        """Tokens that are read of a text, start and end marks included."""
+        """Tokens that are read at once, start and end marks included."""
         longest = getattr(self.network.config, "max_position_embeddings", ENOUGH)
-        return min(self.tokenizer.model_max_length, longest)
+        return int(min(self.tokenizer.model_max_length, longest))
+
+    @property
+    def frame(self) -> TokenFrame:
+        return frame_of(self.tokenizer, self.length)
 
     def check(self) -> None:
         """Raises InputError for a tokenizer that cannot read, or that reads what the network does not know."""
@@ -82,7 +86,6 @@ class TextEncoder:
                 f"expected at least {least}",
             )
         self(["a"])
-        self._spans("a")
         self.unknown_words("a")
         self.close_words("a")
 
@@ -91,40 +94,83 @@ class TextEncoder:
         return self.embed(texts).words
 
     @torch.no_grad()
-    def embed(self, texts: Sequence[str], *, negative: bool = False) -> Embeddings:
-        """What the network makes of N texts, in its dtype; equal texts are read once."""
-        unique = list(dict.fromkeys(texts))
-        options = {"padding": "max_length", "max_length": int(self.length), "truncation": True}
-        tokens = read_tokens(self.tokenizer, unique, return_tensors="pt", **options)
+    def embed(
+        self, texts: Sequence[str], *, negative: bool = False, tokens: int = 0, clip_skip: int | None = None
+    ) -> Embeddings:
+        """What the network makes of N texts, in its dtype; equal ones are read once.  See `Embed`."""
+        frame, unique = self.frame, list(dict.fromkeys(texts))
+        read = [chunks_of(self.tokenizer, self.called(text), frame.room) for text in unique]
+        most = max(*map(len, read), -(-tokens // frame.length))
+        rows = [chunk for text in read for chunk in text + [[]] * (most - len(text))]
+        used = {frame.ids(row): frame.used(row) for row in [[], *rows]}
+        said, distinct = self._read(frame, used, clip_skip), list(used)
+        words = self._weighed(frame, rows, said.words[[distinct.index(frame.ids(row)) for row in rows]], said)
+        made = Embeddings(words.unflatten(0, (len(unique), most)).flatten(1, 2))
+        if said.pooled is not None:
+            first = [distinct.index(frame.ids(row)) for row in rows[::most]]
+            made = Embeddings(made.words, said.pooled[first])
+        return made[[unique.index(text) for text in texts]]
+
+    def _read(self, frame: TokenFrame, rows: dict[tuple[int, ...], int], clip_skip: int | None) -> Embeddings:
+        """rows: the numbers of a chunk's tokens, and how many of them are no padding; the first is the empty one."""
+        ids = torch.tensor(list(rows))
         known = self.network.get_input_embeddings().num_embeddings
-        if int(tokens.input_ids.max()) >= known:
+        if int(ids.max()) >= known:
             raise Refused.model_config(
-                f"the {about('tokenizer')} has token {int(tokens.input_ids.max())}, the text encoder knows {known}",
+from ..errors import Refused, TexsyncWarning, about, got
+from ..options.prompt_grammar import plain, tags_of, without_tags
+from .embeddings import Embeddings, States
                 "choose a model whose parts belong together",
             )
-        device = self.network.device
-        masked = getattr(self.network.config, "use_attention_mask", False)
-        mask = tokens.attention_mask.to(device) if masked else None
-        said = self.states(self.network, tokens.input_ids.to(device), mask)
-        return said[[unique.index(text) for text in texts]]
+        mask = None
+        if getattr(self.network.config, "use_attention_mask", False):
+            used = torch.tensor(list(rows.values()))
+            mask = (torch.arange(frame.length) < used[:, None]).long().to(self.network.device)
+        return self.states.of_layer(clip_skip)(self.network, ids.to(self.network.device), mask)
 
-    def shorten(self, text: str, endings: Sequence[str]) -> str:
-        """The first words of `text` that leave room for any of the endings; warns (TexsyncWarning) of the rest."""
-        spans = self._spans(text)
-        taken = max(len(self._spans(ending)) for ending in endings)
-        room = max(self.length - self.tokenizer.num_special_tokens_to_add() - taken, 1)
-        if len(spans) <= room:
-            return text
-        words = [word for word in re.finditer(r"\S+", text) if word.end() <= spans[room - 1][2]]
-        end = words[-1].end() if words else spans[room - 1][2]
-        self._warn_of_cut(text[end:].strip())
-        return text[:end]
+    def _weighed(self, frame: TokenFrame, rows: list[list[Token]], words: Tensor, said: Embeddings) -> Tensor:
+        """words: (R, tokens, width) of the chunks `rows`, each word as far from no text as its weight says."""
+        weights = torch.ones(words.shape[:2])
+        for weight, row in zip(weights, rows, strict=True):
+            for place, token in enumerate(row, len(frame.before)):
+                weight[place] = token.weight
+        if (weights == 1).all():
+            return words
+        empty = said.words[0].float()
+        scaled = empty + weights[..., None].to(words.device) * (words.float() - empty)
+        return torch.where((weights == 1)[..., None].to(words.device), words, scaled.to(words.dtype))
 
-    def warn(self, texts: Sequence[str]) -> None:
-        """Warn about words that are not read as they stand: those past the length, unknown ones, approximated ones."""
-        cut = max((self.cut_words(text) for text in dict.fromkeys(texts)), key=len, default="")
-        if cut:
-            self._warn_of_cut(cut)
+    def called(self, text: str) -> str:
+        """The prompt with the tokens of the embeddings that it calls, and without calls of those that are not there.
+
+        An embedding of several vectors has the tokens name, name_1, name_2, as diffusers adds them.
+        """
+        known, added = self.tokenizer.get_vocab(), self.tokenizer.get_added_vocab()
+        text = TRIGGER.sub(lambda call: _token_of(call, known), without_tags(text))
+        for name in (name for name in added if f"{name}_1" in added and name in text):
+            more = [f"{name}_{k}" for k in range(1, len(added)) if f"{name}_{k}" in added]
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ".join([name, *more]), text)
+        return text
+
+    def places(self, prompt: str, words: str) -> list[int]:
+        """Where one word, or several in a row, stand among the vectors of a prompt; a split word has several places.
+
+        Raises InputError if they are not in the prompt; it lists those that are.
+        """
+        prompt = self.called(prompt)
+        start, end = find_words(plain(prompt), words)
+        frame = self.frame
+        return [
+            chunk * frame.length + place
+            for chunk, row in enumerate(chunks_of(self.tokenizer, prompt, frame.room))
+            for place, token in enumerate(row, len(frame.before))
+            if token.start < token.end and token.start < end and token.end > start
+        ]
+
+    def warn(self, texts: Sequence[str], negatives: Sequence[str] = ()) -> None:
+        """Warn about words that are not read as they stand: unknown ones, approximated ones, files that are named."""
+        self._warn_of_names(dict.fromkeys([*texts, *negatives]))
+        texts = [plain(self.called(text)) for text in dict.fromkeys(texts)]
         if understood := read_as(texts, self.near):
             message = f"words that the model reads as the nearest that it knows: {in_words(understood)}"
             warnings.warn(message, TexsyncWarning, stacklevel=2)
@@ -139,21 +185,25 @@ class TextEncoder:
             message += f"; spelt alike: {', '.join(near)}" if near else ""
             warnings.warn(message, TexsyncWarning, stacklevel=2)
 
-    def _warn_of_cut(self, cut: str) -> None:
-        message = f"the prompt is longer than the {self.length} tokens the model reads; not read: {cut!r}"
-        warnings.warn(message, TexsyncWarning, stacklevel=3)
-
-    def cut_words(self, text: str) -> str:
-        """The end of the text that does not fit."""
-        room = self.length - self.tokenizer.num_special_tokens_to_add()
-        spans = self._spans(text)
-        return text[spans[room][1] :].strip() if len(spans) > room else ""
+    def _warn_of_names(self, texts: Iterable[str]) -> None:
+        """Say which files and embeddings prompts name that are not there; their names are no words of the prompt."""
+        known = self.tokenizer.get_vocab()
+        tags = dict.fromkeys(str(tag) for text in texts for tag in tags_of(text))
+        calls = (call for text in texts for call in TRIGGER.finditer(without_tags(text)))
+        triggers = dict.fromkeys(call.group() for call in calls if not _token_of(call, known))
+        if tags:
+            message = f"the prompt names {', '.join(tags)}, which is not read from there"
+            warnings.warn(message, TexsyncWarning, stacklevel=3)
+        if triggers:
+            message = f"the prompt calls {', '.join(triggers)}, which the model has no embedding for"
+            warnings.warn(message, TexsyncWarning, stacklevel=3)
 
     def unknown_words(self, text: str) -> list[str]:
         """Words of the text that have no token of their own, each once."""
         # CLIP's unknown token is its end mark, so the id alone tells nothing: ask only tokens that cover text
         unknown = self.tokenizer.unk_token_id
-        starts = [start for token, start, _ in self._spans(text) if unknown is not None and token == unknown]
+        spans = spans_of(self.tokenizer, text)
+        starts = [token.start for token in spans if unknown is not None and token.number == unknown]
         words = [
             m.group() for m in re.finditer(r"[\w'-]+", text) if any(m.start() <= s < m.end() for s in starts)
         ]
@@ -163,8 +213,9 @@ class TextEncoder:
         """Up to two words of the model's own that are spelt much like this one."""
         return difflib.get_close_matches(word.lower(), self.tokenizer.get_vocab(), n=2, cutoff=0.75)
 
-    def _spans(self, text: str) -> list[tuple[int, int, int]]:
-        """(token id, first character, character after the last) of every token, marks excluded."""
-        options = {"add_special_tokens": False, "return_offsets_mapping": True, "verbose": False}
-        tokens = read_tokens(self.tokenizer, text, **options)
-        return [(i, *span) for i, span in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True)]
+
+def _token_of(call: re.Match, known: Container[str]) -> str:
+    """The token that an embedding's call stands for; "" if there is none."""
+    name = call.group(1)
+    wanted = [call.group()] if name is None else [name, f"<{name}>"]
+    return next((token for token in wanted if token in known), "")

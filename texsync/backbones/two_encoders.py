@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .embeddings import Embeddings, penultimate_states, side_by_side
+from .embeddings import PENULTIMATE, Embeddings, side_by_side
 from .prompts import TextEncoder
 
 
@@ -27,9 +27,12 @@ class TwoEncoders:
         """The first one's; both know the same words."""
         return self.first.tokenizer
 
-    def embed(self, texts: Sequence[str], *, negative: bool = False) -> Embeddings:
-        """N texts; equal ones are read once."""
-        said = side_by_side([self.first.embed(texts), self.second.embed(texts)])
+    def embed(
+        self, texts: Sequence[str], *, negative: bool = False, tokens: int = 0, clip_skip: int | None = None
+    ) -> Embeddings:
+        """N texts; equal ones are read once.  See `Embed`."""
+        how: dict[str, Any] = {"tokens": tokens, "clip_skip": clip_skip}
+        said = side_by_side([self.first.embed(texts, **how), self.second.embed(texts, **how)])
         if not (negative and self.zero_empty):
             return said
         empty = [i for i, text in enumerate(texts) if not text]
@@ -43,14 +46,14 @@ class TwoEncoders:
         self.first.check()
         self.second.check()
 
-    def shorten(self, text: str, endings: Sequence[str]) -> str:
-        return self.first.shorten(text, endings)
+    def places(self, prompt: str, words: str) -> list[int]:
+        return self.first.places(prompt, words)
 
-    def warn(self, texts: Sequence[str]) -> None:
-        self.first.warn(texts)
+    def warn(self, texts: Sequence[str], negatives: Sequence[str] = ()) -> None:
+        self.first.warn(texts, negatives)
 
 
 def two_encoders(first: TextEncoder, second: TextEncoder, *, zero_empty: bool) -> TwoEncoders:
     """Both, reading what SDXL reads of them."""
-    one, other = (replace(encoder, states=penultimate_states) for encoder in (first, second))
+    one, other = (replace(encoder, states=PENULTIMATE) for encoder in (first, second))
     return TwoEncoders(one, other, zero_empty)

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from ..schedule import Span
 from .base import Backbone
 from .conditions import Conditions
-from .embeddings import Embed, Embeddings, added, stacked
+from .embeddings import Embed, Embeddings, added, both
 from .loading import Parts
 from .memory import Chunks, denoise_bytes, fitting, workspace_bytes
 from .prediction import to_eps
@@ -55,8 +55,7 @@ class DiffusionPredictor:
         chunk: int | None,
     ):
         self.backbone, self.conditions = backbone, conditions
-        positive, negative = embed(conditions.prompts), embed(conditions.negatives, negative=True)
-        self.said = stacked(negative, positive)  # (2, N, ...)
+        self.said = both(embed, conditions.prompts, conditions.negatives, clip_skip=conditions.clip_skip)
         self._chunks = Chunks(chunk) if chunk else None
         self._hint = None if conditions.control is None else self._read_control(conditions.control)
 
@@ -92,7 +91,7 @@ class DiffusionPredictor:
         predicted = predicted.to(x.device, torch.promote_types(x.dtype, torch.float32))
         if copies == 2:
             without, given = predicted.chunk(2)
-            predicted = without + self.conditions.guidance * (given - without)
+            predicted = self.conditions.guide(without, given)
         return to_eps(self.backbone.prediction, x, predicted, span.alpha)
 
     def _network(self, x: Tensor, span: Span, said: Embeddings, which: slice, copies: int) -> Tensor:

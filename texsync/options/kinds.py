@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import InputError, Refused, TexsyncWarning, about, got
 from ..plugins import COUPLINGS
+from .prompt_grammar import parse, without_tags
 
 LONGEST_TEXT = 10_000  # characters; models read some 300
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
@@ -113,13 +114,24 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Prompt(Text):
-    """A text with a letter or a digit in it."""
+class WeighedText(Text):
+    """A text that may weigh its words, see `prompt_grammar`."""
+
+    def __call__(self, name: str, value: Any) -> str:
+        said = super().__call__(name, value)
+        parse(said)
+        return said
+
+
+@dataclass(frozen=True)
+class Prompt(WeighedText):
+    """One with a letter or a digit in it, beside what it names."""
 
     remedy: str = 'describe the picture, e.g. "mossy stone"'
 
     def __call__(self, name: str, value: Any) -> str:
-        if not isinstance(value, str) or not any(character.isalnum() for character in value):
+        words = without_tags(value) if isinstance(value, str) else ""
+        if not any(character.isalnum() for character in words):
             message = f"the prompt {brief(value)} is empty"
             raise Refused.prompt_empty(message, self.remedy, thing=name, value=value)
         return super().__call__("the prompt", value)

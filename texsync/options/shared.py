@@ -11,7 +11,20 @@ from typing import Any, ClassVar, Protocol
 from ..errors import Refused
 from ..errors import option as named
 from .declared import PYTHON, Options, declare, declared, option_class, unsaid
-from .kinds import Call, Choice, CouplingName, Device, Flag, ModelName, Real, Reals, Text, Texts, Whole, brief
+from .kinds import (
+    Call,
+    Choice,
+    CouplingName,
+    Device,
+    Flag,
+    ModelName,
+    Real,
+    Reals,
+    Texts,
+    WeighedText,
+    Whole,
+    brief,
+)
 from .output import SaveOptions
 
 
@@ -148,7 +161,7 @@ class SharedOptions(RunOptions):
         label="Views at Once",
     )
     negative: str | None = declare(
-        "What the result should not look like.", Text(), "main", default=unsaid(MODEL_OWN)
+        "What the result should not look like.", WeighedText(), "main", default=unsaid(MODEL_OWN)
     )
     guidance: float | None = declare(
         "How closely the prompt is followed, 1 = off.",
@@ -156,6 +169,18 @@ class SharedOptions(RunOptions):
         "main",
         default=unsaid(MODEL_OWN),
         usual=7.5,
+    )
+    guidance_rescale: float | None = declare(
+        "How far guidance's contrast is brought back to the prompt's own; 0.7 tames high guidance.",
+        Real(0.0, 1.0),
+        default=unsaid("the model's, else 0"),
+        usual=0.0,
+    )
+    clip_skip: int | None = declare(
+        "Which layer of the text encoder is read, counted from the end: 1 the last, 2 the one before.",
+        Whole(1, 48),
+        default=unsaid(MODEL_OWN),
+        label="CLIP Skip",
     )
     strength: float | None = declare(
         "How hard views are drawn to earlier ones, 1/lambda at the noisiest level.",

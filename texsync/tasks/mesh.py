@@ -12,6 +12,7 @@ from ..options.control_kinds import DEPTH_STYLES
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import FRONT, UP, UVS, check_axes
 from ..options.kinds import Choice, Prompt, Thing, Whole
+from ..options.prompt_grammar import plain
 from ..options.shared import SharedOptions
 from ..progress import with_bar
 from . import parts
@@ -186,7 +187,7 @@ class Job(Painting):
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
             rehearse(loaded, surface)
         backbone = self.backbone()
-        finish = finish_of(options.prompt, backbone.advice.materials)
+        finish = finish_of(plain(options.prompt), backbone.advice.materials)
         loaded = replace(loaded, finish=finish)
         warn_of_spread(loaded, self.view_size(backbone))
         size, rows = options.texture_size, chunks(options.texture_size)

@@ -96,9 +96,8 @@ class Painting(Stages):
         """Those that the task wants, and those that options and model decide in every task."""
         from ..backbones.conditions import Conditions
 
-        made = Conditions(
-            **{"guidance": self.guidance(backbone), **wanted}, **parts.control_of(self.options, backbone)
-        )
+        usual = parts.control_of(self.options, backbone) | parts.words_of(self.options, backbone)
+        made = Conditions(**{**usual, "guidance": self.guidance(backbone), **wanted})
         self.sent = {"prompts": list(made.prompts), "negatives": list(made.negatives)}
         return made
 

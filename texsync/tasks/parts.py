@@ -52,6 +52,15 @@ def control_of(options: Any, backbone: Backbone) -> dict[str, Any]:
     }
 
 
+def words_of(options: Any, backbone: Backbone) -> dict[str, Any]:
+    """How words count: as asked for, else as the model likes it."""
+    skip, rescale = options.clip_skip, options.guidance_rescale
+    return {
+        "clip_skip": backbone.advice.clip_skip if skip is None else skip,
+        "guidance_rescale": (backbone.advice.guidance_rescale or 0.0) if rescale is None else rescale,
+    }
+
+
 def coupling_of(options: Any, task: Mapping[str, Any]) -> Coupling:
     """The coupling asked for, if it is a name with the settings asked for.
 

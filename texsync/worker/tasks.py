@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, enough_memory, option
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Task = Callable[[dict[str, Any], Progress], dict[str, str]]
 
 UNWRAP = ("mesh", "up", "front", "uvs", "texture_size")
+LONGEST_LIST = 250  # characters, of the names that there are
 
 
 def tasks() -> dict[str, Task]:
@@ -154,4 +156,5 @@ def _check(known: Mapping[str, Declared], arguments: Mapping[str, Any]) -> None:
     for name in arguments:
         if name not in known:
             message = f"the job's arguments have no {name[:60]!r}{nearest(name[:60], known)}"
-            raise Refused.arguments(message, f"known: {', '.join(known)}", thing=name[:60])
+            names = shorten(", ".join(known), LONGEST_LIST, placeholder=" ...")
+            raise Refused.arguments(message, f"known: {names}", thing=name[:60])

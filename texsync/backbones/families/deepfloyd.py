@@ -6,6 +6,7 @@ upscaler's         IFSuperResolutionPipeline          unet/ (6 in, 6 out)   sche
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...errors import Refused, about, got, option
+from ...errors import Refused, TexsyncWarning, about, got, option
+from ...options.prompt_grammar import parse, plain
 from ...schedule import Span
 from ..advice import Advice
 from ..base import Predictor
@@ -27,7 +29,7 @@ from ..loading import Parts, load_network, load_tokenizer, quiet
 from ..locate import EMBEDDED
 from ..memory import Chunks
 from ..prediction import HERE, prediction_type, schedule_from
-from ..prompts import read_tokens
+from ..tokens import cut_words, read_tokens, shortened, warn_of_cut
 from ..unet import DiffusionPredictor, UNetBackbone
 from ..weights import find_weights
 
@@ -83,8 +85,12 @@ class DeepFloyd(UNetBackbone):
             raise Refused.controlnet(
                 "there is no ControlNet for DeepFloyd IF", f"leave out {option('control')}"
             )
+        self.text.warn(conditions.prompts, conditions.negatives)
         predict = DiffusionPredictor(self, conditions, self.text.embed, chunk)
         return predict if self.clipping is None else Clipped(predict, *self.clipping)
+
+    def shorten(self, text: str, endings: Sequence[str]) -> str:
+        return shortened(self.text.tokenizer, text, endings, self.text.room)
 
     def upscaler(self, source: str) -> Upscaler:
         return Upscaler(source, self)
@@ -181,20 +187,40 @@ class Words:
     def __init__(self, tokenizer: Any, network: Any):
         self.tokenizer, self.network = tokenizer, network
 
-    def embed(self, texts: Sequence[str], *, negative: bool = False) -> Embeddings:
-        """N texts, wanted or not."""
+    @property
+    def room(self) -> int:
+        """Tokens that a text may have."""
+        return LENGTH - self.tokenizer.num_special_tokens_to_add()
+
+    def embed(
+        self, texts: Sequence[str], *, negative: bool = False, tokens: int = 0, clip_skip: int | None = None
+    ) -> Embeddings:
+        """N texts, wanted or not, 77 places each; T5's last layer is read."""
         return Embeddings(self(texts))
+
+    def warn(self, prompts: Sequence[str], negatives: Sequence[str]) -> None:
+        """Warn about words past the length, and weights of words, which T5's reading has no place for."""
+        for texts, what in ((prompts, "the prompt"), (negatives, "the negative prompt")):
+            if cut := cut_words(self.tokenizer, list(map(_cleaned, texts)), self.room):
+                warn_of_cut(cut, self.room, what)
+        if any(piece.weight != 1 for text in prompts for part in parse(text) for piece in part):
+            message = "DeepFloyd IF reads no weights of words; they count alike"
+            warnings.warn(message, TexsyncWarning, stacklevel=3)
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """N texts to (N, 77, width)."""
-        cleaned = [text.lower().strip() for text in texts]
+        cleaned = list(map(_cleaned, texts))
         options = {"padding": "max_length", "max_length": LENGTH, "truncation": True}
         tokens = read_tokens(self.tokenizer, cleaned, return_tensors="pt", **options)
         device = self.network.device
         chunks = Chunks(4)  # T5-XXL alone fills most GPUs
         ids, mask = tokens.input_ids.to(device), tokens.attention_mask.to(device)
         return chunks.run(lambda some: self.network(ids[some], attention_mask=mask[some])[0], len(texts))
+
+
+def _cleaned(text: str) -> str:
+    return plain(text).lower().strip()
 
 
 def _folder(

@@ -5,13 +5,11 @@ The embedded model "mini", a folder and a hub id all end up as one folder and on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from ...errors import Refused, option
-from ..attention import AttentionRecorder, is_fine, tokens_of
+from ..attention import AttentionRecorder, is_fine
 from ..autoencoder import Autoencoder
 from ..base import Attention
 from ..conditions import Conditions
@@ -111,17 +109,14 @@ class DiffusionBackbone(UNetBackbone):
             raise Refused.controlnet(
                 "there is a control picture but no ControlNet", f"name one with {option('controlnet')}"
             )
-        self.text.warn(conditions.prompts)
+        self.text.warn(conditions.prompts, conditions.negatives)
         return DiffusionPredictor(self, conditions, self.text.embed, chunk)
 
-    def shorten(self, text: str, endings: Sequence[str]) -> str:
-        return self.text.shorten(text, endings)
-
     def check_words(self, prompt: str, words: str) -> None:
-        tokens_of(self.text.tokenizer, prompt, words)
+        self.text.places(prompt, words)
 
     def word_attention(self, prompt: str, words: str, latent: tuple[int, int]) -> AttentionRecorder:
-        return AttentionRecorder(self.parts.unet, tokens_of(self.text.tokenizer, prompt, words), latent)
+        return AttentionRecorder(self.parts.unet, self.text.places(prompt, words), latent)
 
     def encode(self, images: Tensor) -> Tensor:
         """Pictures (N, 3, H, W) in [0, 1] to latents, see `Autoencoder.encode`."""
