@@ -184,7 +184,9 @@ def test_run_json_holds_every_option_and_paints_the_same_again(paint, still, tmp
         again = record["options"]
         assert {name: again[name] for name in asked} == asked
         assert not [
-            name for name, value in again.items() if value is None and name not in ("controlnet", "chunk")
+            name
+            for name, value in again.items()
+            if value is None and name not in ("controlnet", "chunk", "clip_skip")
         ]
         assert np.array_equal(texture_mesh(CRATE, **again).texture, made.texture)
         assert record["mesh"] == {"name": "crate", "faces": 968} and record["versions"]["texsync"]

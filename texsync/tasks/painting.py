@@ -143,6 +143,7 @@ class Painting(Stages):
             name: getattr(self, name)(backbone) for name in ("steps", "guidance", "negative", "view_size")
         }
         said["sampler"] = self.sampler(backbone).name
+        said |= parts.words_of(self.options, backbone)
         used = parts.recorded({**self.options.record(), **said, **filled}, backbone, self.used)
         objects = parts.objects(self.options, backbone)
         return self.recorded(used, objects=objects, sent=self.sent, commits=backbone.commits)
