@@ -117,9 +117,7 @@ class TextEncoder:
         known = self.network.get_input_embeddings().num_embeddings
         if int(ids.max()) >= known:
             raise Refused.model_config(
-from ..errors import Refused, TexsyncWarning, about, got
-from ..options.prompt_grammar import plain, tags_of, without_tags
-from .embeddings import Embeddings, States
+                f"the {about('tokenizer')} has token {got(int(ids.max()))}, the text encoder knows {known}",
                 "choose a model whose parts belong together",
             )
         mask = None
