@@ -141,7 +141,7 @@ WRONG = {
     ),
     "pooled": (
         lambda f: edit(f / "text_encoder_2" / "config.json", projection_dim=14),
-        "takes 60 numbers of sizes and pooled words, there are 62",
+        "takes 60 numbers of sizes and pooled words, not 62",
     ),
     "no sizes": (
         lambda f: edit(f / "unet" / "config.json", addition_time_embed_dim=None),
