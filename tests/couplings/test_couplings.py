@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from by_hand import rebaked
+from refusals import refused
 from zoo import (
     ALL_COUPLINGS,
     ALL_VIEWS,
@@ -350,22 +351,40 @@ def test_couplings_go_by_name():
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "message"),
+    ("name", "setting", "value"),
     [
-        ("syncsd", {}, "unknown coupling 'syncsd'; use one of csg, multidiffusion, none"),
-        ("none", {"strength": 1}, "coupling 'none' has no strength; it takes no options"),
-        ("synctweedies", {"strength": 1}, "coupling 'synctweedies' has no strength; it takes until"),
-        ("syncsde", {"strength": -1}, "strength is -1; give a number >= 0; 0 switches coupling off"),
-        ("syncsde", {"strength": math.nan}, "strength is nan; give a number"),
-        ("syncsde", {"strength": math.inf}, "strength is inf; give a number"),
-        ("syncsde", {"integrator": "euler"}, "unknown integrator 'euler'; use one of exact, paper"),
-        ("syncsde", {"memory": 0}, "memory is 0; give how many earlier views"),
-        ("syncsde", {"blend": "first"}, "unknown blend 'first'; use one of mean, best-facing"),
-        ("syncsde", {"until": 1.5}, "until is 1.5; give the share"),
-        ("synctweedies", {"until": math.nan}, "until is nan; give the share"),
+        ("syncsde", "strength", -1),
+        ("syncsde", "strength", math.inf),
+        ("syncsde", "strength", math.nan),
+        ("syncsde", "integrator", "euler"),
+        ("syncsde", "fade", "slowly"),
+        ("syncsde", "memory", 0),
+        ("syncsde", "blend", "first"),
+        ("syncsde", "until", 1.5),
+        ("synctweedies", "until", math.nan),
+        ("synctweedies", "case", 60),
+        ("synctweedies", "case", -1),
+        ("multidiffusion", "bootstrap", 2),
+        ("multidiffusion", "until", -1),
+        ("visual-anagrams", "until", 3),
+        ("syncmvd", "until", math.nan),
+        ("csg", "strength", -2),
+        ("syncdiffusion", "distance", "l2"),
+        ("syncdiffusion", "weight", math.inf),
+        ("syncdiffusion", "every", 0),
+        ("syncdiffusion", "decay", 0),
     ],
 )
-def test_bad_options_are_refused(name, options, message):
-    with pytest.raises(InputError) as caught:
-        make(name, **options)
-    assert str(caught.value).startswith(message)
+def test_bad_settings_are_refused(name, setting, value):
+    with refused("coupling-option", thing=setting) as told:
+        make(name, **{setting: value})
+    assert told.value.value == value or value != value and told.value.remedy.startswith("give")
+
+
+@pytest.mark.parametrize("name", ["none", "synctweedies"])
+def test_a_setting_that_a_coupling_does_not_have_is_refused(name):
+    with refused("coupling-option", thing="coupling") as told:
+        make(name, strength=1)
+    assert told.value.value == name and "has no strength" in told.value.message
+    with refused("option-choice", thing="coupling"):
+        make("syncsd")

@@ -232,28 +232,6 @@ def test_options_of_couplings_are_known():
         takes("glue")
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("synctweedies", {"case": 60}, "case is 60; give one of 0 to 59"),
-        ("synctweedies", {"case": -1}, "case is -1"),
-        ("multidiffusion", {"bootstrap": 2}, "bootstrap is 2; give a share"),
-        ("multidiffusion", {"until": -1}, "until is -1"),
-        ("visual-anagrams", {"until": 3}, "until is 3"),
-        ("syncmvd", {"until": math.nan}, "until is nan"),
-        ("csg", {"strength": -2}, "strength is -2; give a number >= 0"),
-        ("syncdiffusion", {"distance": "l2"}, "unknown distance 'l2'; use one of texture, lpips, style"),
-        ("syncdiffusion", {"weight": math.inf}, "weight is inf; give a number >= 0"),
-        ("syncdiffusion", {"every": 0}, "every is 0; give a number >= 1"),
-        ("syncdiffusion", {"decay": 0}, "decay is 0; give a factor per step"),
-    ],
-)
-def test_bad_options_are_refused(name, options, message):
-    with pytest.raises(InputError) as caught:
-        make(name, **options)
-    assert str(caught.value).startswith(message)
-
-
 def checked(period: int) -> torch.Tensor:
     """A red and blue chequerboard, (1, 3, 32, 32)."""
     y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")

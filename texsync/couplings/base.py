@@ -43,6 +43,17 @@ class Coupling(ABC):
         """Raises InputError if this coupling is not defined on these views, or lacks what it needs for them."""
         self.check_masks(views.shares)
 
+    def must(self, setting: str, good: bool, remedy: str) -> None:
+        """Raises InputError for a setting that is not good.  remedy: what to give."""
+        if not good:
+            value = getattr(self, setting)
+            raise Refused.coupling_option(f"{about(setting)} is {got(value)!r:.60}", f"give {remedy}")
+
+    def check_until(self) -> None:
+        """Raises InputError unless the setting `until`, which some couplings have, is in [0, 1]."""
+        until: float = getattr(self, "until", 0.0)
+        self.must("until", 0 <= until <= 1, "the share of the noise levels to leave alone, 0 to 1")
+
     def check_masks(self, there: bool) -> None:
         """Raises InputError if it needs masks and there are none."""
         if self.needs_masks and not there:
@@ -66,11 +77,3 @@ def towards(x: Tensor, x0: Tensor, span: Span) -> Tensor:
 def rests(span: Span, until: float) -> bool:
     """Is this one of the last steps, which are left alone?  With until = 0 none is, not even one from t = 0."""
     return until > 0 and span.frac <= until
-
-
-def check_until(until: float) -> None:
-    """Raises InputError unless `until` is in [0, 1]."""
-    if not 0 <= until <= 1:
-        raise Refused.coupling_option(
-            f"{about('until')} is {got(until)}", "give the share of the noise levels to leave alone, 0 to 1"
-        )

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ...errors import Refused, about, got
 from ...schedule import Span
 from ...views import Views
 from ..base import Coupling, free
@@ -31,10 +30,7 @@ class CSG(Coupling):
     strength: float = 10.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.strength) and self.strength >= 0):
-            raise Refused.coupling_option(
-                f"{about('strength')} is {got(self.strength)}", "give a number >= 0; 0 switches coupling off"
-            )
+        self.must("strength", 0 <= self.strength < math.inf, "a number >= 0; 0 switches coupling off")
 
     def step(self, x, z, predict, views: Views, span: Span):
         held = self.held(views, span).to(x)

@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import Refused, about, got
-from ..base import Coupling, check_until, free, rests
+from ...errors import Refused
+from ..base import Coupling, free, rests
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,8 @@ class MultiDiffusion(Coupling):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_until(self.until)
-        if not 0 <= self.bootstrap <= 1:
-            raise Refused.coupling_option(
-                f"{about('bootstrap')} is {got(self.bootstrap)}", "give a share of the noise levels, 0 to 1"
-            )
+        self.check_until()
+        self.must("bootstrap", 0 <= self.bootstrap <= 1, "a share of the noise levels, 0 to 1")
 
     def ready(self, backbone, views, seed):
         colours = self.colours

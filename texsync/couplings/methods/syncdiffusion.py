@@ -10,9 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import Refused, about, got
+from ...errors import Refused
 from ...schedule import Span
-from ..base import Coupling, check_until, free, rests
+from ..base import Coupling, free, rests
 from ..perceptual import DISTANCES, Distance, distance
 
 
@@ -43,24 +43,13 @@ class SyncDiffusion(Coupling):
     until: float = 0.2
 
     def __post_init__(self) -> None:
-        check_until(self.until)
+        self.check_until()
         named = isinstance(self.distance, str) and self.distance in DISTANCES
-        if not named and not callable(self.distance):
-            raise Refused.coupling_option(
-                f"unknown {about('distance')} {got(self.distance)!r:.60}",
-                f"use one of {', '.join(DISTANCES)}",
-            )
-        for name, value, least in (
-            ("weight", self.weight, 0),
-            ("first", self.first, 0),
-            ("every", self.every, 1),
-        ):
-            if value is not None and not (math.isfinite(value) and value >= least):
-                raise Refused.coupling_option(f"{about(name)} is {got(value)}", f"give a number >= {least}")
-        if not 0 < self.decay <= 1:
-            raise Refused.coupling_option(
-                f"{about('decay')} is {got(self.decay)}", "give a factor per step, above 0 and at most 1"
-            )
+        self.must("distance", named or callable(self.distance), f"one of {', '.join(DISTANCES)}")
+        for name, least in (("weight", 0), ("first", 0), ("every", 1)):
+            value = getattr(self, name)
+            self.must(name, value is None or least <= value < math.inf, f"a number >= {least}")
+        self.must("decay", 0 < self.decay <= 1, "a factor per step, above 0 and at most 1")
 
     def ready(self, backbone, views, seed):
         return self if self.decode is not None else replace(self, decode=backbone.decode)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...errors import Refused, about, got
 from ...options.shared import FADES, INTEGRATORS
 from ...schedule import Span
 from ...views import BLENDS, Views
-from ..base import Coupling, check_until, rests
+from ..base import Coupling, rests
 
 
 @dataclass(frozen=True)
@@ -45,29 +44,12 @@ class SyncSDE(Coupling):
     fade: str = "level"
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.strength) and self.strength >= 0):
-            raise Refused.coupling_option(
-                f"{about('strength')} is {got(self.strength)}", "give a number >= 0; 0 switches coupling off"
-            )
-        if self.integrator not in INTEGRATORS:
-            raise Refused.coupling_option(
-                f"unknown {about('integrator')} {got(self.integrator)!r:.60}",
-                f"use one of {', '.join(INTEGRATORS)}",
-            )
-        if self.fade not in FADES:
-            raise Refused.coupling_option(
-                f"unknown {about('fade')} {got(self.fade)!r:.60}", f"use one of {', '.join(FADES)}"
-            )
-        if self.memory is not None and self.memory < 1:
-            raise Refused.coupling_option(
-                f"{about('memory')} is {got(self.memory)}",
-                "give how many earlier views are heard, 1 or more, or None",
-            )
-        if self.blend not in BLENDS:
-            raise Refused.coupling_option(
-                f"unknown {about('blend')} {got(self.blend)!r:.60}", f"use one of {', '.join(BLENDS)}"
-            )
-        check_until(self.until)
+        self.must("strength", 0 <= self.strength < math.inf, "a number >= 0; 0 switches coupling off")
+        for name, known in (("integrator", INTEGRATORS), ("fade", FADES), ("blend", BLENDS)):
+            self.must(name, getattr(self, name) in known, f"one of {', '.join(known)}")
+        least = self.memory is None or self.memory >= 1
+        self.must("memory", least, "how many earlier views are heard, 1 or more, or None")
+        self.check_until()
 
     def pull(self, span: Span) -> float:
         """The share of the gap that the paper's integrator closes in this step; above 1 it overshoots."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...errors import Refused, about, got
-from ..base import Coupling, check_until, free, rests
+from ..base import Coupling, free, rests
 from ..cases import CASES
 
 
@@ -26,11 +25,8 @@ class SyncTweedies(Coupling):
     case: int = 2
 
     def __post_init__(self) -> None:
-        check_until(self.until)
-        if self.case not in range(len(CASES)):
-            raise Refused.coupling_option(
-                f"{about('case')} is {got(self.case)}", f"give one of 0 to {len(CASES) - 1}"
-            )
+        self.check_until()
+        self.must("case", self.case in range(len(CASES)), f"one of 0 to {len(CASES) - 1}")
 
     def step(self, x, z, predict, views, span):
         if rests(span, self.until):

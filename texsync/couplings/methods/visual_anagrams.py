@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..base import Coupling, check_until, free, rests
+from ..base import Coupling, free, rests
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class VisualAnagrams(Coupling):
     until: float = 0.2
 
     def __post_init__(self) -> None:
-        check_until(self.until)
+        self.check_until()
 
     def step(self, x, z, predict, views, span):
         if rests(span, self.until):
