@@ -42,11 +42,14 @@ def sample(
     usual = torch.promote_types(x.dtype, torch.float32)
     z = views.f_inv(x.to(usual))
     for span in spans:
-        dtype = torch.float64 if span.signal < FAINT else usual
+        dtype = (
+            torch.float64 if span.faint else usual
+        )  # float32 loses what faint signals say of the clean picture
         x, z = coupling.step(x.to(dtype), z.to(dtype), predict, views, span)
         if span.fresh:
             assert renew is not None, "this sampler draws new noise; say where from with `renew`"
             new = span.fresh * renew(span.index).to(x)
             x, z = x + new, z + views.f_inv(new)
+        x, z = x.to(usual), z.to(usual)
         check_finite(x, f"painting step {span.index + 1}", OVERFLOW)
         yield span, x, z

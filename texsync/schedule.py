@@ -13,6 +13,9 @@ from torch import Tensor
 from .errors import Refused, about, got
 
 SPACINGS = ("leading", "trailing", "linspace")
+FAINT = (
+    1e-3  # where x holds less signal than this, float32 cannot tell the clean picture that its noise implies
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class Span:
     def progress(self) -> float:
         """Steps done, by number: 0 at the run's first step, 1 at its last."""
         return self.index / max(self.count - 1, 1)
+
+    @property
+    def faint(self) -> bool:
+        """Whether x holds hardly any signal, so that what is divided by it is lost or runs away."""
+        return self.signal < FAINT
 
     @property
     def gamma(self) -> float:
@@ -191,6 +199,57 @@ class Schedule:
         final = self.alphas[0] if self.final_alpha is None else self.final_alpha
         levels = [(t, *at_alpha(self.alphas[t])) for t in chosen]
         return chain(levels, at_alpha(final), len(self.alphas))
+
+
+@dataclass(frozen=True)
+class Flow(Schedule):
+    """Rectified flow (Liu et al. 2022, arXiv:2209.03003): x = (1 - s) x0 + s eps, and the model's t is s * T.
+
+    A run starts at s = 1, all noise, which stands for a signal of `LEAST_SIGNAL`, so that eps tells the clean picture.
+    shift: above 1, more of the steps are at high noise, for more pixels (SD3, arXiv:2403.03206, Eq. 23).
+    """
+
+    shift: float = 1.0
+
+    @classmethod
+    def straight(cls, shift: float = 1.0, length: int = 1000) -> Flow:
+        """The levels of models with `length` timesteps; raises InputError for a shift that is not above 0."""
+        if not (math.isfinite(shift) and shift > 0):
+            raise Refused.model_config(f"the schedule's shift is {shift!r:.60}", "expected a number above 0")
+        levels = [at_straight(shifted((t + 1) / length, shift)) for t in range(length)]
+        alphas = tuple((signal / math.hypot(signal, noise)) ** 2 for signal, noise in levels)
+        return cls(alphas, 1.0, sampler="euler", shift=shift)
+
+    def timesteps(self, steps: int) -> list[int]:
+        self.check_steps(steps)
+        return [round(len(self.alphas) * level) for level in self._straight(steps)]
+
+    def spans(self, steps: int, sampler: str = "") -> list[Span]:
+        """The run as steps, at the levels of diffusers' FlowMatchEulerDiscreteScheduler, for any sampler the same."""
+        self.check_steps(steps)
+        length = len(self.alphas)
+        levels = [(length * level, *at_straight(level)) for level in self._straight(steps)]
+        return chain(levels, (1.0, 0.0), length)
+
+    def _straight(self, steps: int) -> list[float]:
+        """Shares of noise, s; the least of the evenly spaced ones is shifted twice, as it is in diffusers."""
+        least = shifted(1 / len(self.alphas), self.shift)
+        even = [1 + (least - 1) * i / max(steps - 1, 1) for i in range(steps)]
+        return [shifted(level, self.shift) for level in even]
+
+
+LEAST_SIGNAL = 2.0**-17  # stands for none, so that the clean picture can be told from x and its noise
+
+
+def shifted(level: float, shift: float) -> float:
+    """A share of noise in [0, 1], moved towards 1 by a shift above 1."""
+    return shift * level / (1 + (shift - 1) * level)
+
+
+def at_straight(level: float) -> tuple[float, float]:
+    """(signal, noise) where the share of noise is `level`."""
+    signal = max(1 - level, LEAST_SIGNAL)
+    return signal, 1 - signal
 
 
 def at_alpha(alpha: float) -> tuple[float, float]:

@@ -34,7 +34,9 @@ class CSG(Coupling):
 
     def step(self, x, z, predict, views: Views, span: Span):
         held = self.held(views, span).to(x)
-        return free(x, predict, span) + span.gamma * self.strength * held * (x[:1] - x), z
+        # without signal x is noise: that of the source, carried on, is the most that the pull can mean
+        pull = span.noise_next / span.noise if span.faint else span.gamma * self.strength
+        return free(x, predict, span) + pull * held * (x[:1] - x), z
 
     def held(self, views: Views, span: Span) -> Tensor:
         """How firmly each pixel is held, (N, 1, h, w) in [0, 1]; the source, which comes first, is free."""

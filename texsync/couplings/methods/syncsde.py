@@ -25,7 +25,7 @@ class SyncSDE(Coupling):
     holds it to the end, for where the reference is no guess but given, such as the picture that an edit starts from.
     integrator: "exact" solves the equation of one step with x0 held still and stays bounded at any step count; "paper"
     adds the pull to the DDIM step, equal to first order, but overshoots once `pull(span)` exceeds about 1, that is
-    with few steps.
+    with few steps; where x holds no signal it has no limit, and the step there is the exact one's.
     memory: of the earlier pictures that know a pixel, the latest this many count; None: all (meshes), 1 the
     neighbour (wide and ambiguous images).
     blend: where several count, their weighted "mean" or the "best-facing" one alone, which keeps the noise's variance.
@@ -70,7 +70,7 @@ class SyncSDE(Coupling):
             return x_next, z
         prefix = views.prefix(self.memory, self.blend)
         known = prefix.mask.to(x.device, x.dtype)
-        if self.integrator == "paper":
+        if self.integrator == "paper" and not span.faint:
             return x_next + self.pull(span) * known * (prefix.reference(x) - x), z
         return torch.where(known > 0, self._exact(x, x0, x_next, prefix.reference, known, span), x_next), z
 
