@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from inspect import signature
+from typing import Any, Protocol, cast
 
 import torch
 
-from ..errors import InputError, Refused, TexsyncWarning, about, got
+from ..errors import InputError, Refused, TexsyncWarning, about, got, option
 from ..options.kinds import brief
 from ..plugins import BACKBONES
+from .additions import Additions
 from .base import Backbone
 from .hub import OnBytes
 from .memory import choose_device, choose_dtype
 from .warm import remembered
 
+NOTHING = Additions()
 USUAL = "diffusion"  # takes what no other family claims
 PathName = str | os.PathLike[str]
 
@@ -26,7 +29,8 @@ class Family(Protocol):
 
     It may also have check(model, controlnet), which raises InputError for what `load` would refuse of names and
     folders on this machine, without reading weights; and fetch(model, controlnet, half=, on_bytes=), which downloads
-    what `load` will read, half: weights of 16 bits where there are any.
+    what `load` will read, half: weights of 16 bits where there are any.  All three may take additions=, what users add
+    to a model (`additions.Additions`); a family that does not is not given any.
     """
 
     def claims(self, model: str) -> bool:
@@ -44,6 +48,9 @@ def load_model(
     *,
     device: str = "auto",
     dtype: str = "auto",
+    vae: PathName | None = None,
+    lora: Sequence[str] = (),
+    embedding: Sequence[str] = (),
 ) -> Backbone:
     """Load a model, to be handed to tasks as `model=`, or to take part in a loop of your own.
 
@@ -52,36 +59,57 @@ def load_model(
     controlnet: a folder, file or hub id; None takes the model's own `controlnet/` folder, or for Stable Diffusion 1.5
     and XL from the hub its usual depth ControlNet; "none" does without.
     device: auto, cpu, cuda, cuda:N, mps.  dtype: auto, fp32, fp16, bf16.
+    vae, lora, embedding: what is added to it, see `additions.Additions`.
     Raises InputError for a missing or wrong file, parts that do not fit each other, or too little memory.
     """
     name, control = os.fspath(model), None if controlnet is None else os.fspath(controlnet)
     place = choose_device(device)
     number = choose_dtype(dtype, place)
+    additions = Additions.of(vae, lora, embedding)
 
     def load() -> Backbone:
-        backbone = family_of(name).load(name, control, device=place, dtype=number)
+        family = family_of(name)
+        more = _taken(family.load, name, additions)
+        backbone = family.load(name, control, device=place, dtype=number, **more)
         if not isinstance(backbone, Backbone):
             raise Refused.plugin(
                 f"{about('model')} {got(name)!r} loads as {brief(backbone)}",
                 "its family must return a Backbone",
             )
-        backbone.source = {"model": name, "controlnet": control}
+        backbone.source = {"model": name, "controlnet": control, **additions.said()}
         return backbone
 
-    return remembered((name, control, place, number), load)
+    return remembered((name, control, place, number, additions), load)
+
+
+def _taken(function: Callable[..., Any], model: str, additions: Additions) -> dict[str, Any]:
+    """Keywords for a function of a family; raises InputError for additions that it does not take."""
+    if not additions:
+        return {}
+    if "additions" not in signature(function).parameters:
+        named = " and ".join(map(option, additions.said()))
+        raise Refused.model_lacks(f"{model} takes no {named}", "leave it out, or use a Stable Diffusion")
+    return {"additions": additions}
 
 
 def check_model(
-    model: PathName, controlnet: PathName | None = None, *, device: str = "auto", dtype: str = "auto"
+    model: PathName,
+    controlnet: PathName | None = None,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    additions: Additions = NOTHING,
 ) -> None:
     """What `load_model` would refuse of names, folders on this machine and devices, at no cost.
 
     Reads no weights and fetches nothing, so it can come before long work on a mesh.  Raises InputError.
     """
     choose_dtype(dtype, choose_device(device))
-    family: Any = family_of(os.fspath(model))
+    name, family = os.fspath(model), cast(Any, family_of(os.fspath(model)))
+    _taken(family.load, name, additions)
     if hasattr(family, "check"):
-        family.check(os.fspath(model), None if controlnet is None else os.fspath(controlnet))
+        control = None if controlnet is None else os.fspath(controlnet)
+        family.check(name, control, **_taken(family.check, name, additions))
 
 
 def fetch_model(
@@ -91,6 +119,7 @@ def fetch_model(
     device: str = "auto",
     dtype: str = "auto",
     on_bytes: OnBytes | None = None,
+    additions: Additions = NOTHING,
 ) -> None:
     """Download what `load_model` will read, where it is a hub's and not in the cache; raises InputError.
 
@@ -100,7 +129,8 @@ def fetch_model(
     if hasattr(family, "fetch"):
         half = choose_dtype(dtype, choose_device(device)) != torch.float32
         control = None if controlnet is None else os.fspath(controlnet)
-        family.fetch(os.fspath(model), control, half=half, on_bytes=on_bytes)
+        more = _taken(family.fetch, os.fspath(model), additions)
+        family.fetch(os.fspath(model), control, half=half, on_bytes=on_bytes, **more)
 
 
 def family_of(model: str) -> Family:

@@ -53,6 +53,11 @@ class ModelFolder:
         """The folder of the configs and vocabularies."""
         return self.small_at or self.path
 
+    def place(self, part: str) -> Path:
+        """Where a network lies, to be loaded from and named in messages."""
+        weights = self.weights[part]
+        return self.path / part if weights.layout else weights.files[0].parent
+
 
 @dataclass(frozen=True)
 class ControlFolder:

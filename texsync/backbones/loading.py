@@ -11,10 +11,13 @@ import torch
 from torch import nn
 
 from ..errors import Refused, about, got, option
+from .additions import Added
 from .checked import read_json
 from .clip_words import clip_tokenizer
 from .folder import ControlFolder, ModelFolder, has_vocabulary, pixels_per_latent
+from .inverted_words import add_word, vectors_of
 from .layout import XL
+from .lora import check_lora, merge_lora
 from .memory import free_bytes
 from .meta import attempt, rehearse, skeleton
 from .quiet import quiet as quiet
@@ -22,6 +25,7 @@ from .single_file import as_diffusers, read
 from .tensors import warn_of_pickle
 from .weights import Weights
 
+NOTHING = Added()
 CONTROL = ("diffusers", "ControlNetModel")
 
 
@@ -40,7 +44,11 @@ class Parts:
 
 
 def load_parts(
-    folder: ModelFolder, control: ControlFolder | None, device: torch.device, dtype: torch.dtype
+    folder: ModelFolder,
+    control: ControlFolder | None,
+    device: torch.device,
+    dtype: torch.dtype,
+    added: Added = NOTHING,
 ) -> Parts:
     """Load every part; raises InputError if a file is wrong or the memory too small."""
     every = [*folder.weights.values(), *([control.weights] if control else [])]
@@ -48,10 +56,12 @@ def load_parts(
     for file in dict.fromkeys(weights.files[0] for weights in every if weights.pickled):
         warn_of_pickle(file)
     with quiet():
-        compare_with_configs(folder, control)
+        blank = compare_with_configs(folder, control)
+        for lora in added.loras:
+            check_lora(lora, blank)
         networks = {
             part: load_network(
-                folder.path / part,
+                folder.place(part),
                 folder.classes[part],
                 folder.weights[part],
                 device,
@@ -61,6 +71,7 @@ def load_parts(
             for part in folder.layout.networks
         }
         words = {part: load_tokenizer(folder.small / part) for part in folder.layout.tokenizers}
+        _add(added, folder, networks, words)
         vae = folder.configs["vae"]
         sizes = vae.get("latent_channels", 4), pixels_per_latent(vae)
         if control is None:
@@ -77,24 +88,38 @@ def number_format(folder: ModelFolder, part: str, dtype: torch.dtype) -> torch.d
     return torch.float32 if overflows and dtype == torch.float16 else dtype
 
 
-def compare_with_configs(folder: ModelFolder, control: ControlFolder | None) -> None:
-    """Raises InputError for a config that does not fit its weights, before anything is allocated."""
+def _add(added: Added, folder: ModelFolder, networks: dict[str, Any], words: dict[str, Any]) -> None:
+    """LoRAs into the weights, textual inversions into the words."""
+    for lora in added.loras:
+        merge_lora(lora, networks)
+    for inversion in added.inversions:
+        for name, encoder, tokenizer in zip(
+            inversion.names, folder.layout.encoders, folder.layout.tokenizers, strict=True
+        ):
+            vectors = vectors_of(inversion.path, name)
+            add_word(inversion.word, vectors, words[tokenizer], networks[encoder])
+
+
+def compare_with_configs(folder: ModelFolder, control: ControlFolder | None) -> dict[str, nn.Module]:
+    """The networks without numbers; raises InputError for a config that does not fit its weights."""
+    blank = {}
     for part, weights in folder.weights.items():
-        path = folder.path / part
-        _fit(_loader(folder.classes[part], path), path, folder.configs[part], weights)
+        path = folder.place(part)
+        blank[part] = _fit(_loader(folder.classes[part], path), path, folder.configs[part], weights)
     if control is not None:
         _fit(_loader(CONTROL, control.path), control.path, control.config, control.weights)
+    return blank
 
 
-def _fit(load: Any, path: Path, config: dict[str, Any], weights: Weights) -> None:
+def _fit(load: Any, path: Path, config: dict[str, Any], weights: Weights) -> nn.Module:
     if not weights.layout:
-        skeleton(load, path, config, weights)
-        return
+        return skeleton(load, path, config, weights)
     there = attempt(path, lambda: as_diffusers(weights, config))
     network = skeleton(load, path, config, there)
     _check_missing(
         path, {bare(name) for name in network.state_dict()} - {bare(name) for name in there.shapes}
     )
+    return network
 
 
 def bare(name: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,17 @@ def on_hub(name: str | Path) -> bool:
     return text not in EMBEDDED and not Path(text).expanduser().exists() and hub.parse(text) is not None
 
 
-def find_model(model: str | Path, *, half: bool = False, on_bytes: hub.OnBytes | None = None) -> Path:
-    """The folder or file that a model's name stands for; raises InputError if there is none."""
+def find_model(
+    model: str | Path,
+    *,
+    half: bool = False,
+    on_bytes: hub.OnBytes | None = None,
+    check: Callable[[Path], object] = read_layout,
+) -> Path:
+    """The folder or file that a model's name stands for; raises InputError if there is none.
+
+    check: see `download.fetch`.
+    """
     name = os.fspath(model)
     if name in EMBEDDED:
         return EMBEDDED[name]
@@ -42,7 +53,7 @@ def find_model(model: str | Path, *, half: bool = False, on_bytes: hub.OnBytes |
     if path.is_file():
         return path
     if on_hub(name):
-        return _fetched(name, half=half, on_bytes=on_bytes, check=read_layout)
+        return _fetched(name, half=half, on_bytes=on_bytes, check=check)
     raise _unknown(name)
 
 
@@ -57,6 +68,33 @@ def _fetched(name: str, **options: Any) -> Path:
     if ref is not None and ref.file is not None:
         return download.fetch_file(ref, options["on_bytes"])
     return download.fetch(name, **options)
+
+
+def find_part(name: str, *, half: bool, on_bytes: hub.OnBytes | None = None) -> Path:
+    """The folder or file of one network, on this machine or a hub; raises InputError if there is none."""
+    path = Path(name).expanduser()
+    if on_hub(name):
+        return _fetched(name, half=half, parts=("",), on_bytes=on_bytes, check=None)
+    if not path.exists():
+        raise _unknown(name)
+    return hub.newest_snapshot(path) if path.is_dir() else path
+
+
+def find_file(name: str, what: str, flag: str, usual: str, on_bytes: hub.OnBytes | None = None) -> Path:
+    """A file on this machine or a hub; raises InputError if there is none.
+
+    what: it is.  flag: the option.  usual: what the file is called in folders and repositories.
+    """
+    path = Path(name).expanduser()
+    path = path / usual if path.is_dir() else path
+    if path.is_file():
+        return path
+    ref = hub.parse(name) if on_hub(name) else None
+    if ref is None:
+        raise Refused.model_missing(
+            f"there is no {what} {path}", f"give {flag} a file, or owner/name of the hub"
+        )
+    return download.fetch_file(replace(ref, file=ref.file or usual), on_bytes)
 
 
 def _unknown(name: str) -> InputError:

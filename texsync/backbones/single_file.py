@@ -28,6 +28,7 @@ PARTS: dict[str, dict[str, str]] = {  # of each architecture: which names are wh
     "sd2": {"unet": UNET, "vae": VAE, "text_encoder": OPEN_CLIP},
     "sdxl": {"unet": UNET, "vae": VAE, "text_encoder": XL_CLIP, "text_encoder_2": XL_OPEN_CLIP},
 }
+SAME = "same"  # a layout: the names are diffusers' own
 FULL = "choose a full checkpoint of Stable Diffusion 1.x, 2.x or XL"
 STRANGE = (  # what else comes in one file: by part of a name, what it is, what to do
     (
@@ -35,11 +36,11 @@ STRANGE = (  # what else comes in one file: by part of a name, what it is, what 
         "an SDXL refiner, which only finishes pictures",
         "choose its base model",
     ),
-    ("lora_down", "a LoRA", FULL),
-    ("lora_A.", "a LoRA", FULL),
-    ("lora.down.", "a LoRA", FULL),
-    ("hada_w1_a", "a LyCORIS file", FULL),
-    ("lokr_w1", "a LyCORIS file", FULL),
+    ("lora_down", "a LoRA", f"add it to a model with {option('lora')}"),
+    ("lora_A.", "a LoRA", f"add it to a model with {option('lora')}"),
+    ("lora.down.", "a LoRA", f"add it to a model with {option('lora')}"),
+    ("hada_w1_a", "a LyCORIS file", f"add it to a model with {option('lora')}"),
+    ("lokr_w1", "a LyCORIS file", f"add it to a model with {option('lora')}"),
     ("control_model.", "a ControlNet", f"give it to {option('controlnet')}"),
     ("controlnet_cond_embedding.", "a ControlNet", f"give it to {option('controlnet')}"),
     ("input_hint_block.", "a ControlNet", f"give it to {option('controlnet')}"),
@@ -49,8 +50,8 @@ STRANGE = (  # what else comes in one file: by part of a name, what it is, what 
     ("motion_modules.", "a motion module of AnimateDiff", FULL),
     ("double_blocks.", "a FLUX transformer", FULL),
     ("joint_blocks.", "a Stable Diffusion 3 transformer", FULL),
-    ("emb_params", "a textual inversion", FULL),
-    ("string_to_param", "a textual inversion", FULL),
+    ("emb_params", "a textual inversion", f"add it to a model with {option('embedding')}"),
+    ("string_to_param", "a textual inversion", f"add it to a model with {option('embedding')}"),
 )
 
 
@@ -80,7 +81,7 @@ def architecture(path: Path, header: Header) -> str:
     if any(name.startswith(UNET) for name in names):
         raise Refused.model_missing(f"{about(path)} has a UNet but no text encoder", FULL)
     if any(name.startswith(("encoder.", "decoder.", VAE)) for name in names):
-        raise Refused.model_kind(f"{about(path)} is an autoencoder, not a model", FULL)
+        raise Refused.model_kind(f"{about(path)} is an autoencoder, not a model", f"give it to {option('vae')}")
     first = next(iter(names), "nothing")
     raise Refused.model_kind(f"{about(path)} is no model that texsync knows (it has {got(first):.60})", FULL)
 
@@ -154,6 +155,8 @@ def renamed(weights: Weights, tensors: Mapping[str, Any], config: Mapping[str, A
     from diffusers.loaders import single_file_utils as theirs
 
     part, given = weights.layout, dict(tensors)
+    if part == SAME:
+        return given
     if part == "unet":
         return theirs.convert_ldm_unet_checkpoint(given, config)
     if part == "vae":
@@ -194,6 +197,29 @@ def read(weights: Weights, config: Mapping[str, Any]) -> dict[str, Any]:
     """The tensors of one part, on the CPU, under diffusers' or transformers' names."""
     tensors = read_tensors(weights.files[0], weights.shapes.__contains__)
     return renamed(weights, tensors, config)
+
+
+# ---- autoencoders
+
+
+def autoencoder_of(path: Path) -> Weights:
+    """The autoencoder in a file, its own or a whole model's; raises InputError if there is none."""
+    shapes = read_header(path).shapes
+    whole = any(name.startswith(VAE) for name in shapes)
+    start = VAE if whole else ""
+    ours = {
+        name: shape
+        for name, shape in shapes.items()
+        if name.startswith(
+            tuple(f"{start}{part}" for part in ("encoder.", "decoder.", "quant_conv.", "post_quant_"))
+        )
+    }
+    if not {f"{start}encoder.conv_in.weight", f"{start}decoder.conv_in.weight"} <= ours.keys():
+        first = next(iter(shapes), "nothing")
+        raise Refused.model_kind(
+            f"{about(path)} is no autoencoder (it has {first:.60})", f"give {option('vae')} an autoencoder"
+        )
+    return _weights(path, ours, SAME if "encoder.mid_block.resnets.0.conv1.weight" in ours else "vae")
 
 
 # ---- ControlNets

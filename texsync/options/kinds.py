@@ -170,7 +170,7 @@ class Texts:
     """At least `least` texts, each of a kind, as a tuple."""
 
     least: int = 0
-    each: Text = field(default_factory=Text)
+    each: Any = field(default_factory=Text)
     one: str = ""
     """What one of them is called."""
     remedy: str = "give a list"

@@ -136,6 +136,28 @@ class SharedOptions(RunOptions):
     controlnet: str | Path | None = declare(
         "A ControlNet.", ModelName(), "model", default=unsaid(MODEL_OWN), label="ControlNet"
     )
+    vae: str | Path | None = declare(
+        "Another autoencoder: a file, a folder or a hub id.",
+        ModelName(),
+        "model",
+        default=unsaid(MODEL_OWN),
+        metavar="PATH|HUB_ID",
+        label="",
+    )
+    lora: Sequence[str] = declare(
+        "A LoRA and its weight, e.g. rust.safetensors:0.8; may be repeated.",
+        Texts(each=ModelName(), remedy='e.g. "rust.safetensors:0.8"'),
+        "model",
+        default=(),
+        metavar="FILE[:WEIGHT]",
+    )
+    embedding: Sequence[str] = declare(
+        "A textual inversion, whose file's name is its word in prompts; may be repeated.",
+        Texts(each=ModelName(), remedy='e.g. "my_rust.safetensors"'),
+        "model",
+        default=(),
+        metavar="FILE",
+    )
     control_scale: tuple[float, float] | None = declare(
         "How firmly the ControlNet is followed at the noisiest level and at the cleanest.",
         Reals(Real(0.0, 2.0), ("start", "end"), "e.g. 0.7 0.9"),
@@ -234,7 +256,7 @@ class SharedOptions(RunOptions):
                 message, remedy = f"coupling option {brief(pair)}", 'give name=value, e.g. "first=3"'
                 raise Refused.coupling_option(message, remedy, thing="coupling_options", value=pair)
         self.check_made("coupling", *SETTINGS, "coupling_options")
-        self.check_made("model", "controlnet", "device", "dtype")
+        self.check_made("model", "controlnet", "device", "dtype", "vae", "lora", "embedding")
 
     @property
     def seeds(self) -> range:

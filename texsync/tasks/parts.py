@@ -19,19 +19,23 @@ CONTROL_SCALE, CONTROL_UNTIL = (0.7, 0.9), 0.99  # the mesh paper's, where neith
 def check_model(options: Any, controlnet: str | Path | None) -> None:
     """Raises InputError for a model or device that is not there, before anything heavy is done."""
     from ..backbones import by_name
+    from ..backbones.additions import Additions
 
     if isinstance(options.model, str):
-        by_name.check_model(options.model, controlnet, device=options.device, dtype=options.dtype)
+        where = {"device": options.device, "dtype": options.dtype}
+        by_name.check_model(options.model, controlnet, **where, additions=Additions(**_added(options)))
 
 
 def fetch_model(options: Any, controlnet: str | Path | None, on_progress: Callable[..., None]) -> None:
     """Download the model, if it is a hub's and not in the cache."""
     from ..backbones import by_name
+    from ..backbones.additions import Additions
     from ..backbones.download import in_megabytes
 
     if isinstance(options.model, str):
         where = {"device": options.device, "dtype": options.dtype}
-        by_name.fetch_model(options.model, controlnet, **where, on_bytes=in_megabytes(on_progress))
+        told, additions = in_megabytes(on_progress), Additions(**_added(options))
+        by_name.fetch_model(options.model, controlnet, **where, on_bytes=told, additions=additions)
 
 
 def model_of(options: Any, controlnet: str | Path | None) -> Backbone:
@@ -40,7 +44,15 @@ def model_of(options: Any, controlnet: str | Path | None) -> Backbone:
 
     if not isinstance(options.model, str):
         return options.model
-    return by_name.load_model(options.model, controlnet, device=options.device, dtype=options.dtype)
+    where = {"device": options.device, "dtype": options.dtype}
+    return by_name.load_model(options.model, controlnet, **where, **_added(options))
+
+
+def _added(options: Any) -> dict[str, Any]:
+    """What is added to the model."""
+    return {
+        name: getattr(options, name) for name in ("vae", "lora", "embedding") if getattr(options, name, None)
+    }
 
 
 def control_of(options: Any, backbone: Backbone) -> dict[str, Any]:

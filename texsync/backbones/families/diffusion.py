@@ -5,15 +5,18 @@ The embedded model "mini", a folder and a hub id all end up as one folder and on
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from ...errors import Refused, option
+from ..additions import Additions, find_additions
 from ..attention import AttentionRecorder, is_fine
 from ..autoencoder import Autoencoder
 from ..base import Attention
 from ..conditions import Conditions
-from ..folder import ControlFolder, ModelFolder, pixels_per_latent
+from ..folder import ControlFolder, ModelFolder, pixels_per_latent, read_layout
 from ..hub import OnBytes, commit_of
 from ..loading import Parts, load_parts
 from ..locate import find_control, find_model, on_hub, read_found
@@ -23,6 +26,7 @@ from ..prompts import TextEncoder
 from ..two_encoders import TwoEncoders, two_encoders
 from ..unet import DiffusionPredictor, UNetBackbone
 
+NONE = Additions()
 USUAL_SIZE = 768  # pixels a side, of a UNet that does not say at which it was trained
 
 
@@ -32,26 +36,54 @@ def claims(model: str) -> bool:
 
 
 def load(
-    model: str, controlnet: str | None, *, device: torch.device, dtype: torch.dtype
+    model: str,
+    controlnet: str | None,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    additions: Additions = NONE,
 ) -> DiffusionBackbone:
     """See `by_name.load_model`."""
     half = dtype != torch.float32
-    folder = read_found(find_model(model, half=half))
+    folder, added = find_additions(additions, read_found(find_model(model, half=half)), half=half)
     control = find_control(folder, model, controlnet, half=half)
-    return DiffusionBackbone(folder, load_parts(folder, control, device, dtype), _commits(folder, control))
+    parts = load_parts(folder, control, device, dtype, added)
+    return DiffusionBackbone(folder, parts, _commits(folder, control))
 
 
-def fetch(model: str, controlnet: str | None, *, half: bool, on_bytes: OnBytes | None) -> None:
-    if on_hub(model) or (controlnet is not None and on_hub(controlnet)):
-        folder = read_found(find_model(model, half=half, on_bytes=on_bytes))
+def fetch(
+    model: str,
+    controlnet: str | None,
+    *,
+    half: bool,
+    on_bytes: OnBytes | None,
+    additions: Additions = NONE,
+) -> None:
+    if any(
+        map(on_hub, filter(None, (model, controlnet, additions.vae, *additions.lora, *additions.embedding)))
+    ):
+
+        def fits(configs: Path) -> None:
+            _check_here(read_layout(configs), model, controlnet, additions)
+
+        folder = read_found(find_model(model, half=half, on_bytes=on_bytes, check=fits))
+        find_additions(additions, folder, half=half, on_bytes=on_bytes)
         find_control(folder, model, controlnet, half=half, on_bytes=on_bytes)
 
 
-def check(model: str, controlnet: str | None) -> None:
+def check(model: str, controlnet: str | None, additions: Additions = NONE) -> None:
     if not on_hub(model):
         folder = read_found(find_model(model))
-        if controlnet is None or not on_hub(controlnet):
-            find_control(folder, model, controlnet, half=False)
+        _check_here(folder, model, controlnet, additions)
+        if controlnet is None:
+            find_control(folder, model, None, half=False)
+
+
+def _check_here(folder: ModelFolder, model: str, controlnet: str | None, additions: Additions) -> None:
+    """Raises InputError for parts on this machine that do not fit the model, by their headers."""
+    find_additions(additions.here(), folder)
+    if controlnet is not None and not on_hub(controlnet):
+        find_control(folder, model, controlnet, half=False)
 
 
 def _commits(folder: ModelFolder, control: ControlFolder | None) -> dict[str, str]:
