@@ -103,7 +103,9 @@ def _refuse_other_kinds(path: Path, names: Iterable[str]) -> None:
     names = list(names)
     for mark, what in STRANGE:
         if any(mark in name for name in names):
-            raise Refused.model_kind(f"{about(path)} has {what}, which texsync does not read", "choose a plain LoRA")
+            raise Refused.model_kind(
+                f"{about(path)} has {what}, which texsync does not read", "choose a plain LoRA"
+            )
     if not any(name.endswith(DOWN) for name in names):
         first = next(iter(names), "nothing")
         raise Refused.model_kind(
@@ -116,7 +118,9 @@ def _layers(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterable[Layer
     for name in shapes:
         role, stem = _role(name)
         if role is None:
-            raise Refused.model_kind(f"{about(path)} has {name:.80}, which no plain LoRA has", "choose a plain LoRA")
+            raise Refused.model_kind(
+                f"{about(path)} has {name:.80}, which no plain LoRA has", "choose a plain LoRA"
+            )
         found.setdefault(layer_key(stem), {})[role] = name
     for (part, key), names in found.items():
         if not {"down", "up"} <= names.keys():

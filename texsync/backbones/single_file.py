@@ -81,7 +81,9 @@ def architecture(path: Path, header: Header) -> str:
     if any(name.startswith(UNET) for name in names):
         raise Refused.model_missing(f"{about(path)} has a UNet but no text encoder", FULL)
     if any(name.startswith(("encoder.", "decoder.", VAE)) for name in names):
-        raise Refused.model_kind(f"{about(path)} is an autoencoder, not a model", f"give it to {option('vae')}")
+        raise Refused.model_kind(
+            f"{about(path)} is an autoencoder, not a model", f"give it to {option('vae')}"
+        )
     first = next(iter(names), "nothing")
     raise Refused.model_kind(f"{about(path)} is no model that texsync knows (it has {got(first):.60})", FULL)
 
