@@ -1,17 +1,17 @@
 """Textual inversions put into a tokenizer and its text encoder: a word that is read as vectors of its own.
 
-The tokenizer itself spells the word out, so that whoever reads prompts, cuts or finds words in them need not know.
+Several vectors get the tokens word, word_1, word_2, as diffusers adds them; `TextEncoder.called` puts them in.
 Source: textual inversion (arXiv:2208.01618).
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..errors import Refused, about
 from .tensors import read_tensors
 
 
@@ -26,22 +26,20 @@ def vectors_of(path: Any, name: str) -> Tensor:
 @torch.no_grad()
 def add_word(word: str, vectors: Tensor, tokenizer: Any, network: Any) -> None:
     """Teach a tokenizer and its network a word.  vectors: (N, width), read one after the other where it stands."""
-    from tokenizers import Regex, normalizers
+    from tokenizers import AddedToken
 
     first = len(tokenizer)
-    spelt = [f"<inverted{first + number}>" for number in range(len(vectors))]
-    tokenizer.add_tokens(spelt)
+    names = [word, *(f"{word}_{number}" for number in range(1, len(vectors)))]
+    if tokenizer.add_tokens([AddedToken(name, single_word=True) for name in names]) < len(names):
+        raise Refused.model_config(
+            f"the tokenizer has a word '{about(word)}' already",
+            "give the textual inversion's file another name",
+        )
     network.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     table = network.get_input_embeddings().weight
     table[first : first + len(vectors)] = vectors.to(table.device, table.dtype)
     network.requires_grad_(False)
     _mark_end(tokenizer, network)
-    whole = Regex(rf"(?i)(?<![\w-]){re.escape(word)}(?![\w-])")
-    backend = tokenizer.backend_tokenizer
-    replaced = normalizers.Replace(whole, f" {' '.join(spelt)} ")
-    backend.normalizer = normalizers.Sequence(
-        [replaced, *([backend.normalizer] if backend.normalizer else [])]
-    )
 
 
 def _mark_end(tokenizer: Any, network: Any) -> None:
