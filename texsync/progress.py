@@ -23,42 +23,22 @@ Progress = Callable[[str, int, int, "Callable[..., Tensor] | None"], None]
 preview(4) only four of them, evenly chosen, which is faster.
 Raise errors.Cancelled (or KeyboardInterrupt) from it to stop the run."""
 
-STAGES = {
-    "mesh": "reading the mesh",
-    "model": "loading the model",
-    "geometry": "looking at the mesh",
-    "denoise": "painting",
-    "decode": "decoding the views",
-    "texture": "baking the texture",
-    "save": "writing files",
-}
-WORDS = STAGES | {  # those of 2D tasks, and of models that are not there yet, too
-    "download": "downloading the model (MB)",
-    "picture": "reading the picture",
-    "invert": "finding the picture's noise",
-    "attend": "looking for what changes",
+STAGES = {  # in words; where it leads, as a share of the run, nearly all of which is painting
+    "mesh": ("reading the mesh", 0.03),
+    "picture": ("reading the picture", 0.03),
+    "download": ("downloading the model (MB)", None),
+    "model": ("loading the model", 0.08),
+    "geometry": ("looking at the mesh", 0.12),
+    "invert": ("finding the picture's noise", 0.45),
+    "attend": ("looking for what changes", 0.5),
+    "denoise": ("painting", 0.9),
+    "decode": ("decoding the views", 0.93),
+    "texture": ("baking the texture", 0.96),
+    "save": ("writing files", 1.0),
 }
 # until these are over, a log holds its lines back, so that wrong input is told in one line alone
 READING = ("mesh", "picture", "download", "model")
-
-
-# where each stage leads, as a share of the run; painting is nearly all of it
-ENDS = {
-    "mesh": 0.03,
-    "picture": 0.03,
-    "model": 0.08,
-    "geometry": 0.12,
-    "invert": 0.45,
-    "attend": 0.5,
-    "denoise": 0.9,
-    "decode": 0.93,
-    "texture": 0.96,
-    "save": 1.0,
-}
-STEADY = (
-    "invert",
-    "denoise",
-)  # stages whose steps take the same time each, so that the run's end can be told
+STEADY = ("invert", "denoise")  # whose steps take the same time each, so that the run's end can be told
 ALONE = ("download",)  # told by itself: how long it takes says nothing about the rest
 EVERY = 10.0  # seconds between two lines in a log
 Asked = TypeVar("Asked", bound=RunOptions)
@@ -79,10 +59,10 @@ class Course:
         if stage in ALONE:
             self._from, self._to = 0.0, 1.0
             return
-        end = ENDS.get(stage, self._reached)
-        if stage in ENDS and end <= self._reached:
+        end = STAGES[stage][1] if stage in STAGES else None
+        if end is not None and end <= self._reached:
             self._reached = 0.0
-        self._from, self._to = self._reached, end
+        self._from, self._to = self._reached, self._reached if end is None else end
 
     def step(self, step: int, total: int) -> None:
         """So many of the stage's steps are done."""
@@ -98,6 +78,11 @@ class Course:
         """Such as "43 %, about 40 s left"."""
         percent = f"{100 * self.done:.0f} %"
         return percent if self.left is None else f"{percent}, about {duration(self.left)} left"
+
+
+def words(stage: str) -> str:
+    """What a stage is called for people; one that is not known, by its name."""
+    return STAGES[stage][0] if stage in STAGES else stage
 
 
 def duration(seconds: float) -> str:
@@ -176,7 +161,7 @@ class Display:
         if self._bar:
             self._show(step, total)
         elif time.perf_counter() - self._last >= EVERY:
-            self.note(f"{WORDS.get(stage, stage)}: {self._course.text()}")
+            self.note(f"{words(stage)}: {self._course.text()}")
             self._release()
 
     def note(self, text: str) -> None:
@@ -192,10 +177,9 @@ class Display:
                 self._release()
 
     def _show(self, step: int, total: int) -> None:
-        words, left = WORDS.get(self._stage, self._stage), self._course.left
-        words = f"{words} {step}/{total}" if total > 1 else words
-        left_words = "" if left is None else f"about {duration(left)} left"
-        self._bar.update(self._task, completed=self._course.done, description=words, left=left_words)
+        left = "" if self._course.left is None else f"about {duration(self._course.left)} left"
+        said = f"{words(self._stage)} {step}/{total}" if total > 1 else words(self._stage)
+        self._bar.update(self._task, completed=self._course.done, description=said, left=left)
 
     def _release(self) -> None:
         self.stream.write("".join(self._held))
@@ -206,13 +190,13 @@ class Display:
         self._stage, self._since = stage, time.perf_counter()
         self._course.begin(stage)
         if not self._bar:
-            self.note(WORDS.get(stage, stage))
+            self.note(words(stage))
 
     def _finish_stage(self) -> None:
         if self._bar:
             self._bar.refresh()  # with its last step
         if self._stage and self.verbose:
-            self.note(f"{WORDS.get(self._stage, self._stage)}: {time.perf_counter() - self._since:.1f} s")
+            self.note(f"{words(self._stage)}: {time.perf_counter() - self._since:.1f} s")
         self._stage = ""
 
     def _warned(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -89,7 +89,7 @@ def test_a_log_has_a_line_every_ten_seconds(clock):
                 clock[0] += 2.0 if stage == "denoise" else 0.1
     lines = log.getvalue().splitlines()
     ticks = [line for line in lines if "%" in line]
-    assert [line for line in lines if line not in ticks] == [progress.STAGES[stage] for stage, _ in MESH]
+    assert [line for line in lines if line not in ticks] == [progress.words(stage) for stage, _ in MESH]
     assert 5 <= len(ticks) <= 6 and all(line.startswith("painting: ") and "s left" in line for line in ticks)
 
 

@@ -17,8 +17,7 @@ def keeps_uvs(loaded: Loaded, surface: Surface) -> bool:
         return False
     if len(surface.uv) != len(loaded.uv) or not np.array_equal(surface.uv_faces, loaded.uv_faces):
         return False
-    moved = surface.uv - loaded.uv
-    return bool(len(moved) == 0 or (np.ptp(moved, axis=0) < 1e-9).all() and np.allclose(moved, moved.round()))
+    return _by_tiles(surface.uv - loaded.uv)
 
 
 def keeps_own(loaded: Loaded, surface: Surface) -> bool:
@@ -27,9 +26,8 @@ def keeps_own(loaded: Loaded, surface: Surface) -> bool:
         return False
     own = (loaded.uv_faces >= 0).all(axis=1)
     used = np.unique(loaded.uv_faces[own])
-    moved = surface.uv[used] - loaded.uv[used]
     same = np.array_equal(surface.uv_faces[own], loaded.uv_faces[own])
-    return bool(same and (np.ptp(moved, axis=0) < 1e-9).all() and np.allclose(moved, moved.round()))
+    return same and _by_tiles(surface.uv[used] - loaded.uv[used])
 
 
 def keeps_part(loaded: Loaded, surface: Surface, part: Part) -> bool:
@@ -40,8 +38,12 @@ def keeps_part(loaded: Loaded, surface: Surface, part: Part) -> bool:
     now, old = surface.uv_faces[part.faces], shape.uv_faces[part.kept]
     if not (now - old == now[0, 0] - old[0, 0]).all():
         return False
-    moved = surface.uv[now] - shape.uv[old]
-    return bool((np.ptp(moved, axis=(0, 1)) < 1e-9).all() and np.allclose(moved, moved.round()))
+    return _by_tiles((surface.uv[now] - shape.uv[old]).reshape(-1, 2))
+
+
+def _by_tiles(moved: np.ndarray) -> bool:
+    """Whether all UVs are moved alike (n, 2), by whole tiles."""
+    return not len(moved) or bool((np.ptp(moved, axis=0) < 1e-9).all() and np.allclose(moved, moved.round()))
 
 
 def corner_uvs(loaded: Loaded, surface: Surface, part: Part) -> np.ndarray:

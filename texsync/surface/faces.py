@@ -21,6 +21,14 @@ def face_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return np.cross(b - a, c - a)
 
 
+def areas(corners: np.ndarray) -> np.ndarray:
+    """(F,) of triangles (F, 3, 2 or 3)."""
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    if corners.shape[-1] == 2:
+        return np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
+    return np.linalg.norm(np.cross(a, b), axis=1) / 2
+
+
 def weld(vertices: np.ndarray, group: np.ndarray) -> np.ndarray:
     """(V,) int64: one number for all vertices of a group that stand on the same spot, bit for bit."""
     order = np.lexsort((*vertices.T, group))

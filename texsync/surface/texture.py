@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import Refused, about, check_finite, got, option
+from .faces import areas
 from .fill import Fill, Places, fill
 from .islands import heights
 from .pixels import Pixels, visible
@@ -190,9 +191,7 @@ def _nearest(texel: np.ndarray, size: int) -> np.ndarray:
 
 def _area(surface: Surface, face: np.ndarray, texel: np.ndarray, size: int) -> np.ndarray:
     corners, flat = surface.vertices[surface.faces], surface.uv[surface.uv_faces]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-    a, b = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
-    room = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2 * size * size
+    room = areas(flat) * size * size
     result = np.zeros(size * size)
-    result[texel] = (area / room.clip(1e-12))[face]
+    result[texel] = (areas(corners) / room.clip(1e-12))[face]
     return result.reshape(size, size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .charts import charts
+from .faces import areas
 
 
 def uncut(
@@ -27,7 +28,7 @@ def uncut(
     if not torn.any():
         return uv, uv_faces
     scale = (
-        np.sqrt(_area(uv[uv_faces[~torn]]) / max(_area(vertices[faces[~torn]]), 1e-300))
+        np.sqrt(areas(uv[uv_faces[~torn]]).sum() / max(areas(vertices[faces[~torn]]).sum(), 1e-300))
         if (~torn).any()
         else 1
     )
@@ -69,14 +70,6 @@ def packed(uv: np.ndarray, uv_faces: np.ndarray, texture_size: int) -> tuple[np.
     """All charts, as they are, side by side in the unit square with padding; faces keep their order."""
     # the packer joins what shares coordinates, so islands are set apart before
     return charts([(uv, uv_faces)], texture_size)[0]
-
-
-def _area(corners: np.ndarray) -> float:
-    """Sum over triangles (n, 3, 2 or 3)."""
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    if corners.shape[-1] == 2:
-        return float(np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / 2)
-    return float(np.linalg.norm(np.cross(a, b), axis=1).sum() / 2)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

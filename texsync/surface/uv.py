@@ -16,7 +16,7 @@ from ..errors import Refused, TexsyncWarning, about, option
 from ..options.geometry import UVS
 from .beside import placement
 from .charts import PADDING, charts
-from .faces import two_sided
+from .faces import areas, two_sided
 from .texels import covered_share, parts_sharing, uv_texels
 from .types import Mesh, Surface
 from .uncut import uncut
@@ -90,12 +90,12 @@ def _completed(
     mapped = _mapped(mesh)
     if mapped.all():
         return uv, own_faces
-    rest, own = _only(mesh, ~mapped), _areas(mesh.vertices[mesh.faces[mapped]]).sum()
-    density = np.sqrt(_areas_2d(uv[own_faces]).sum() / own)  # lengths on the map over lengths in space
-    area = _areas(mesh.vertices[rest.faces]).sum()
+    rest, own = _only(mesh, ~mapped), areas(mesh.vertices[mesh.faces[mapped]]).sum()
+    density = np.sqrt(areas(uv[own_faces]).sum() / own)  # lengths on the map over lengths in space
+    area = areas(mesh.vertices[rest.faces]).sum()
     side = int(np.clip(texture_size * density * np.sqrt(area / FILLED), SMALLEST_SIDE, texture_size))
     new, new_faces = _new(rest, side)
-    new = (new - new.min(axis=0)) * density / np.sqrt(_areas_2d(new[new_faces]).sum() / area)
+    new = (new - new.min(axis=0)) * density / np.sqrt(areas(new[new_faces]).sum() / area)
     taken = uv_texels(uv, own_faces, PLACES)[0] >= 0
     place = placement(taken, new.max(axis=0), PADDING / texture_size)
     who = _who(mesh, ~mapped)
@@ -145,8 +145,8 @@ def why_unusable(mesh: Mesh) -> str:
     low, high = corners.min((0, 1)) - tile.min(0), corners.max((0, 1)) - tile.min(0)
     if (low < -1e-4).any() or (high > 1 + 1e-4).any():
         return "they tile or spread over several unit squares, and one texture cannot paint those apart"
-    area = _areas(mesh.vertices[mesh.faces])
-    room = area[_areas_2d(corners) > 1e-12].sum() / max(area.sum(), 1e-300)
+    area = areas(mesh.vertices[mesh.faces])
+    room = area[areas(corners) > 1e-12].sum() / max(area.sum(), 1e-300)
     if room < 0.99:
         return f"{100 * (1 - room):.0f} % of the surface has no room on the map"
     return ""
@@ -166,7 +166,7 @@ def _wastes_or_shares(mesh: Mesh) -> bool:
     Warns of that, and of less sharing.
     """
     uv, uv_faces = _own(mesh)
-    drawn = _areas_2d(uv[uv_faces]).sum()
+    drawn = areas(uv[uv_faces]).sum()
     # coarser where hundreds of faces lie on each other, each of which every ray meets
     whole = covered_share(uv, uv_faces, int(np.sqrt(MEETINGS / max(drawn, 1)).clip(64, 512)))
     why = _why_new(mesh, uv, uv_faces, whole, drawn)
@@ -232,12 +232,3 @@ def _pieces(centres: np.ndarray) -> list[np.ndarray]:
         ordered = piece[np.argsort(centres[piece, longest], kind="stable")]
         todo += [ordered[: len(piece) // 2], ordered[len(piece) // 2 :]]
     return done
-
-
-def _areas(corners: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-
-
-def _areas_2d(corners: np.ndarray) -> np.ndarray:
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    return np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
