@@ -15,6 +15,8 @@ from texsync.motion.mdm import Sizes
 from texsync.motion.text import build_tokenizer
 from texsync.motion.train import Folder, Learner
 
+QUICK = {"steps": 4, "segment": 40, "overlap": 10}  # options of long motion
+TWO = ["a person walks forward", "jumps"]
 SHAPE = Sizes(width=16, layers=1, heads=2, inner=32, text=8, dropout=0.0)
 
 
