@@ -22,7 +22,7 @@ from . import __version__
 from .errors import TexsyncError, enough_memory, out_of_memory
 from .flags import flag, parameters, values_of
 from .grouped import Grouped, MeshByDefault, help_command
-from .options.declared import declare, declared, option_class
+from .options.declared import declare, declared, option_class, unsaid
 from .options.kinds import PathName
 from .options.output import MARK, PlaceOptions, check_output
 from .options.shared import RunOptions, SharedOptions
@@ -142,9 +142,8 @@ class RepeatOptions(PlaceOptions):
     device: str | None = declare(
         "auto, cpu, cuda, cuda:N or mps.",
         declared(SharedOptions)["device"].kind,
-        default=None,
-        unsaid="the run's",
-        section="main",
+        "main",
+        default=unsaid("the run's"),
     )
 
     @property

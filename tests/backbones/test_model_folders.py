@@ -11,6 +11,7 @@ import torch
 from diffusers import (
     UNet2DConditionModel,
 )
+from refusals import refused
 
 from texsync.backbones import download, hub, locate
 from texsync.backbones.by_name import load_model
@@ -167,7 +168,7 @@ def test_a_token_that_the_network_does_not_know_is_told(tiny_model, tmp_path):
     content["model"]["vocab"]["copper</w>"] = 10**6
     assert token < 10**6
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="token 1000000, the text encoder knows"):
+    with refused("model-config", thing="tokenizer", value=1000000):
         load_model(folder).text(["copper"])
 
 
@@ -184,19 +185,19 @@ def test_a_wrong_folder_is_named(case, tiny_model, tmp_path):
 
 def test_names_that_stand_for_no_model(tmp_path, tiny_model):
     """A typo, a file that is not there, a ControlNet that is not there."""
-    with pytest.raises(InputError, match="unknown model 'minni'; known: mini"):
+    with refused("model-unknown", thing="model", value="minni"):
         find_model("minni")
-    with pytest.raises(InputError, match="there is no file sd.safetensors"):
+    with refused("model-unknown"):
         find_model("sd.safetensors")
-    with pytest.raises(InputError, match="no ControlNet folder"):
+    with refused("controlnet"):
         load_model(tiny_model, controlnet=tmp_path / "absent")
 
 
 def test_the_hub_is_not_reached_but_told(tiny_model):
     """Offline, a hub id for the model or the ControlNet ends in one line."""
-    with pytest.raises(InputError, match="cannot fetch someone/something from the hub"):
+    with refused("hub"):
         load_model("someone/something")
-    with pytest.raises(InputError, match="cannot fetch someone/depth from the hub"):
+    with refused("hub"):
         load_model(tiny_model, controlnet="someone/depth")
 
 
@@ -247,7 +248,7 @@ def test_without_a_controlnet(tiny_model, tmp_path, noise, control):
     shutil.rmtree(folder / "controlnet")
     backbone = load_model(folder, controlnet="none")
     assert backbone.predictor(Conditions(PROMPTS, NEGATIVES, guidance=2.0))(noise, SPAN).shape == noise.shape
-    with pytest.raises(InputError, match="no ControlNet"):
+    with refused("controlnet"):
         backbone.predictor(Conditions(PROMPTS, NEGATIVES, control))
 
 
@@ -264,7 +265,7 @@ def test_fp16_variants_and_shards_are_read(tiny_model, tmp_path, noise):
     shards = load_model(folder, controlnet="none").predictor(Conditions(PROMPTS, NEGATIVES))(noise, SPAN)
     assert torch.equal(whole, shards)
     next((folder / "unet").glob("*.safetensors")).unlink()
-    with pytest.raises(InputError, match=r"\.safetensors is missing"):
+    with refused("model-missing"):
         load_model(folder)
 
 

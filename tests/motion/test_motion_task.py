@@ -272,9 +272,9 @@ def test_models_that_are_wrong_are_told_in_one_line(folder, tmp_path, how, messa
 
 def test_models_of_the_other_kind_are_told(folder):
     pictures = Path(texsync.__file__).parent / "mini" / "weights"
-    with pytest.raises(InputError, match="is a model of pictures, not of motion"):
+    with refused("model-kind"):
         texsync.long_motion("walks", model=pictures)
-    with pytest.raises(InputError, match="is a model of motion, not of pictures"):
+    with refused("model-kind"):
         texsync.wide_image("mossy stone", model=str(folder))
 
 

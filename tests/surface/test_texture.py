@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from refusals import refused
 from zoo import make_surface
 
 from texsync.errors import InputError
@@ -163,11 +164,11 @@ def test_tables_serve_pictures_of_any_resolution(ring_shape):
 def test_a_map_without_room_and_a_surface_out_of_sight_are_refused(ring_shape):
     pixels, images = painted(ring_shape)
     nowhere = replace(ring_shape, uv=np.zeros_like(ring_shape.uv))
-    with pytest.raises(InputError, match="uvs=.unwrap"):
+    with refused("uvs-room", thing="UV map"):
         bake(nowhere, pixels, images, 64)
     blind = look(ring_shape, [Camera(0, distance=-2.0)], 64)
     blind = replace(blind, depth=torch.full_like(blind.depth, torch.inf))
-    with pytest.raises(InputError, match="no view sees"):
+    with refused("mesh-unseen"):
         bake(ring_shape, blind, images[:1], 64)
 
 

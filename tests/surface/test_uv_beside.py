@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import trimesh
 from jobs import TEXTURE, lines, written
+from refusals import refused
 
-from texsync.errors import InputError, TexsyncWarning
+from texsync.errors import TexsyncWarning
 from texsync.files.gltf_document import read_gltf
 from texsync.files.load import load
 from texsync.files.save import save_model
@@ -80,7 +81,7 @@ def test_keep_makes_nothing_smaller():
     with pytest.warns(TexsyncWarning, match="beside the others"):
         loaded = load(scene(SQUARE * 0.5, size=0.3))
         assert np.array_equal(prepare(loaded, "keep").uv[:4], loaded.uv)
-    with pytest.raises(InputError, match="Bolt0 has no UVs and there is no room .*auto"):
+    with refused("uvs-unusable", thing="mesh"):
         prepare(load(scene(SQUARE)), "keep")
 
 

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import refused
 
 import texsync
 from texsync import InputError, TexsyncWarning, cli
@@ -91,10 +92,10 @@ def test_what_is_not_as_it_was_is_said(here, still):
     with pytest.warns(TexsyncWarning, match=r"mask\.png has changed since that run"):
         texsync.repeat("out")
     (here / "mask.png").unlink()
-    with pytest.raises(InputError, match=r"mask\.png is not there any more"):
+    with refused("run-files"):
         texsync.repeat("out")
     texsync.masked_image("a view", "red copper", mask, **FEW).save("memory")
-    with pytest.raises(InputError, match="does not say which masks it was made from"):
+    with refused("run-files"):
         texsync.repeat("memory")
 
 

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from refusals import refused
 from zoo import CAMERAS, FINE, LATENT, TEXELS, blob_pixels, blob_views, make_surface
 
 from texsync.errors import InputError
@@ -250,7 +251,7 @@ def test_bad_options_are_refused(option, value):
 
 
 def test_views_that_do_not_fit_are_refused():
-    with pytest.raises(InputError, match="views of 128 and 16 pixels do not fit"):
+    with refused("views-wrong", thing="views", value=128):
         surface_views(blob_pixels(FINE), blob_pixels(LATENT), TEXELS)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from by_hand import rebaked
+from refusals import refused
 from zoo import ALL_VIEWS, CHANNELS, PLANE_VIEWS, alone, close, start_for
 
 from texsync.errors import InputError
@@ -183,5 +184,5 @@ def test_windows_that_do_not_fit_are_refused(side, message):
 
 @pytest.mark.parametrize(("memory", "blend"), [(0, "mean"), (-1, "best-facing"), (None, "first")])
 def test_unknown_prefixes_are_refused(memory, blend):
-    with pytest.raises(InputError, match="give memory >= 1"):
+    with refused("views-wrong", thing="memory"):
         flip(4).prefix(memory, blend)
