@@ -42,17 +42,24 @@ def unet(channels: int, size: int, seed: int) -> UNet2DConditionModel:
     ).eval()
 
 
+def write_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """One like T5's, with an end mark and no start."""
+    made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
+    marks = dict(pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=77)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, **marks)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
 def write_stage_one(folder: Path, size: int = 16) -> Path:
     """As `IFPipeline.save_pretrained` writes it, checker and watermark left out."""
     unet(3, size, 0).save_pretrained(folder / "unet")
     torch.manual_seed(1)
     config = T5Config(vocab_size=len(WORDS), d_model=WIDTH, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
     T5EncoderModel(config).eval().save_pretrained(folder / "text_encoder")
-    made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
-    made.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
-    marks = dict(pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=77)
-    PreTrainedTokenizerFast(tokenizer_object=made, **marks).save_pretrained(folder / "tokenizer")
+    write_tokenizer(folder / "tokenizer")
     ratio = dict(dynamic_thresholding_ratio=0.95, sample_max_value=1.5)
     DDPMScheduler(**NOISE, **ratio).save_pretrained(folder / "scheduler")
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "IFPipeline"}))

@@ -92,6 +92,10 @@ class DiffusionPredictor:
         if copies == 2:
             without, given = predicted.chunk(2)
             predicted = self.conditions.guide(without, given)
+        return self.noise_in(x, predicted, span)
+
+    def noise_in(self, x: Tensor, predicted: Tensor, span: Span) -> Tensor:
+        """The noise that the network's answer says is in x, (N, C, h, w) each."""
         return to_eps(self.backbone.prediction, x, predicted, span.alpha)
 
     def _network(self, x: Tensor, span: Span, said: Embeddings, which: slice, copies: int) -> Tensor:

@@ -1,0 +1,308 @@
+"""Stable Diffusion 3: a transformer on a straight line from noise to picture, with or without a ControlNet.
+
+model_index.json   StableDiffusion3Pipeline, or with ControlNet         transformer/ vae/ text_encoder/ text_encoder_2/
+text_encoder_3/    T5, may be missing       tokenizer/ tokenizer_2/ tokenizer_3/       scheduler/   flow matching
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...errors import Refused, about, got, option
+from ...schedule import Flow, Span
+from ..advice import Advice, read_advice
+from ..autoencoder import Autoencoder
+from ..checked import number, read_json, whole
+from ..conditions import Conditions
+from ..download import fetch as fetched
+from ..embeddings import PENULTIMATE, Embeddings
+from ..folder import pixels_per_latent
+from ..hub import OnBytes
+from ..loading import Parts, load_network, load_tokenizer, quiet
+from ..locate import EMBEDDED, NO_CONTROL, on_hub
+from ..memory import fitting, workspace_bytes
+from ..meta import attempt, skeleton
+from ..prompts import TextEncoder
+from ..three_encoders import ThreeEncoders
+from ..unet import DiffusionPredictor, UNetBackbone
+from ..weights import find_weights
+
+CLASSES = {
+    "transformer": ("diffusers", "SD3Transformer2DModel"),
+    "vae": ("diffusers", "AutoencoderKL"),
+    "text_encoder": ("transformers", "CLIPTextModelWithProjection"),
+    "text_encoder_2": ("transformers", "CLIPTextModelWithProjection"),
+    "text_encoder_3": ("transformers", "T5EncoderModel"),
+}
+CONTROL = ("diffusers", "SD3ControlNetModel")
+SCHEDULER = "FlowMatchEulerDiscreteScheduler"
+UNREAD = ("use_dynamic_shifting", "invert_sigmas", "use_karras_sigmas", "use_exponential_sigmas",
+          "use_beta_sigmas", "shift_terminal", "stochastic_sampling")  # fmt: skip
+HUB = "stabilityai/stable-diffusion-3"
+PARTS = (*CLASSES, "tokenizer", "tokenizer_2", "tokenizer_3", "scheduler", "controlnet")
+MAPS = 24  # tokens' vectors that a view takes at once in a block: queries, keys, values, four times the width between
+STEPS, GUIDANCE = 28, 7.0  # of diffusers' pipeline
+
+
+def claims(model: str) -> bool:
+    """Is this the folder, or by its name the hub repository, of a Stable Diffusion 3?"""
+    path = Path(model).expanduser()
+    if (path / "model_index.json").is_file():
+        name = str(read_json(path / "model_index.json").get("_class_name", ""))
+        return name.startswith("StableDiffusion3")
+    return model not in EMBEDDED and not path.exists() and model.startswith(HUB)
+
+
+def load(model: str, controlnet: str | None, *, device: torch.device, dtype: torch.dtype) -> SD3:
+    """The model; raises InputError for a missing or wrong file, also of the ControlNet."""
+    path = _place(model, half=dtype != torch.float32)
+    control = _control_place(path, controlnet, half=dtype != torch.float32)
+    configs = read_configs(path)
+    control_config = None if control is None else read_control_config(control, configs["transformer"])
+    with quiet():
+        compare(path, configs, control, control_config)
+        networks = {
+            part: load_network(path / part, CLASSES[part], find_weights(path / part), device, dtype)
+            for part in configs
+            if part in CLASSES
+        }
+        tokenizers = {
+            part: load_tokenizer(path / part)
+            for part in (name.replace("text_encoder", "tokenizer") for name in networks if "text" in name)
+        }
+        heard = (
+            None if control is None else load_network(control, CONTROL, find_weights(control), device, dtype)
+        )
+    return SD3(path, configs, networks, tokenizers, heard)
+
+
+def check(model: str, controlnet: str | None) -> None:
+    if not on_hub(model):
+        path = Path(model).expanduser()
+        configs = read_configs(path)
+        for part in (part for part in configs if part in CLASSES):
+            find_weights(path / part)
+        if controlnet is None or not on_hub(controlnet):
+            control = _control_place(path, controlnet, half=False)
+            if control is not None:
+                read_control_config(control, configs["transformer"])
+
+
+def fetch(model: str, controlnet: str | None, *, half: bool, on_bytes: OnBytes | None) -> None:
+    path = _place(model, half=half, on_bytes=on_bytes)
+    _control_place(path, controlnet, half=half, on_bytes=on_bytes)
+
+
+def _place(model: str, **how: Any) -> Path:
+    path = Path(model).expanduser()
+    return path if path.is_dir() else fetched(model, parts=PARTS, **how)
+
+
+def _control_place(path: Path, controlnet: str | None, **how: Any) -> Path | None:
+    if controlnet == NO_CONTROL:
+        return None
+    if controlnet is None:
+        if (path / "controlnet").is_dir():
+            return path / "controlnet"
+        remedy = f"name one made for it with {option('controlnet')}, or {option('controlnet', NO_CONTROL)}"
+        raise Refused.controlnet(f"{about(path)} has no controlnet folder", remedy)
+    name = os.fspath(controlnet)
+    return fetched(name, parts=("",), **how) if on_hub(name) else Path(name).expanduser()
+
+
+def compare(
+    path: Path,
+    configs: Mapping[str, dict[str, Any]],
+    control: Path | None,
+    control_config: dict[str, Any] | None,
+) -> None:
+    """Raises InputError for a config that does not fit its weights, before anything is allocated."""
+    parts = [(path / part, CLASSES[part], config) for part, config in configs.items() if part in CLASSES]
+    if control is not None and control_config is not None:
+        parts.append((control, CONTROL, control_config))
+    for place, (library, name), config in parts:
+        skeleton(getattr(import_module(library), name), place, config, find_weights(place))
+
+
+def read_configs(path: Path) -> dict[str, dict[str, Any]]:
+    """The config of every part that is there, checked against each other; raises InputError."""
+    index = read_json(path / "model_index.json")
+    there = [
+        part for part in CLASSES if part != "text_encoder_3" or index.get(part) not in (None, [None, None])
+    ]
+    for part in there:
+        if index.get(part) != list(CLASSES[part]):
+            raise Refused.model_config(
+                f"{about(path / 'model_index.json')} has {got(index.get(part))!r:.60} as its {part}",
+                f"Stable Diffusion 3 has a {CLASSES[part][1]} there",
+            )
+    configs = {part: read_json(path / part / "config.json") for part in there}
+    configs["scheduler"] = read_json(path / "scheduler" / "scheduler_config.json")
+    _check_scheduler(configs["scheduler"])
+    _check_widths(path, configs)
+    return configs
+
+
+def read_control_config(path: Path, transformer: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a ControlNet that fits the transformer; raises InputError."""
+    if not path.is_dir():
+        raise Refused.controlnet(
+            f"no ControlNet folder {path}", f"give {option('controlnet')} a folder or a hub id"
+        )
+    config = read_json(path / "config.json")
+    if config.get("_class_name") != CONTROL[1]:
+        raise Refused.controlnet(
+            f"{about(path)} is a {got(config.get('_class_name'))}",
+            f"choose a {option('controlnet')} made for Stable Diffusion 3",
+        )
+    for key in ("in_channels", "pooled_projection_dim", "joint_attention_dim", "num_attention_heads"):
+        if config.get(key) is not None and config[key] != transformer.get(key):
+            raise Refused.controlnet(
+                f"the ControlNet in {about(path)} has {key} {got(config[key])}, the transformer {transformer.get(key)}",
+                f"choose a {option('controlnet')} made for this {option('model')}",
+            )
+    return config
+
+
+def _check_scheduler(config: Mapping[str, Any]) -> None:
+    if config.get("_class_name") != SCHEDULER:
+        raise Refused.model_config(
+            f"the scheduler is a {got(config.get('_class_name'))!r:.60}",
+            f"Stable Diffusion 3 has a {SCHEDULER}",
+        )
+    for name in (name for name in UNREAD if config.get(name)):
+        raise Refused.model_config(
+            f"the scheduler has {name} {got(config[name])!r:.60}", "choose another model"
+        )
+
+
+def _check_widths(path: Path, configs: Mapping[str, dict[str, Any]]) -> None:
+    net, where = configs["transformer"], str(path / "transformer" / "config.json")
+    latent = whole("the autoencoder", "latent_channels", configs["vae"].get("latent_channels", 4), 1, 4096)
+    texts = [configs[part] for part in ("text_encoder", "text_encoder_2")]
+    pooled = sum(
+        whole("a text encoder", "projection_dim", text.get("projection_dim"), 1, 65536) for text in texts
+    )
+    wide = sum(whole("a text encoder", "hidden_size", text.get("hidden_size"), 1, 65536) for text in texts)
+    joint = whole(where, "joint_attention_dim", net.get("joint_attention_dim"), 1, 65536)
+    t5 = configs.get("text_encoder_3", {}).get("d_model", joint)
+    for name, has, gets in (
+        ("latent channels", net.get("in_channels"), latent),
+        ("pooled channels", net.get("pooled_projection_dim"), pooled),
+        ("channels of T5", joint, t5),
+        ("channels of CLIP at most", joint, max(joint, wide)),
+    ):
+        if has != gets:
+            raise Refused.model_config(
+                f"the transformer in {about(path)} takes {has} {name}, there are {got(gets)}",
+                "choose a model whose parts belong together",
+            )
+
+
+class SD3(UNetBackbone):
+    """A loaded Stable Diffusion 3.  x is on the straight line, `schedule.Flow`; its parts' `unet` is a transformer."""
+
+    def __init__(
+        self,
+        path: Path,
+        configs: Mapping[str, dict[str, Any]],
+        networks: Mapping[str, Any],
+        tokenizers: Mapping[str, Any],
+        controlnet: Any = None,
+    ):
+        net = networks["transformer"]
+        self.parts = Parts(
+            net, networks["vae"], networks["text_encoder"], tokenizers["tokenizer"], controlnet=controlnet
+        )
+        shift = number("the scheduler", "shift", configs["scheduler"].get("shift", 1.0), 1e-3, 1e3)
+        self.schedule = Flow.straight(shift, configs["scheduler"].get("num_train_timesteps", 1000))
+        self.latent_channels, self.scale = net.config.in_channels, pixels_per_latent(configs["vae"])
+        self.native_size = net.config.sample_size * self.scale
+        self.reads_control = controlnet is not None
+        said = read_advice(path)
+        self.advice = said if said != Advice() else Advice(GUIDANCE, STEPS)
+        first, second = (
+            replace(
+                TextEncoder(tokenizers[f"tokenizer{end}"], networks[f"text_encoder{end}"]), states=PENULTIMATE
+            )
+            for end in ("", "_2")
+        )
+        third = tokenizers.get("tokenizer_3"), networks.get("text_encoder_3")
+        self.text = ThreeEncoders(first, second, *third, net.config.joint_attention_dim)
+        attempt(path / "tokenizer", self.text.check)
+        self.autoencoder = Autoencoder(networks["vae"], self.scale)
+
+    @property
+    def multiple(self) -> int:
+        return self.scale * self.parts.unet.config.patch_size
+
+    def chunk_that_fits(self, views: int, view_size: int, *, guided: bool = True) -> int:
+        net, (_, height, width) = self.parts.unet, self.latent_shape(view_size)
+        tokens = height * width // net.config.patch_size**2
+        each = MAPS * tokens * net.inner_dim * self.dtype.itemsize * (2 if guided else 1)
+        return fitting(each, self.device, views, f"a view of {view_size} pixels", workspace_bytes(net))
+
+    @torch.no_grad()
+    def predictor(self, conditions: Conditions, chunk: int | None = None) -> FlowPredictor:
+        """See `Backbone.predictor`.  Raises InputError for control without a ControlNet."""
+        if conditions.control is not None and not self.reads_control:
+            raise Refused.controlnet(
+                "there is a control picture but no ControlNet", f"name one with {option('controlnet')}"
+            )
+        self.text.warn(conditions.prompts, conditions.negatives)
+        return FlowPredictor(self, conditions, self.text.embed, chunk)
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.autoencoder.encode(images)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.autoencoder.decode(latents)
+
+
+class FlowPredictor(DiffusionPredictor):
+    """A transformer predicts the velocity eps - x0."""
+
+    def noise_in(self, x: Tensor, predicted: Tensor, span: Span) -> Tensor:
+        """x = s x0 + n eps and s + n = 1, so eps = x + s (eps - x0)."""
+        return x + span.signal * predicted
+
+    def _network(self, x: Tensor, span: Span, said: Embeddings, which: slice, copies: int) -> Tensor:
+        t = torch.full((len(x),), float(span.t), device=x.device)
+        more: dict[str, Any] = {"timestep": t, "return_dict": False}
+        scale, blocks = self.conditions.control_at(span), None
+        if self._hint is not None and scale > 0:
+            control = self.backbone.parts.controlnet
+            assert said.pooled is not None
+            quiet_pooled = control.config.force_zeros_for_pooled_projection
+            blocks = control(
+                hidden_states=x,
+                encoder_hidden_states=None if control.config.joint_attention_dim is None else said.words,
+                pooled_projections=torch.zeros_like(said.pooled) if quiet_pooled else said.pooled,
+                controlnet_cond=torch.cat([self._hint[which]] * copies),
+                conditioning_scale=scale,
+                **more,
+            )[0]
+        return self.backbone.parts.unet(
+            hidden_states=x,
+            encoder_hidden_states=said.words,
+            pooled_projections=said.pooled,
+            block_controlnet_hidden_states=blocks,
+            **more,
+        )[0]
+
+    def _read_control(self, control: Tensor) -> Tensor:
+        """The pictures as latents; without the shift for a ControlNet that was trained so."""
+        backbone = self.backbone
+        config = backbone.parts.vae.config
+        latents = backbone.encode(control)
+        if backbone.parts.controlnet.config.force_zeros_for_pooled_projection:
+            latents = latents + (config.shift_factor or 0.0) * config.scaling_factor
+        return latents.to(backbone.device, backbone.dtype)
