@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refused, about, got
+from ..errors import InputError, Refused, about, got
 from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES
-from .checked import number, read_json
+from ..options.kinds import Choice, Kind, Real, Reals, Text, Whole, wrong
+from .checked import read_json
+
+LONGEST_LINE = 1000  # characters
+FINISH = ("metallic", "roughness")
+
+
+class Line(Text):
+    """A text of one line that is not long."""
+
+    def __call__(self, name: str, value: Any) -> str:
+        said = super().__call__(name, value)
+        if len(said) > LONGEST_LINE or not said.isprintable():
+            raise wrong("option-text", name, value, "is no line", f"use {LONGEST_LINE} characters at most")
+        return said
+
+
+@dataclass(frozen=True)
+class Table:
+    """An object from texts to values of a kind; None: of any."""
+
+    each: Kind | None = None
+
+    def __call__(self, name: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise wrong("option-type", name, value, "must be an object", "give names and values")
+        return {key: self.each(name, one) if self.each else one for key, one in value.items()}
+
+
+def _said(kind: Any, default: Any = None) -> Any:
+    """A field of what a model's folder may say; default: None, or what makes it."""
+    return field(metadata={"kind": kind}, **{"default_factory": default} if default else {"default": None})
 
 
 @dataclass(frozen=True)
@@ -28,20 +59,22 @@ class Advice:
     Source: `texsync.json` in the model's folder, any subset of these names.
     """
 
-    guidance: float | None = None
-    guidance_rescale: float | None = None
-    clip_skip: int | None = None
-    steps: int | None = None
-    prompt_prefix: str | None = None
-    negative_prompt: str | None = None
-    control_scale: tuple[float, float] | None = None
-    control_until: float | None = None
-    view_size: int | None = None
-    control_kind: str | None = None
-    depth_style: str | None = None
-    strength: Mapping[str, float] = field(default_factory=dict)
-    pictures: Mapping[str, Any] = field(default_factory=dict)
-    materials: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    guidance: float | None = _said(Real(0, 100))
+    guidance_rescale: float | None = _said(Real(0, 1))
+    clip_skip: int | None = _said(Whole(1, 48))
+    steps: int | None = _said(Whole(1, 1000))
+    prompt_prefix: str | None = _said(Line())
+    negative_prompt: str | None = _said(Line())
+    control_scale: tuple[float, float] | None = _said(Reals(Real(0, 2), ("start", "end"), "e.g. [0.7, 0.9]"))
+    control_until: float | None = _said(Real(0, 1))
+    view_size: int | None = _said(Whole(16, 4096))
+    control_kind: str | None = _said(Choice(CONTROL_KINDS))
+    depth_style: str | None = _said(Choice(DEPTH_STYLES))
+    strength: Mapping[str, float] = _said(Table(Real(0, 1000)), dict)
+    pictures: Mapping[str, Any] = _said(Table(), dict)
+    materials: Mapping[str, tuple[float, float]] = _said(
+        Table(Reals(Real(0, 1), FINISH, "e.g. [1.0, 0.3]")), dict
+    )
 
     def for_pictures(self) -> Advice:
         """What it is in 2D tasks."""
@@ -49,35 +82,6 @@ class Advice:
 
 
 PICTURES = ("guidance", "steps", "negative_prompt", "view_size")
-EXAMPLES: dict[str, Any] = {
-    "guidance": 7.5,
-    "guidance_rescale": 0.7,
-    "clip_skip": 2,
-    "steps": 30,
-    "prompt_prefix": "a photo of ",
-    "negative_prompt": "blurry",
-    "control_scale": (0.7, 0.9),
-    "control_until": 0.99,
-    "view_size": 768,
-    "control_kind": "depth",
-    "depth_style": "official",
-    "strength": {"ambiguous": 2.0},
-    "pictures": {},
-    "materials": {"gold": (1.0, 0.3)},
-}
-CHOICES = {"control_kind": CONTROL_KINDS, "depth_style": DEPTH_STYLES}
-LONGEST_TEXT = 1000
-LIMITS: dict[str, tuple[float, float]] = {  # of the numbers in texsync.json
-    "guidance": (0, 100),
-    "guidance_rescale": (0, 1),
-    "clip_skip": (1, 48),
-    "steps": (1, 1000),
-    "control_scale": (0, 2),
-    "control_until": (0, 1),
-    "view_size": (16, 4096),
-    "strength": (0, 1000),
-    "materials": (0, 1),
-}
 
 
 def read_advice(path: Path) -> Advice:
@@ -85,54 +89,23 @@ def read_advice(path: Path) -> Advice:
     file = path / "texsync.json"
     if not file.exists():
         return Advice()
-    said = read_json(file)
-    _check(str(file), said, [field.name for field in fields(Advice)])
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in said.items()}
-    return Advice(**values)
+    kinds = {one.name: one.metadata["kind"] for one in fields(Advice)}
+    values = _values(str(file), read_json(file), kinds)
+    pictures = {name: kinds[name] for name in PICTURES}
+    return Advice(
+        **values | {"pictures": _values(f"{file} under pictures", values.get("pictures", {}), pictures)}
+    )
 
 
-def _check(where: str, said: Mapping[str, Any], known: Sequence[str]) -> None:
+def _values(where: str, said: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """What is said, each value as its kind has it."""
+    values = {}
     for name, value in said.items():
-        if name not in known:
-            raise Refused.model_config(f"{about(where)} says {got(name)!r}", f"known: {', '.join(known)}")
-        if name == "pictures" and isinstance(value, dict):
-            _check(f"{where} under {name}", value, PICTURES)
-            continue
-        if not _same_kind(value, EXAMPLES[name]):
-            raise Refused.model_config(
-                f"{about(where)} has {name} {got(value)!r:.60}", f"expected e.g. {EXAMPLES[name]!r}"
-            )
-        _check_limits(where, name, value)
-
-
-def _check_limits(where: str, name: str, value: Any) -> None:
-    if name in CHOICES:
-        if value not in CHOICES[name]:
-            raise Refused.model_config(
-                f"{about(where)} has {name} {got(value)!r:.60}", f"known: {', '.join(CHOICES[name])}"
-            )
-    elif isinstance(value, str):
-        if len(value) > LONGEST_TEXT or not value.isprintable():
-            raise Refused.model_config(
-                f"{about(where)} has {name} {got(value)!r:.60}", f"expected {LONGEST_TEXT} characters at most"
-            )
-    elif name in LIMITS:
-        for one in _flat(value):
-            number(where, name, one, *LIMITS[name])
-
-
-def _flat(value: Any) -> list[Any]:
-    """The numbers in lists and objects."""
-    inside = value if isinstance(value, list) else value.values() if isinstance(value, dict) else None
-    return [value] if inside is None else [number for one in inside for number in _flat(one)]
-
-
-def _same_kind(value: Any, example: Any) -> bool:
-    if isinstance(example, tuple):
-        return isinstance(value, list) and len(value) == 2 and all(_same_kind(v, 0.0) for v in value)
-    if isinstance(example, dict):
-        one = next(iter(example.values()), 0.0)
-        return isinstance(value, dict) and all(_same_kind(v, one) for v in value.values())
-    if isinstance(example, float):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return type(value) is type(example)
+        if name not in kinds:
+            raise Refused.model_config(f"{about(where)} says {got(name)!r}", f"known: {', '.join(kinds)}")
+        try:
+            values[name] = kinds[name](name, value)
+        except InputError as error:
+            remedy = error.remedy
+            raise Refused.model_config(f"{about(where)} has {name} {got(value)!r:.60}", remedy) from None
+    return values
