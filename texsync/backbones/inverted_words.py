@@ -30,7 +30,8 @@ def add_word(word: str, vectors: Tensor, tokenizer: Any, network: Any) -> None:
 
     first = len(tokenizer)
     names = [word, *(f"{word}_{number}" for number in range(1, len(vectors)))]
-    if tokenizer.add_tokens([AddedToken(name, single_word=True) for name in names]) < len(names):
+    tokenizer.add_tokens([AddedToken(name, single_word=True) for name in names])
+    if len(tokenizer) < first + len(names):
         raise Refused.model_config(
             f"the tokenizer has a word '{about(word)}' already",
             "give the textual inversion's file another name",
