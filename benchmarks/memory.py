@@ -46,7 +46,7 @@ def once(kind: str, size: int) -> tuple[int, int]:
         down, middle = made[1](x, t, words, controlnet_cond=hint, return_dict=False)
         residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
         made[0](x, t, words, return_dict=False, **residuals)
-        planned = denoise_bytes(made[0].config, (4, cells, cells), torch.float32, True, CPU)
+        planned = denoise_bytes(made[0].config, (4, cells, cells), torch.float32, True, CPU, made[1].config)
     elif kind == "decoder":
         made[0].decode(torch.randn(1, 4, cells, cells))
         planned = decode_bytes(made[0].config, size, size, torch.float32, CPU)

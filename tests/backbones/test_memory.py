@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from refusals import refused
@@ -9,6 +11,8 @@ from refusals import refused
 from texsync.backbones import memory
 from texsync.backbones.by_name import load_model
 from texsync.backbones.conditions import Conditions
+from texsync.backbones.single_file import LAYOUTS
+from texsync.backbones.traced import decode_peak, denoise_peak, peak_bytes
 from texsync.errors import InputError, TexsyncWarning, out_of_memory
 from texsync.schedule import Span
 
@@ -72,7 +76,8 @@ def test_one_view_too_many_is_told():
 def test_the_chunk_follows_free_memory(backbone, noise, monkeypatch):
     """All views where they fit, fewer where they do not, a remedy where none does."""
     unet, cpu = backbone.parts.unet, torch.device("cpu")
-    each = memory.denoise_bytes(unet.config, (4, 8, 8), torch.float32, True, cpu)
+    control = backbone.parts.controlnet.config
+    each = memory.denoise_bytes(unet.config, (4, 8, 8), torch.float32, True, cpu, control)
     fixed = memory.workspace_bytes(unet)
     for free, chunk in ((100 * each, 3), ((2.1 * each + fixed) / memory.SHARE, 2)):
         monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: int(free))
@@ -114,10 +119,45 @@ def test_a_containers_limit_counts(tmp_path, monkeypatch):
 
 # ---- the plan, for machines that are not here ---------------------------------------------------------------------
 
-SD15 = {"block_out_channels": (320, 640, 1280, 1280)}
-SD15_VAE = {"block_out_channels": (128, 256, 512, 512)}
 LARGEST = 2560 * 1280 * 9  # weights of one of its convolutions
 WEIGHTS = 2 * 1_380_000_000  # bytes in fp16: UNet, ControlNet, autoencoder and text encoder
+CARD = torch.device("cuda")
+
+
+def config(kind, part):
+    return json.loads((LAYOUTS[kind] / part / "config.json").read_text())
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sd2"])
+def test_what_is_counted_without_numbers_is_what_a_gpu_was_seen_to_take(kind):
+    """385 MB a guided view of 768 pixels in fp16, 864 MB to decode it; the plan is above, and by less than 25 %."""
+    unet, control, vae = (config(kind, part) for part in ("unet", "controlnet", "vae"))
+    view = denoise_peak(unet, control, (4, 96, 96), torch.float16, 2, False)
+    picture = decode_peak(vae, 768, 768, torch.float16, False)
+    assert (round(view / 2**20), round(picture / 2**20)) == (385, 864)
+    planned = memory.denoise_bytes(unet, (4, 96, 96), torch.float16, True, CARD, control)
+    assert view < planned < 1.25 * view
+    assert picture < memory.decode_bytes(vae, 768, 768, torch.float16, CARD) < 1.25 * picture
+
+
+def test_what_is_counted_is_what_is_held():
+    """Tensors count from when they are made to when they are let go of; weights and views of them do not."""
+    layer = torch.nn.Linear(1000, 10)
+    x = torch.ones(100, 1000)
+
+    def job():
+        once = x * 2  # 400 kB
+        y = layer(once)  # 4 kB
+        del once
+        return (y.T.reshape(-1) + 1).view(10, 100), x + 1  # 4 kB more, for a moment 4 kB, and 400 kB
+
+    assert peak_bytes(job) == 408_000
+
+
+def test_chunks_take_as_many_times_what_one_view_takes():
+    unet, control = config("sd1", "unet"), config("sd1", "controlnet")
+    one, four = (denoise_peak(unet, control, (4, 64, 64), torch.float16, n, False) for n in (1, 4))
+    assert four == pytest.approx(4 * one, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -129,10 +169,10 @@ WEIGHTS = 2 * 1_380_000_000  # bytes in fp16: UNet, ControlNet, autoencoder and 
             6,
             1.0,
             768,
-            3,
+            4,
             96,
         ),  # with the autoencoder taken for twice its size, this was refused after all work
-        (6, 1.0, 512, 8, 64),
+        (6, 1.0, 512, 9, 64),
         (6, 2.0, 768, 2, 96),
         (4, 0.5, 768, 1, 48),
         (4, 1.0, 512, 1, 32),
@@ -143,7 +183,8 @@ WEIGHTS = 2 * 1_380_000_000  # bytes in fp16: UNet, ControlNet, autoencoder and 
 def test_the_plan_of_small_cards(card_gb, desktop_gb, size, views, tile):
     """Stable Diffusion 1.5 in fp16, ten guided views: how many at once, and in which tiles they are developed."""
     free, card, cells = int((card_gb - desktop_gb) * 2**30) - WEIGHTS, torch.device("cuda"), size // 8
-    each = memory.denoise_bytes(SD15, (4, cells, cells), torch.float16, True, card)
-    picture = memory.decode_bytes(SD15_VAE, size, size, torch.float16, card)
+    unet, control, vae = (config("sd1", part) for part in ("unet", "controlnet", "vae"))
+    each = memory.denoise_bytes(unet, (4, cells, cells), torch.float16, True, card, control)
+    picture = memory.decode_bytes(vae, size, size, torch.float16, card)
     assert memory.views_that_fit(each, free, 10, 2 * LARGEST) == views
     assert memory.tile_that_fits(picture, cells, free) == tile

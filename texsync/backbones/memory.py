@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, Refused, TexsyncWarning, about, got, option, out_of_memory
+from .traced import decode_peak, denoise_peak
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SHARE = 0.7  # of the free memory; the rest is for convolution workspaces and fragmentation
-# maps of the first level's width that a call keeps at its peak, see benchmarks/memory.py
-FIRST_LEVEL_MAPS = {"cuda": 38, "other": 56}
-PICTURE_MAPS = {"cuda": 7, "other": 12}
+# beyond what is counted: an allocator's rounding and gaps; on a CPU also what its kernels keep for themselves
+MARGIN = {"cuda": 1.05, "other": 1.15}
 LEAST_TILE = 16  # latent cells a side; what is decoded in smaller tiles shows their borders
 CGROUP_LIMITS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -78,11 +77,24 @@ def dtype_name(dtype: torch.dtype) -> str:
 def free_bytes(device: torch.device) -> int:
     """Memory that may still be taken on a device."""
     if device.type == "cuda":
-        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + idle
+        held = torch.cuda.memory_allocated(device)
+        free, whole = torch.cuda.mem_get_info(device)
+        may = int(torch.cuda.get_per_process_memory_fraction(device) * whole)  # see `limit`
+        return min(free + torch.cuda.memory_reserved(device) - held, may - held)
     import psutil
 
     return min([psutil.virtual_memory().available, *_container_room()])
+
+
+def limit(vram: float | None, device: torch.device) -> None:
+    """Let this process hold at most `vram` GB of a GPU's memory, by torch's own allocator; None: all of it."""
+    if device.type == "cuda":
+        whole = torch.cuda.mem_get_info(device)[1]
+        share = 1.0 if vram is None else min(1.0, vram * 2**30 / whole)
+        torch.cuda.set_per_process_memory_fraction(share, device)
+    elif vram is not None:
+        told = f"{option('vram')} is for a GPU, and the model runs on {device}; its memory is not limited"
+        warnings.warn(TexsyncWarning(told), stacklevel=3)
 
 
 def _container_room() -> list[int]:
@@ -97,24 +109,33 @@ def _container_room() -> list[int]:
 
 
 def denoise_bytes(
-    unet: Mapping[str, Any], latent: Sequence[int], dtype: torch.dtype, guided: bool, device: torch.device
+    unet: Mapping[str, Any],
+    latent: Sequence[int],
+    dtype: torch.dtype,
+    guided: bool,
+    device: torch.device,
+    control: Mapping[str, Any] | None = None,
 ) -> int:
-    """About what UNet and ControlNet take for one view, weights apart.
+    """What UNet and ControlNet take for one view, weights apart, by `traced`.
 
-    unet: its config.  latent: (C, h, w).  Counted in maps of the first level's width: the peak lies in that
-    level's feed-forward, with all skip connections and ControlNet's residuals alive.
+    unet, control: their configs.  latent: (C, h, w).
     """
-    maps = FIRST_LEVEL_MAPS.get(device.type, FIRST_LEVEL_MAPS["other"])
-    first = unet["block_out_channels"][0]
-    return int(maps * first * math.prod(latent[1:]) * dtype.itemsize * (2 if guided else 1))
+    relayout, margin = _habits(device)
+    return int(margin * denoise_peak(unet, control, tuple(latent), dtype, 2 if guided else 1, relayout))
 
 
 def decode_bytes(
     vae: Mapping[str, Any], height: int, width: int, dtype: torch.dtype, device: torch.device
 ) -> int:
-    """About what the decoder takes for one picture of height x width pixels, weights apart."""
-    maps = PICTURE_MAPS.get(device.type, PICTURE_MAPS["other"])
-    return int(maps * vae["block_out_channels"][0] * height * width * dtype.itemsize)
+    """What the decoder takes for one picture of height x width pixels, weights apart, by `traced`."""
+    relayout, margin = _habits(device)
+    return int(margin * decode_peak(vae, height, width, dtype, relayout))
+
+
+def _habits(device: torch.device) -> tuple[bool, float]:
+    """Whether a device's convolutions copy what they read and write, and how much is added to what is counted."""
+    on_gpu = device.type in MARGIN
+    return not on_gpu, MARGIN[device.type if on_gpu else "other"]
 
 
 def workspace_bytes(network: nn.Module) -> int:

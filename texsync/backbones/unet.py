@@ -40,7 +40,8 @@ class UNetBackbone(Backbone):
 
     def chunk_that_fits(self, views: int, view_size: int, *, guided: bool = True) -> int:
         unet, latent = self.parts.unet, self.latent_shape(view_size)
-        each = denoise_bytes(unet.config, latent, self.dtype, guided, self.device)
+        control = None if self.parts.controlnet is None else self.parts.controlnet.config
+        each = denoise_bytes(unet.config, latent, self.dtype, guided, self.device, control)
         return fitting(each, self.device, views, f"a view of {view_size} pixels", workspace_bytes(unet))
 
 
