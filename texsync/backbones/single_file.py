@@ -50,6 +50,11 @@ STRANGE = (  # what else comes in one file: by part of a name, what it is, what 
     ("motion_modules.", "a motion module of AnimateDiff", FULL),
     ("double_blocks.", "a FLUX transformer", FULL),
     ("joint_blocks.", "a Stable Diffusion 3 transformer", FULL),
+    (
+        "down_blocks.0.resnets.",
+        "one network of a model's folder",
+        "give the folder that has model_index.json",
+    ),
     ("emb_params", "a textual inversion", f"add it to a model with {option('embedding')}"),
     ("string_to_param", "a textual inversion", f"add it to a model with {option('embedding')}"),
 )

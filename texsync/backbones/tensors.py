@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 import warnings
 from collections.abc import Callable, Iterator
@@ -180,5 +181,5 @@ def _unpickled(path: Path, device: str | None) -> dict[str, Any]:
 
 def _strange(error: Exception) -> str:
     """What a pickle has beside weights, by torch's message."""
-    words = [word.strip("`'\"") for word in str(error).split() if "." in word.strip("`'\".,")]
-    return next((word for word in words if not word.endswith(".") and word[0].isalpha()), "code")
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    return found[1] if found else "code"

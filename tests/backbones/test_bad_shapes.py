@@ -1,0 +1,403 @@
+"""What is missing a part, mixed, damaged or not supported: one line that names it, before any weights are read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+
+import pytest
+import single
+import torch
+from safetensors.torch import save_file
+
+from texsync import cli
+from texsync.backbones import single_file
+
+UNET = "diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A place with whole models in folders and files, to be spoilt in copies."""
+    place = tmp_path_factory.mktemp("shop")
+    layouts = single.write_layouts(place / "layouts")
+    for kind in ("sd1", "sd2", "sdxl"):
+        made = single.networks(layouts[kind])
+        single.write_folder(place / kind, layouts[kind], made)
+        single.write_single(place / f"{kind}.safetensors", single.original(kind, made))
+        control = {f"control_model.{n}": t for n, t in single.original_unet(made["controlnet"]).items()}
+        single.write_single(place / f"{kind}-control.safetensors", control)
+        single.write_single(place / f"{kind}-vae.safetensors", single.original_vae(made["vae"]))
+        save_file(lora(made["unet"]), place / f"{kind}-lora.safetensors")
+    return place
+
+
+def lora(unet):
+    found = {}
+    for name, module in unet.named_modules():
+        if name.endswith(("attn2.to_k", "attn1.to_q")):
+            key = f"lora_unet_{name.replace('.', '_')}"
+            found[f"{key}.lora_down.weight"] = torch.zeros(2, module.in_features)
+            found[f"{key}.lora_up.weight"] = torch.zeros(module.out_features, 2)
+    return found
+
+
+@pytest.fixture
+def here(shop, tmp_path, monkeypatch):
+    """The current folder, with links to whole files and copies of folders."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(single_file, "LAYOUTS", {k: shop / "layouts" / k for k in ("sd1", "sd2", "sdxl")})
+    for file in shop.glob("*.safetensors"):
+        (tmp_path / file.name).symlink_to(file)
+    (tmp_path / "ball.obj").write_text(
+        "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n"
+    )
+    return tmp_path
+
+
+def folder(here, shop, kind="sd1"):
+    return shutil.copytree(shop / kind, here / kind)
+
+
+def tensors(**shapes):
+    return {name.replace("__", "."): torch.zeros(shape) for name, shape in shapes.items()}
+
+
+def saved(here, name, table, **notes):
+    return single.write_single(here / name, table, **notes)
+
+
+def text(here, name, content):
+    (here / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def without(here, shop, start, name="half.safetensors", kind="sd1"):
+    made = single.original(kind, single.networks(shop / "layouts" / kind))
+    saved(here, name, {key: tensor for key, tensor in made.items() if not key.startswith(start)})
+
+
+def changed(here, shop, **shapes):
+    made = single.original("sd1", single.networks(shop / "layouts" / "sd1"))
+    saved(here, "odd.safetensors", made | tensors(**shapes))
+
+
+def cut(here, shop, name, most):
+    (here / "cut.safetensors").write_bytes((shop / name).read_bytes()[:most])
+
+
+def edited(here, shop, file, kind="sd1", **changes):
+    path = folder(here, shop, kind) / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("run",)
+
+
+MODEL, FILE = ["--model", "sd1"], ["--model", "sd1.safetensors"]
+CONTROL = [*FILE, "--controlnet"]
+# name: what is written, what is asked for, what is said
+CASES = {
+    # ---- missing a part
+    "no file": (None, ["--model", "sd9.safetensors"], "there is no file sd9.safetensors; check its path"),
+    "no controlnet": (None, FILE, "has no controlnet folder; name a depth ControlNet with --controlnet"),
+    "no text encoder": (
+        lambda h, s: without(h, s, "cond_stage_model."),
+        ["--model", "half.safetensors"],
+        "half.safetensors has a UNet but no text encoder; choose a full checkpoint",
+    ),
+    "no autoencoder": (
+        lambda h, s: without(h, s, "first_stage_model."),
+        ["--model", "half.safetensors"],
+        "half.safetensors has no vae; it is a part of a model",
+    ),
+    "no second encoder": (
+        lambda h, s: without(h, s, "conditioner.embedders.1.", kind="sdxl"),
+        ["--model", "half.safetensors"],
+        "half.safetensors has a UNet but no text encoder",
+    ),
+    "a layer is missing": (
+        lambda h, s: without(h, s, "model.diffusion_model.middle_block.1.norm"),
+        ["--model", "half.safetensors", "--controlnet", "sd1-control.safetensors"],
+        "lacks 2 weights, mid_block.attentions.0.norm.bias first",
+    ),
+    "no LoRA": (
+        None,
+        [*CONTROL, "none", "--lora", "rust.safetensors:0.5"],
+        "there is no LoRA rust.safetensors",
+    ),
+    "no VAE": (None, [*CONTROL, "none", "--vae", "vae.safetensors"], "there is no file vae.safetensors"),
+    "no inversion": (None, [*FILE, "--embedding", "x.pt"], "there is no textual inversion x.pt"),
+    # ---- mixed
+    "SDXL's LoRA": (
+        None,
+        [*FILE, "--lora", "sdxl-lora.safetensors"],
+        "reads words 40 wide, this model's are 16",
+    ),
+    "SD 2's LoRA": (
+        None,
+        [*FILE, "--lora", "sd2-lora.safetensors"],
+        "another kind of model: it reads words 24 wide",
+    ),
+    "SDXL's control": (
+        None,
+        [*CONTROL, "sdxl-control.safetensors"],
+        "has cross_attention_dim 40, the UNet has 16",
+    ),
+    "SD 2's control": (
+        None,
+        [*CONTROL, "sd2-control.safetensors"],
+        "has cross_attention_dim 24, the UNet has 16",
+    ),
+    "control of a folder": (
+        lambda h, s: folder(h, s, "sd2"),
+        [*CONTROL, "sd2/controlnet"],
+        "has cross_attention_dim 24, the UNet has 16",
+    ),
+    "SDXL's VAE": (
+        lambda h, s: folder(h, s, "sdxl"),
+        [*FILE, "--vae", "sdxl/vae"],
+        "has scaling_factor 0.13025, the model's has 0.18215; choose a --vae made for this --model",
+    ),
+    "VAE of more channels": (
+        lambda h, s: edited(h, s, "vae/config.json", latent_channels=16),
+        [*FILE, "--vae", "sd1/vae"],
+        "has latent_channels 16, the model's has 4",
+    ),
+    "SD 2's inversion": (
+        lambda h, s: saved(h, "x.safetensors", tensors(emb_params=(2, 24))),
+        [*FILE, "--embedding", "x.safetensors"],
+        "x.safetensors was made for words 24 wide, this model's are 16",
+    ),
+    "SDXL's inversion": (
+        lambda h, s: saved(h, "x.safetensors", tensors(clip_l=(2, 16), clip_g=(2, 24))),
+        [*FILE, "--embedding", "x.safetensors"],
+        "x.safetensors is no textual inversion for this model",
+    ),
+    "layers of another UNet": (
+        lambda h, s: saved(
+            h,
+            "x.safetensors",
+            tensors(
+                lora_unet_mid_block_attentions_7_proj_in__lora_down__weight=(2, 16),
+                lora_unet_mid_block_attentions_7_proj_in__lora_up__weight=(16, 2),
+            ),
+        ),
+        [*CONTROL, "none", "--lora", "x.safetensors"],
+        "another kind of model: the unet has no layer mid_block_attentions_7_proj_in",
+    ),
+    "layers of another width": (
+        lambda h, s: saved(
+            h,
+            "x.safetensors",
+            tensors(
+                lora_unet_mid_block_attentions_0_proj_in__lora_down__weight=(2, 99),
+                lora_unet_mid_block_attentions_0_proj_in__lora_up__weight=(16, 2),
+            ),
+        ),
+        [*CONTROL, "none", "--lora", "x.safetensors"],
+        "its layer mid_block_attentions_0_proj_in is 16 x 99, the model's 16 x 16",
+    ),
+    "a model as control": (
+        None,
+        [*CONTROL, "sd1.safetensors"],
+        "sd1.safetensors is a whole model; give it to --model",
+    ),
+    "a control as model": (
+        None,
+        ["--model", "sd1-control.safetensors"],
+        "is a ControlNet, not a model; give it to",
+    ),
+    "a LoRA as model": (
+        None,
+        ["--model", "sd1-lora.safetensors"],
+        "is a LoRA, not a model; add it to a model with",
+    ),
+    "a VAE as model": (
+        None,
+        ["--model", "sd1-vae.safetensors"],
+        "is an autoencoder, not a model; give it to --vae",
+    ),
+    "a model as LoRA": (None, [*FILE, "--lora", "sd1-vae.safetensors"], "is no LoRA (it has"),
+    "a LoRA as VAE": (None, [*FILE, "--vae", "sd1-lora.safetensors"], "is no autoencoder (it has"),
+    "a LoRA as control": (
+        None,
+        [*CONTROL, "sd1-lora.safetensors"],
+        "is a LoRA; give --controlnet a ControlNet",
+    ),
+    "part of a folder": (
+        lambda h, s: folder(h, s),
+        ["--model", f"sd1/unet/{UNET}"],
+        "is one network of a model's folder, not a model; give the folder",
+    ),
+    # ---- damaged
+    "cut short": (
+        lambda h, s: cut(h, s, "sd1.safetensors", -100),
+        ["--model", "cut.safetensors"],
+        "is cut short",
+    ),
+    "cut in the header": (
+        lambda h, s: cut(h, s, "sd1.safetensors", 5000),
+        ["--model", "cut.safetensors"],
+        "cut.safetensors is not a readable safetensors file",
+    ),
+    "empty": (
+        lambda h, s: text(h, "x.safetensors", ""),
+        ["--model", "x.safetensors"],
+        "x.safetensors is empty",
+    ),
+    "a web page": (
+        lambda h, s: text(h, "x.safetensors", "<!DOCTYPE html><html>Please log in"),
+        ["--model", "x.safetensors"],
+        "x.safetensors is a web page, not weights; log in where it comes from",
+    ),
+    "a pointer": (
+        lambda h, s: text(
+            h, "x.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+        ),
+        ["--model", "x.safetensors"],
+        "is a pointer of git-lfs, not the weights; run `git lfs pull`",
+    ),
+    "a pointer in a folder": (
+        lambda h, s: text(folder(h, s), f"unet/{UNET}", "version https://git-lfs.github.com/spec/v1\n"),
+        MODEL,
+        "is a pointer of git-lfs, not the weights",
+    ),
+    "an error in JSON": (
+        lambda h, s: text(h, "x.ckpt", '{"error": "Unauthorized"}'),
+        ["--model", "x.ckpt"],
+        "x.ckpt is a text, not weights",
+    ),
+    "a broken archive": (
+        lambda h, s: text(h, "x.ckpt", b"PK\x03\x04" + bytes(100)),
+        ["--model", "x.ckpt"],
+        "x.ckpt is not a readable checkpoint",
+    ),
+    "half a LoRA layer": (
+        lambda h, s: saved(h, "x.safetensors", tensors(lora_unet_conv_in__lora_down__weight=(2, 4))),
+        [*FILE, "--lora", "x.safetensors"],
+        "x.safetensors has half of the layer conv_in; fetch the LoRA again",
+    ),
+    # ---- not supported, or not safe
+    "a pickle as safetensors": (
+        lambda h, s: torch.save({"a": torch.zeros(1)}, h / "x.safetensors"),
+        ["--model", "x.safetensors"],
+        "x.safetensors is a pickle under the name of a safetensors file",
+    ),
+    "a pickle that runs code": (
+        lambda h, s: torch.save({"state_dict": {"a": Evil()}}, h / "x.ckpt"),
+        ["--model", "x.ckpt"],
+        "x.ckpt holds more than weights (print); use its safetensors",
+    ),
+    "a pickle of a list": (
+        lambda h, s: torch.save([1], h / "x.pt"),
+        ["--model", "x.pt"],
+        "holds no table of weights",
+    ),
+    "GGUF": (
+        lambda h, s: text(h, "x.safetensors", b"GGUF\x03" + bytes(50)),
+        ["--model", "x.safetensors"],
+        "is a quantised GGUF file; use the model's safetensors",
+    ),
+    "FLUX": (
+        lambda h, s: saved(h, "x.safetensors", tensors(double_blocks__0__img_attn__norm__key_norm__scale=8)),
+        ["--model", "x.safetensors"],
+        "x.safetensors is a FLUX transformer, not a model",
+    ),
+    "SD 3": (
+        lambda h, s: saved(h, "x.safetensors", tensors(model__diffusion_model__joint_blocks__0__x_block=8)),
+        ["--model", "x.safetensors"],
+        "is a Stable Diffusion 3 transformer",
+    ),
+    "a refiner": (
+        lambda h, s: saved(
+            h,
+            "x.safetensors",
+            tensors(
+                conditioner__embedders__0__model__ln_final__bias=8, model__diffusion_model__out__0__bias=8
+            ),
+        ),
+        ["--model", "x.safetensors"],
+        "is an SDXL refiner, which only finishes pictures, not a model; choose its base model",
+    ),
+    "inpainting": (
+        lambda h, s: changed(h, s, model__diffusion_model__input_blocks__0__0__weight=(8, 9, 3, 3)),
+        ["--model", "odd.safetensors"],
+        "odd.safetensors is an inpainting model: its UNet reads 9 channels",
+    ),
+    "a T2I-adapter": (
+        lambda h, s: saved(h, "x.pth", tensors(adapter__body__0__resnets__0__block1__weight=8)),
+        [*CONTROL, "x.pth"],
+        "x.pth is a T2I-Adapter; give --controlnet a ControlNet",
+    ),
+    "a ControlNet-union": (
+        lambda h, s: saved(h, "x.safetensors", tensors(control_add_embedding__linear_1__weight=(8, 8))),
+        [*CONTROL, "x.safetensors"],
+        "is a ControlNet-union, which wants to be told",
+    ),
+    "a union in a folder": (
+        lambda h, s: edited(h, s, "controlnet/config.json", _class_name="ControlNetUnionModel"),
+        MODEL,
+        "holds a ControlNetUnionModel, which wants to be told which condition it sees",
+    ),
+    "a Control-LoRA": (
+        lambda h, s: saved(h, "x.safetensors", tensors(lora_controlnet=1, input_blocks__0__0__up=(8, 8))),
+        [*CONTROL, "x.safetensors"],
+        "x.safetensors is a Control-LoRA",
+    ),
+    "LoHa": (
+        lambda h, s: saved(h, "x.safetensors", tensors(lora_unet_conv_in__hada_w1_a=(8, 2))),
+        [*FILE, "--lora", "x.safetensors"],
+        "x.safetensors has LoHa layers of LyCORIS, which texsync does not read; choose a plain LoRA",
+    ),
+    "LoKr": (
+        lambda h, s: saved(h, "x.safetensors", tensors(lora_unet_conv_in__lokr_w1=(8, 2))),
+        [*FILE, "--lora", "x.safetensors"],
+        "x.safetensors has LoKr layers of LyCORIS",
+    ),
+    "DoRA": (
+        lambda h, s: saved(
+            h,
+            "x.safetensors",
+            lora(single.networks(s / "layouts" / "sd1")["unet"])
+            | tensors(lora_unet_conv_in__dora_scale=(8, 1)),
+        ),
+        [*FILE, "--lora", "x.safetensors"],
+        "x.safetensors has DoRA's magnitudes",
+    ),
+    "FLUX's LoRA": (
+        lambda h, s: saved(h, "x.safetensors", tensors(transformer__x__lora_A__weight=(2, 8))),
+        [*FILE, "--lora", "x.safetensors"],
+        "has layers of a transformer such as FLUX",
+    ),
+    "a weight that is none": (
+        None,
+        [*FILE, "--lora", "sd1-lora.safetensors:99"],
+        "has weight 99; use -10 to 10",
+    ),
+    "another site": (
+        None,
+        ["--model", "https://civitai.com/models/1"],
+        "is not on the Hugging Face hub; download the file with your browser",
+    ),
+    "a VAE of another class": (
+        lambda h, s: edited(h, s, "vae/config.json", _class_name="AsymmetricAutoencoderKL"),
+        [*FILE, "--vae", "sd1/vae"],
+        "is a AsymmetricAutoencoderKL; give --vae an AutoencoderKL",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_line_says_what_is_wrong(case, here, shop, no_weights, capsys):
+    write, asked, said = CASES[case]
+    if write:
+        write(here, shop)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        code = cli.main(["ball.obj", "rust", *asked, "--quiet"])
+    told = capsys.readouterr().err
+    assert code == 2 and said in told and told.count("\n") == 1, told
+    assert not (here / "ball_textured").exists()
