@@ -40,6 +40,7 @@ KINDS = {
 }
 del KINDS["mesh"][2]["fade"]  # by the noise level there, as ours
 KINDS["mesh"][2].update(view_order="paper", framing="paper", extra_views="none")
+KINDS["mesh"][2].update(sampler="ddpm", attention="neighbours")
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -54,7 +55,14 @@ def test_like_paper_sets_all_that_is_not_given(kind):
     assert options(**needed, like_paper=False) == plain
 
 
-OTHER = {"steps": 7, "fade": "none", "strength": 2.0, "integrator": "exact", "blend": "best-facing"}
+OTHER = {
+    "sampler": "unipc",
+    "steps": 7,
+    "fade": "none",
+    "strength": 2.0,
+    "integrator": "exact",
+    "blend": "best-facing",
+}
 
 
 @every_kind

@@ -36,6 +36,7 @@ class Backbone(ABC):
     native_size: the side in pixels that it was trained at.  resizable: whether it can do other sizes, too.
     advice: how it likes to be sampled.  reads_control: whether it follows control pictures, as a ControlNet does.
     attention: whether a word can be found in it, see `word_attention`; "fine": at its latents' full size.
+    shares_attention: whether views can read each other's, see `Conditions.attends`.
     source: the arguments of `load_model` that load it again, empty for a model made in Python.
     commits: of what comes from a hub, by "model" and "controlnet".
     """
@@ -48,6 +49,7 @@ class Backbone(ABC):
     advice: Advice = Advice()
     reads_control: bool = False
     attention: Attention = "none"
+    shares_attention: bool = False
     source: Mapping[str, str | None] = NOTHING
     commits: Mapping[str, str] = NOTHING
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..schedule import Span
+from .between_views import Attends
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Conditions:
     straight line in t between.  control_until: control is off where 1 - t/T is greater than this, 0..1.
     guidance_rescale: how far the guided prediction is brought back to the spread that the prompt's alone has, 0..1
     (Lin et al. 2023, arXiv:2305.08891, section 3.4).  clip_skip: see `embeddings.Embed`.
+    attends: whose keys and values each view's self-attention reads, None: its own; see `Backbone.shares_attention`.
     """
 
     prompts: Sequence[str]
@@ -31,6 +33,7 @@ class Conditions:
     control_until: float = 1.0
     guidance_rescale: float = 0.0
     clip_skip: int | None = None
+    attends: Attends | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "negatives", list(self.negatives) or [""] * len(self.prompts))

@@ -203,6 +203,17 @@ class Chunks:
                 start += self.size
         return torch.cat(done)
 
+    def together(
+        self, job: Callable[[Sequence[slice]], Tensor], count: int, *, whole: bool = False
+    ) -> Tensor:
+        """job(all slices of views) -> (count, ...), for jobs whose chunks wait for each other; whole: in one slice."""
+        while True:
+            size = count if whole else self.size
+            try:
+                return job([slice(i, min(i + size, count)) for i in range(0, count, size)])
+            except RuntimeError as error:
+                self._halve(error)
+
     def _halve(self, error: Exception) -> None:
         if not out_of_memory(error):
             raise error

@@ -8,6 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..schedule import Span
 from .base import Backbone
+from .between_views import Attends, Sharing
 from .conditions import Conditions
 from .embeddings import Embed, Embeddings, added, both
 from .loading import Parts
@@ -82,7 +83,19 @@ class DiffusionPredictor:
             return checkpoint(self._eps, x[which], span, which, use_reentrant=False)
 
         with torch.set_grad_enabled(wanted):
+            if self.conditions.attends is not None:
+                return self._shared(x, span, self.conditions.attends, self._chunks, wanted)
             return self._chunks.run(some, len(x))
+
+    def _shared(self, x: Tensor, span: Span, attends: Attends, chunks: Chunks, whole: bool) -> Tensor:
+        """All views, whose self-attention reads that of others.  whole: at once, which gradients want."""
+        sharing = Sharing(attends, span, len(x))
+        with sharing.inside(self.backbone.parts.unet):
+            return chunks.together(
+                lambda some: sharing.run(lambda which: self._eps(x[which], span, which), some),
+                len(x),
+                whole=whole,
+            )
 
     def _eps(self, x: Tensor, span: Span, which: slice) -> Tensor:
         said = self.said[(slice(None) if self.conditions.guided else slice(1, 2), which)]

@@ -56,6 +56,11 @@ SAMPLERS = {
     "ddpm": "DDPM's levels, with new noise after each step, as the authors' mesh code samples",
 }
 PLAIN_SAMPLERS = ("ddim", "euler", "tcd")  # these look at one step alone and add no noise
+ATTENTIONS = {
+    "none": "each view attends to itself",
+    "neighbours": "and to those beside it, and to the front at first, as in the authors' code",
+    "earlier": "the same, but only to views before it",
+}
 FADES = {
     "level": "it weakens with the noise level",
     "first": "as that from the run's first step on",

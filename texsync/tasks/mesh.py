@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import TexsyncWarning, option
+from ..errors import Refused, TexsyncWarning, option
 from ..options.control_kinds import DEPTH_STYLES
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import FRONT, UP, UVS, check_axes
 from ..options.kinds import Choice, Prompt, Thing, Whole
 from ..options.prompt_grammar import plain
-from ..options.shared import SharedOptions
+from ..options.shared import ATTENTIONS, SharedOptions
 from ..progress import with_bar
 from . import parts
 from .painting import Painting
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from ..backbones.base import Backbone, Predictor
+    from ..backbones.between_views import Attends
     from ..surface.cameras import Camera
     from ..surface.extra import Extra
     from ..surface.pixels import Pixels
@@ -71,7 +72,7 @@ class MeshOptions(SharedOptions):
 
     saving = MeshSaveOptions
     SMALLER = f"lower {option('texture_size')} or {option('view_size')}, or use a smaller mesh"
-    PAPER = {"steps": 30, "strength": 5.0}
+    PAPER = {"steps": 30, "strength": 5.0, "sampler": "ddpm"}
     mesh: Any = declare(
         "The mesh to paint.", Thing(), kw_only=False, argument=True, file=True, recorded=False, label=""
     )
@@ -128,6 +129,12 @@ class MeshOptions(SharedOptions):
         Choice(EXTRA_VIEWS),
         default="auto",
         paper="none",
+    )
+    attention: str = declare(
+        "Whether views see each other in the model's self-attention.",
+        Choice(ATTENTIONS),
+        default="none",
+        paper="neighbours",
     )
     depth_style: str | None = declare(
         "How depth looks to a ControlNet; it should be as it was trained.",
@@ -222,6 +229,10 @@ class Job(Painting):
         from ..surface.cameras import ring
 
         super().check_model(backbone)
+        if self.options.attention != "none" and not backbone.shares_attention:
+            raise Refused.model_lacks(
+                "the model's views cannot read each other's attention", f"use {option('attention', 'none')}"
+            )
         size, count = self.view_size(backbone), len(ring()) + 2 * (self.options.extra_views == "auto")
         what = f"looking at {count} views of {size} pixels"
         require(count * PIXEL_BYTES * size**2, backbone.home, what, f"lower {option('view_size')}")
@@ -284,8 +295,18 @@ class Job(Painting):
             prompts=prompts,
             negatives=negatives,
             control=condition if backbone.reads_control else None,
+            attends=self.attends(cameras),
         )
         return backbone.predictor(conditions, options.chunk)
+
+    def attends(self, cameras: tuple[Camera, ...]) -> Attends | None:
+        """Whose keys and values each view reads; None: its own."""
+        if self.options.attention == "none":
+            return None
+        from ..backbones.between_views import Attends
+        from ..surface.neighbours import beside
+
+        return Attends(*beside(cameras, earlier=self.options.attention == "earlier"))
 
     def shared_noise(self, views: Views, channels: int, draw: Generator) -> Tensor:
         """Views of a surface meet in few texels: each pixel has its number from the best earlier view."""

@@ -107,6 +107,8 @@ class DiffusionBackbone(UNetBackbone):
     the device that it came from.
     """
 
+    shares_attention = True
+
     def __init__(self, folder: ModelFolder, parts: Parts, commits: dict[str, str] | None = None):
         self.commits = commits or {}
         scheduler = folder.configs["scheduler"]

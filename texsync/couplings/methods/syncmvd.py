@@ -12,8 +12,9 @@ from ..base import Coupling, free, rests, towards
 class SyncMVD(Coupling):
     """Average the clean guesses on the canvas, and take the canvas itself one step towards the average.
 
-    Liu et al. 2023, arXiv:2311.12891, section 4.2, with deterministic steps and without attention between views;
-    case 5 of SyncTweedies.  until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.
+    Liu et al. 2023, arXiv:2311.12891, section 4.2; attention between views is the model's business, see
+    `backbones.between_views`, and new noise the sampler's.  Case 5 of SyncTweedies.
+    until: no coupling once span.frac <= until, in [0, 1]; 0: in every step.
     """
 
     composition: ClassVar[str] = "parts"
