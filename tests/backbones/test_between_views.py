@@ -13,8 +13,8 @@ from texsync.backbones.by_name import load_model
 from texsync.backbones.conditions import Conditions
 from texsync.errors import InputError
 from texsync.schedule import Span
+from texsync.surface.abreast import beside
 from texsync.surface.cameras import Camera, ring
-from texsync.surface.neighbours import beside
 
 VIEWS = 5
 PROMPTS = ["a red object", "weathered copper", "a view", "a copper object", "a red view"]

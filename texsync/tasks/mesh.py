@@ -304,7 +304,7 @@ class Job(Painting):
         if self.options.attention == "none":
             return None
         from ..backbones.between_views import Attends
-        from ..surface.neighbours import beside
+        from ..surface.abreast import beside
 
         return Attends(*beside(cameras, earlier=self.options.attention == "earlier"))
 
