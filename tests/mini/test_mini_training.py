@@ -44,16 +44,37 @@ def test_muon_finds_the_least_of_a_bowl():
     assert (weight - 1).square().mean() < 0.1
 
 
-def test_a_window_of_a_latent_and_of_its_condition_show_the_same_place():
+def test_a_latent_and_its_condition_are_mirrored_together():
     """Cells that hold their own place, mirrored or not; a condition eight times as fine."""
     kept = Pool(4, 8, 3, True, "cpu")
     cells = torch.arange(64.0).view(8, 8)
     latents = cells.expand(4, 4, 8, 8)
     conditions = (cells + 1).byte().repeat_interleave(8, 0).repeat_interleave(8, 1).expand(4, 64, 64)
     kept.add(latents, torch.ones(4, spool.CAPTIONS, 3, dtype=torch.long), conditions)
-    batch = kept.draw(32, 3, torch.zeros(1, 3, dtype=torch.long))
-    assert torch.allclose(batch.latent[:, :1] + 1, 255 * batch.condition[..., ::8, ::8], atol=1e-3)
+    batch = kept.draw(32, torch.zeros(1, 3, dtype=torch.long))
+    assert torch.equal(batch.latent[:, 0] + 1, batch.condition[:, ::8, ::8].float())
+    assert 0 < (batch.latent[:, 0, 0, 0] == 7).sum() < 32
     assert 0 < (batch.tokens[:, 0] == 0).sum() < 16 and batch.steered.sum() > 20
+
+
+def test_only_steered_views_hear_the_controlnet(tmp_path):
+    """Views before scenes in one batch: a condition moves the answer of its own picture, and of no other."""
+    from texsync.mini import models
+
+    models.save_folder(tmp_path, {}, torch.float32)
+    learner = train.Learner(tmp_path)
+    controlnet = learner.parts["controlnet"]
+    for residual in (controlnet.controlnet_cond_embedding.conv_out, *controlnet.controlnet_down_blocks):
+        torch.nn.init.normal_(residual.weight, generator=torch.manual_seed(0))
+    draw = torch.manual_seed(1)
+    latent, text = torch.randn(3, 4, 8, 8, generator=draw), torch.randn(3, 24, models.WIDTH, generator=draw)
+    t, condition = torch.full((3,), 500), torch.zeros(2, 64, 64, dtype=torch.uint8)
+    steered = torch.tensor([True, False])
+    with torch.no_grad():
+        before = learner(latent, t, text, condition, steered)
+        after = learner(latent, t, text, condition + 200, steered)
+    moved = (before - after).abs().amax(dim=(1, 2, 3))
+    assert moved[0] > 1e-3 and moved[1:].max() == 0
 
 
 def test_the_oldest_pictures_go():
@@ -102,10 +123,6 @@ def test_two_steps_from_nothing(tmp_path, monkeypatch):
         "2",
         "--minutes",
         "5",
-        "--windows",
-        "1",
-        "--window",
-        "8",
     ]
     monkeypatch.setattr(sys, "argv", [*said, "--work", str(tmp_path)])
     train.main()

@@ -27,17 +27,17 @@ def halves(device: str) -> bool:
 
 @dataclass(frozen=True)
 class Batch:
-    """latent: (B, 4, h, w).  tokens: (B, T).  condition: (B, 1, 8h, 8w) in [0, 1].  steered: (B,) bool, which of them
-    the ControlNet has a say in."""
+    """latent: (B, 4, h, w).  tokens: (B, T).  condition: (B, 8h, 8w) in bytes, or None where no picture of the kind has
+    one.  steered: (B,) bool, which of them the ControlNet has a say in."""
 
     latent: Tensor
     tokens: Tensor
-    condition: Tensor
+    condition: Tensor | None
     steered: Tensor
 
 
 class Pool:
-    """The latest `capacity` pictures of one kind; each is drawn a few times, with other words, windows and mirrored.
+    """The latest `capacity` pictures of one kind; each is drawn a few times, with other words and mirrored.
 
     cells: along one side of a whole latent.  tokens: the width of a caption.  steered: whether it keeps conditions.
     """
@@ -61,33 +61,23 @@ class Pool:
         self.next = (self.next + len(latents)) % capacity
         self.count = min(self.count + len(latents), capacity)
 
-    def draw(self, batch: int, cells: int, empty: Tensor) -> Batch:
-        """`batch` windows of `cells` cells.  empty: (K, T) ways to say nothing."""
-        device, whole = self.device, self.latents.shape[-1]
+    def draw(self, batch: int, empty: Tensor) -> Batch:
+        """`batch` pictures, some mirrored.  empty: (K, T) ways to say nothing."""
+        device = self.device
         which = torch.randint(self.count, (batch,), device=device)
-        top, left = torch.randint(whole - cells + 1, (2, batch), device=device)
-        latent = window(self.latents, which, top, left, cells).float()
         mirrored = (torch.rand(batch, device=device) < 0.5).view(-1, 1, 1)
+        latent = self.latents[which].float()
         latent = torch.where(mirrored[..., None], latent.flip(-1), latent)
         chance = torch.rand(2, batch, device=device)
         tokens = self.captions[which, torch.randint(CAPTIONS, (batch,), device=device)]
         nothing = empty[torch.randint(len(empty), (batch,), device=device)]
         tokens = torch.where((chance[0] < EMPTY)[:, None], nothing, tokens)
         if not self.steered:
-            blank = torch.zeros(batch, 1, cells * CELL, cells * CELL, device=device)
-            return Batch(latent, tokens, blank, torch.zeros(batch, dtype=torch.bool, device=device))
-        condition = window(self.conditions[:, None], which, CELL * top, CELL * left, cells * CELL)
-        condition = torch.where(mirrored[..., None], condition.flip(-1), condition) / 255.0
-        steered = (condition.amax(dim=(1, 2, 3)) > 0) & (chance[1] >= BLIND)
+            return Batch(latent, tokens, None, torch.zeros(batch, dtype=torch.bool, device=device))
+        condition = self.conditions[which]
+        condition = torch.where(mirrored, condition.flip(-1), condition)
+        steered = (condition.amax(dim=(1, 2)) > 0) & (chance[1] >= BLIND)
         return Batch(latent, tokens, condition, steered)
-
-
-def window(pictures: Tensor, which: Tensor, top: Tensor, left: Tensor, size: int) -> Tensor:
-    """(B, C, size, size): a window of each of some pictures (N, C, S, S)."""
-    along = torch.arange(size, device=pictures.device)
-    rows, columns = (top[:, None] + along)[:, None, :, None], (left[:, None] + along)[:, None, None, :]
-    channels = torch.arange(pictures.shape[1], device=pictures.device)[None, :, None, None]
-    return pictures[which[:, None, None, None], channels, rows, columns]
 
 
 Chunk = tuple[str, dict[str, Tensor], list[list[str]]]

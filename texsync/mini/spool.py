@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "stop").unlink(missing_ok=True)
     arguments = (options.out, options.full, options.size)
     context = multiprocessing.get_context("spawn")
     for rank in range(options.processes):
@@ -50,6 +51,7 @@ def main() -> None:
 
 def make(out: Path, full: int, size: int, seed: int) -> None:
     """One process: files of pictures until told to stop."""
+    os.nice(19)  # whoever learns from the pictures goes first
     torch.set_num_threads(1)
     rng = random.Random(seed)
     endless, shots, count = endless_shots(size, rng), list[Shot](), 0

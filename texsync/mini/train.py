@@ -1,11 +1,10 @@
 """Train mini's UNet, ControlNet and text encoder together:
 
-    python -m texsync.mini.spool --out DIR/spool --processes N &
-    python -m texsync.mini.train --work DIR --minutes 60
+    python -m texsync.mini.train --work DIR --minutes 60 --processes N
 
 DIR holds the autoencoder (train_vae) and is a diffusers folder at every moment: each run resumes from the weights in it
-and writes averaged weights every few minutes (benchmarks/mini_sheet.py draws with it).  Windows of latents come first,
-materials are local; then whole views.  A CUDA GPU is used where there is one.
+and writes averaged weights every few minutes (benchmarks/mini_sheet.py draws with it).  N processes make the pictures
+(spool).  A CUDA GPU is used where there is one.
 """
 
 from __future__ import annotations
@@ -13,7 +12,10 @@ from __future__ import annotations
 import argparse
 import copy
 import math
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -34,7 +36,7 @@ from .models import (
 )
 from .muon import Muon
 from .near import regrow
-from .pool import Batch, Chunk, Pool, chunks, halves, take
+from .pool import CELL, Batch, Chunk, Pool, chunks, halves, take
 
 WORDS_FASTER = 2.5  # than the rest
 MATRICES_FASTER = 2.0
@@ -67,22 +69,36 @@ class Learner(nn.Module):
         """(B, 24) token ids."""
         return self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
-    def forward(self, latent: Tensor, t: Tensor, batch: Batch, control: bool) -> Tensor:
-        """latent (B, 4, h, w), t (B,) -> v (B, 4, h, w).  control: whether any of the batch is steered."""
-        text = self.parts["text_encoder"](batch.tokens)[0]
-        down, middle = None, None
-        if control:
-            hint = batch.condition.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-            said = self.parts["controlnet"](latent, t, text, hint, return_dict=False)
-            share = batch.steered.view(-1, 1, 1, 1).to(latent.dtype)
-            down, middle = [share * residual for residual in said[0]], share * said[1]
+    def forward(self, latent: Tensor, t: Tensor, text: Tensor, condition: Tensor, steered: Tensor) -> Tensor:
+        """latent (B, 4, h, w), t (B,), text (B, T, W) -> v (B, 4, h, w).  condition (V, 8h, 8w) bytes and steered (V,)
+        belong to the first V of them."""
+        views = len(condition)
+        hint = (condition[:, None] / 255.0).to(text.dtype).expand(-1, 3, -1, -1)
+        hint = hint.contiguous(memory_format=torch.channels_last)
+        down, middle = self.parts["controlnet"](
+            latent[:views], t[:views], text[:views], hint, return_dict=False
+        )
+        share = steered.view(-1, 1, 1, 1)
+        rest = (0, 0, 0, 0, 0, 0, 0, len(latent) - views)
+        down, middle = (
+            [functional.pad(share * each, rest) for each in down],
+            functional.pad(share * middle, rest),
+        )
         return self.parts["unet"](
             latent, t, text, down_block_additional_residuals=down, mid_block_additional_residual=middle
         ).sample
 
+    def freeze_first(self) -> None:
+        """The ControlNet's layers at the picture's full size stay as they are: depth is smooth, any filters do, and
+        their gradients would take a fifth of a step."""
+        embedding = self.parts["controlnet"].controlnet_cond_embedding
+        for layer in (embedding.conv_in, *embedding.blocks[:2]):
+            layer.requires_grad_(False)
 
-def loss_of(learner: Learner, batch: Batch, alphas: Tensor, control: bool) -> Tensor:
-    """Mean squared error of v = sqrt(alpha) eps - sqrt(1 - alpha) x0 (Salimans and Ho 2022)."""
+
+def noised(batch: Batch, alphas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(noisy, t, target): latents at noise levels of their own, and v = sqrt(alpha) eps - sqrt(1 - alpha) x0 (Salimans
+    and Ho 2022)."""
     latent, device = batch.latent, batch.latent.device
     # more of the high noise levels, where pictures get their layout
     evenly = (torch.arange(len(latent), device=device) + torch.rand(len(latent), device=device)) / len(latent)
@@ -90,14 +106,29 @@ def loss_of(learner: Learner, batch: Batch, alphas: Tensor, control: bool) -> Te
     alpha = alphas[t].view(-1, 1, 1, 1)
     eps = torch.randn_like(latent)
     noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * eps
-    target = alpha.sqrt() * eps - (1 - alpha).sqrt() * latent
     blind = (t > START) & (torch.rand(len(t), device=device) < 0.5)
-    noisy = torch.where(blind.view(-1, 1, 1, 1), eps, noisy).contiguous(memory_format=torch.channels_last)
+    noisy = torch.where(blind.view(-1, 1, 1, 1), eps, noisy)
+    return noisy, t, alpha.sqrt() * eps - (1 - alpha).sqrt() * latent
+
+
+def errors(
+    learner: Learner, networks: Callable[..., Tensor], views: Batch, scenes: Batch, alphas: Tensor
+) -> Tensor:
+    """(B,) mean squared errors of v, those of the views first.  networks: the learner's forward, maybe compiled."""
+    device = views.latent.device
+    noisy, t, target = (
+        torch.cat(pair) for pair in zip(noised(views, alphas), noised(scenes, alphas), strict=True)
+    )
+    noisy, tokens = (
+        noisy.contiguous(memory_format=torch.channels_last),
+        torch.cat([views.tokens, scenes.tokens]),
+    )
     # torch's fused attention takes longer than the rest of the network to go backwards on a CPU
-    attention = nullcontext() if latent.is_cuda else sdpa_kernel(SDPBackend.MATH)
+    attention = nullcontext() if device.type == "cuda" else sdpa_kernel(SDPBackend.MATH)
     with torch.autocast(device.type, torch.bfloat16, enabled=halves(device.type)), attention:
-        answer = learner(noisy, t, batch, control)
-    return functional.mse_loss(answer.float(), target)
+        text = learner.parts["text_encoder"](tokens)[0]
+        answer = networks(noisy, t, text, views.condition, views.steered)
+    return (answer.float() - target).square().mean(dim=(1, 2, 3))
 
 
 class Averages:
@@ -121,12 +152,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--spool", type=Path, help="default: DIR/spool")
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--views", type=int, default=96, help="whole views in a step")
+    parser.add_argument("--processes", type=int, default=0, help="that fill the spool; 0: others do")
+    parser.add_argument("--views", type=int, default=96, help="views in a step")
     parser.add_argument("--scenes", type=int, default=40, help="scenes in a step")
-    parser.add_argument(
-        "--windows", type=float, default=0.0, help="share of the time with windows instead of whole views"
-    )
-    parser.add_argument("--window", type=int, default=32, help="cells along a side of a window")
     parser.add_argument("--pool", type=int, default=30000, help="pictures kept, of each kind")
     parser.add_argument("--wait", type=int, default=2000, help="pictures of each kind before it starts")
     parser.add_argument("--lr", type=float, default=1e-3)
@@ -146,6 +174,8 @@ def optimizers_of(learner: Learner, rate: float) -> list[torch.optim.Optimizer]:
     matrices, rest = list[nn.Parameter](), list[nn.Parameter]()
     for name in ("unet", "controlnet"):
         for key, p in learner.parts[name].named_parameters():
+            if not p.requires_grad:
+                continue
             inner = (
                 p.ndim >= 2
                 and min(len(p), p[0].numel()) >= 16
@@ -178,6 +208,9 @@ class Trainer:
         self.options = options
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.learner = Learner(options.work).to(self.device)
+        self.learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.learner.freeze_first()
+        self.learnt = [p for p in self.learner.parameters() if p.requires_grad]
         self.averages = Averages(self.learner, options.average)
         vae = load_parts(options.work, ("vae",))["vae"].to(self.device)
         self.vae = vae.requires_grad_(False)
@@ -190,11 +223,47 @@ class Trainer:
             kind: Pool(options.pool, LATENT, width, kind == "views", self.device)
             for kind in ("views", "scenes")
         }
-        self.line = chunks(options.spool or options.work / "spool")
+        self.networks: Callable[..., Tensor] = self.learner
         if options.compile:
-            torch._dynamo.config.cache_size_limit = 32
-            for name in ("unet", "controlnet"):
-                self.learner.parts[name].compile(dynamic=False)
+            self.networks = torch.compile(self.learner, dynamic=False)
+            self.warm()
+        self.line = chunks(self.spool())
+
+    def warm(self) -> None:
+        """Compile, by a step on nothing whose gradients are dropped, before other processes want the processor."""
+        options, start = self.options, time.time()
+        blank = [
+            torch.zeros(count, 4, LATENT, LATENT, device=self.device)
+            for count in (options.views, options.scenes)
+        ]
+        tokens = [self.empty[:1].expand(len(each), -1) for each in blank]
+        condition = torch.zeros(
+            options.views, CELL * LATENT, CELL * LATENT, dtype=torch.uint8, device=self.device
+        )
+        steered = torch.ones(options.views, dtype=torch.bool, device=self.device)
+        views, scenes = (
+            Batch(blank[0], tokens[0], condition, steered),
+            Batch(blank[1], tokens[1], None, steered[:0]),
+        )
+        errors(self.learner, self.networks, views, scenes, self.alphas).mean().backward()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        print(f"compiled in {time.time() - start:.0f} s", flush=True)
+
+    def spool(self) -> Path:
+        """The folder that pictures come from; begins to fill it where that was asked for."""
+        folder = self.options.spool or self.options.work / "spool"
+        if self.options.processes:
+            count = str(self.options.processes)
+            command = [sys.executable, "-m", "texsync.mini.spool", "--out", str(folder), "--processes", count]
+            subprocess.Popen([*command, "--seed", str(1000 * self.options.seed)])
+        return folder
+
+    def close(self) -> None:
+        """Save, and end the processes that were started."""
+        self.save()
+        if self.options.processes:
+            ((self.options.spool or self.options.work / "spool") / "stop").touch()
 
     @torch.no_grad()
     def add(self, chunk: Chunk) -> None:
@@ -210,25 +279,22 @@ class Trainer:
             condition = condition.to(self.device, non_blocking=True)
         self.pools[kind].add(latents, tokens.view(len(captions), -1, tokens.shape[1]), condition)
 
-    def step(self, windows: bool) -> dict[str, Tensor]:
+    def step(self) -> dict[str, Tensor]:
         """One step on a batch of each kind; their losses."""
-        options, losses = self.options, {}
-        cells = options.window if windows else LATENT
-        count = options.views * (LATENT // cells) ** 2
-        for name, batch, control in (
-            ("windows" if windows else "views", self.pools["views"].draw(count, cells, self.empty), True),
-            ("scenes", self.pools["scenes"].draw(options.scenes, LATENT, self.empty), False),
-        ):
-            loss = loss_of(self.learner, batch, self.alphas, control)
-            share = options.scenes / (options.scenes + options.views)
-            (loss * (1 - share if control else share)).backward()
-            losses[name] = loss.detach()
-        torch.nn.utils.clip_grad_norm_(self.learner.parameters(), 1.0)
+        options, pools = self.options, self.pools
+        views, scenes = (
+            pools[kind].draw(count, self.empty)
+            for kind, count in (("views", options.views), ("scenes", options.scenes))
+        )
+        loss = errors(self.learner, self.networks, views, scenes, self.alphas)
+        loss.mean().backward()
+        torch.nn.utils.clip_grad_norm_(self.learnt, 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.averages.follow(self.learner)
-        return losses
+        loss = loss.detach()
+        return {"views": loss[: options.views].mean(), "scenes": loss[options.views :].mean()}
 
     def save(self) -> None:
         save_folder(self.options.work, dict(self.averages.learner.parts), torch.float32)
@@ -238,16 +304,17 @@ def main() -> None:
     options = arguments()
     torch.manual_seed(options.seed + time.time_ns() % 10**6)  # every resumed run draws noise of its own
     torch.set_float32_matmul_precision("high")
-    start = saved = shown = time.time()
-    trainer, sums, step = Trainer(options), dict[str, Tensor](), 0
-    seen = 0
+    start = time.time()
+    trainer, sums, step, seen = Trainer(options), dict[str, Tensor](), 0, 0
     while min(pool.count for pool in trainer.pools.values()) < options.wait:
         seen += take(trainer.line, 4, trainer.add)
-    print(f"{time.time() - start:6.0f}s {seen} chunks to begin with", flush=True)
-    while (done := (time.time() - start) / (60 * options.minutes)) < 1 and step < options.steps:
+    first = saved = shown = time.time()
+    print(f"{first - start:6.0f}s {seen} chunks to begin with", flush=True)
+    end = max(first + 1, start + 60 * options.minutes)
+    while (done := (time.time() - first) / (end - first)) < 1 and step < options.steps:
         set_rate(trainer.optimizers, options, done, step)
-        losses = trainer.step(windows=done < options.windows)
-        seen += take(trainer.line, 2, trainer.add)
+        losses = trainer.step()
+        seen += take(trainer.line, 1, trainer.add)
         for name, loss in losses.items():
             sums[name] = torch.lerp(sums.get(name, loss), loss, 0.02)
         step += 1
@@ -258,7 +325,7 @@ def main() -> None:
         if time.time() - saved > options.save:
             saved = time.time()
             trainer.save()
-    trainer.save()
+    trainer.close()
     print(f"{time.time() - start:6.0f}s {step} steps", flush=True)
 
 

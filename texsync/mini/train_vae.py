@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from .critics import Critic, Features, critic_loss
 from .models import build_vae, load_parts, save_folder
-from .pool import chunks, halves, take, window
+from .pool import chunks, halves, take
 
 COLOURS = 3  # latent channels that carry the picture; the fourth was noise to the UNet whatever it was given
 
@@ -54,7 +54,7 @@ def plain_loss(answer: Tensor, target: Tensor) -> Tensor:
     """Errors of colours, of borders and of how steep these are."""
     value = functional.l1_loss(answer, target) + 0.5 * (answer - target).square().mean().sqrt()
     edges = sum(edge_error(functional.avg_pool2d(answer - target, k)) for k in (1, 2))
-    return value + edges + 0.7 * functional.l1_loss(crispness(answer), crispness(target))
+    return value + edges + 2.0 * functional.l1_loss(crispness(answer), crispness(target))
 
 
 def crispness(picture: Tensor, window: int = 8) -> Tensor:
@@ -125,6 +125,14 @@ class Plates:
         which = torch.randint(self.count, (batch,), device=self.device)
         top, left = torch.randint(self.table.shape[-1] - size + 1, (2, batch), device=self.device)
         return window(self.table, which, top, left, size) / 255.0
+
+
+def window(pictures: Tensor, which: Tensor, top: Tensor, left: Tensor, size: int) -> Tensor:
+    """(B, C, size, size): a window of each of some pictures (N, C, S, S)."""
+    along = torch.arange(size, device=pictures.device)
+    rows, columns = (top[:, None] + along)[:, None, :, None], (left[:, None] + along)[:, None, None, :]
+    channels = torch.arange(pictures.shape[1], device=pictures.device)[None, :, None, None]
+    return pictures[which[:, None, None, None], channels, rows, columns]
 
 
 def arguments() -> argparse.Namespace:
