@@ -37,8 +37,8 @@ def paint(
 
     control: (N, 3, size, size) or None for no ControlNet.  Picture i starts from seed + i whatever the chunk.
     """
-    shape = model.latent_shape(size)
-    pictures = []
+    shape, pictures = model.latent_shape(size), []
+    guidance = model.advice.guidance if guidance is None else guidance
     for start in range(0, len(prompts), chunk):
         which = slice(start, start + chunk)
         said = prompts[which]

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from texsync import TexsyncWarning, texture_mesh
 from texsync.backbones.by_name import load_model
 from texsync.backbones.conditions import Conditions
-from texsync.backbones.folder import PARTS, read_model
+from texsync.backbones.folder import read_model
 from texsync.backbones.locate import find_model
 from texsync.files.load import load
 from texsync.mini import models
@@ -57,7 +57,9 @@ def test_the_folder_is_small_and_holds_no_code():
     files = [file for file in FOLDER.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= LIMIT
     assert {file.suffix for file in files} <= {".json", ".safetensors"}
-    assert {folder.name for folder in FOLDER.iterdir() if folder.is_dir()} == {*PARTS, "controlnet"}
+    assert {folder.name for folder in FOLDER.iterdir() if folder.is_dir()} == {
+        *("unet", "vae", "text_encoder", "tokenizer", "scheduler", "controlnet")
+    }
     for file in FOLDER.rglob("*.safetensors"):
         with safe_open(file, "pt") as weights:
             assert all(weights.get_slice(name).get_dtype() == "F16" for name in weights.keys())  # noqa: SIM118

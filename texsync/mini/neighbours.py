@@ -41,6 +41,23 @@ chequers marbling
 """
 # match too much
 COMMON = ("with", "the", "over", "print", "under", "floor", "cast", "board", "glaze", "night", "sky", "green")
+# near trees to the encoder, but a texture of oak is wood
+WOODS = (
+    *(
+        "aspen",
+        "balsa",
+        "beech",
+        "birch",
+        "cedar",
+        "cedarwood",
+        "cherrywood",
+        "driftwood",
+        "lumber",
+        "maple",
+        "oak",
+    ),
+    *("oaken", "pinewood", "plywood", "rosewood", "veneer", "walnut"),
+)
 ODD = {
     "puke",
     "vomit",
@@ -130,6 +147,7 @@ def main() -> None:
     table = word_mixtures(encode(folder, common), common, known, names, 0.62)
     table |= word_mixtures(encode(folder, extra), extra, known, names, 0.45)
     table |= colour_mixtures({name.removeprefix("xkcd:"): str(code) for name, code in XKCD_COLORS.items()})
+    table |= {word: {"wood": 1.0} for word in WOODS} | {"mahogany": {"wood": 0.7, "maroon": 0.3}}
     rows = [f"{json.dumps(word)}: {json.dumps(table[word])}" for word in sorted(table)]
     TABLE.write_text("{\n" + ",\n".join(rows) + "\n}\n")
     print(f"{TABLE}: {len(table)} words")
