@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from ..surface.types import Surface
-    from .loaded import Loaded, Part
+from ..surface.types import Surface
+from .loaded import Loaded, Part
 
 
 def keeps_uvs(loaded: Loaded, surface: Surface) -> bool:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import trimesh
+from trimesh.exchange.gltf import export_glb
 
+from ..surface.types import Surface
 from .gltf_document import INDICES, SAMPLER, VERTICES
 from .gltf_materials import paint
+from .loaded import Loaded
 from .painted_scene import painted_scene
 from .shape import OLD_UV
-
-if TYPE_CHECKING:
-    import trimesh
-
-    from ..surface.types import Surface
-    from .loaded import Loaded
 
 FAR = 1000.0  # sizes away from its own origin from which a mesh loses digits as 32-bit floats
 
@@ -25,8 +23,6 @@ def glb_bytes(loaded: Loaded, surface: Surface, png: bytes, name: str) -> bytes:
 
     A mesh far from its own origin is moved there and its node moved instead, since GLB holds 32-bit floats.
     """
-    from trimesh.exchange.gltf import export_glb
-
     scene, pieces = painted_scene(loaded, surface, None)
     pieces |= _gathered(scene)
     _near_origin(scene)

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
+from trimesh.resolvers import FilePathResolver
 
 from ..errors import Refused, about
 from ..glb_chunks import unpacked
@@ -119,8 +120,6 @@ def read_gltf(path: Path) -> Document:
 
     Raises InputError for compressed geometry, OSError, ValueError and the like for what is missing or damaged.
     """
-    from trimesh.resolvers import FilePathResolver
-
     data = path.read_bytes()
     binary = path.suffix.lower() in (".glb", ".vrm") or data[:4] == b"glTF"
     text, body = unpacked(data) if binary else (data, b"")

@@ -9,22 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from copy import deepcopy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..glb_chunks import packed
+from ..surface.types import Surface
 from .corners import corner_uvs, keeps_part
 from .gltf_document import INDICES, NUMBERS, SAMPLER, TRIANGLES, VERTICES, Document, element_bytes
 from .gltf_materials import Materials, reads_first_set, shown
 from .gltf_prune import prune
-from .gltf_scene import place_of
+from .gltf_scene import GltfPlaces, place_of
+from .loaded import Loaded, Part
 from .shape import split
-
-if TYPE_CHECKING:
-    from ..surface.types import Surface
-    from .gltf_scene import GltfPlaces
-    from .loaded import Loaded, Part
 
 FLOAT, SHORT, LONG = 5126, 5123, 5125
 MOST_SHORT = 65535  # vertices that 16-bit indices can tell apart: their last value means something else

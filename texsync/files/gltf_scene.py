@@ -10,9 +10,12 @@ import warnings
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import trimesh
+from trimesh.transformations import quaternion_matrix
+from trimesh.visual.material import PBRMaterial
 
 from ..errors import InputError, TexsyncWarning
 from ..picture_files import opened
@@ -20,9 +23,6 @@ from .gltf_document import PLAIN, Document
 from .gltf_fields import INSTANCES
 from .gltf_materials import colour_place, seen_by, uv_set
 from .shape import Shape
-
-if TYPE_CHECKING:
-    import trimesh
 
 CHANNELS = (
     *("normalTexture", "occlusionTexture", "emissiveTexture"),
@@ -51,8 +51,6 @@ def gltf_scene(document: Document) -> tuple[trimesh.Scene, dict[str, Shape], Glt
     A mesh of several primitives is one node for each, under the node of the mesh: in trimesh a mesh has one material.
     Raises ValueError, KeyError and the like for a damaged file.
     """
-    import trimesh
-
     scene = trimesh.Scene()
     places = GltfPlaces(document, {}, {})
     shapes: dict[str, Shape] = {}
@@ -101,8 +99,6 @@ def place_of(document: Document, primitive: dict[str, Any]) -> dict[str, Any]:
 
 
 def _trimesh(document: Document, primitive: dict[str, Any], shape: Shape) -> trimesh.Trimesh:
-    import trimesh
-
     number = primitive.get("material")
     visual = trimesh.visual.TextureVisuals(uv=shape.uv, material=_material(document, number))
     if "COLOR_0" in primitive["attributes"]:
@@ -114,8 +110,6 @@ def _trimesh(document: Document, primitive: dict[str, Any], shape: Shape) -> tri
 
 def _material(document: Document, number: int | None) -> Any:
     """What trimesh can hold of a material; number None is a file's silence, a dull surface."""
-    from trimesh.visual.material import PBRMaterial
-
     said = PLAIN if number is None else document.tree["materials"][number]
     flat = {**said, **said.get("pbrMetallicRoughness", {})}
     known: dict[str, Any] = {key: flat[key] for key in FACTORS if key in flat}
@@ -142,8 +136,6 @@ def _hang(
     scene: trimesh.Scene, document: Document, places: GltfPlaces, of_mesh: dict[int, list[str]]
 ) -> None:
     """Fill the scene's graph: every node of the file's scene, in the file's order."""
-    import trimesh
-
     world, taken = scene.graph.base_frame, {scene.graph.base_frame}
     counts: dict[str | None, int] = {}
     name_of: dict[int | None, str] = {None: world}
@@ -204,8 +196,6 @@ def _walk(tree: dict[str, Any]) -> Iterator[tuple[int | None, int]]:
 
 def local_matrix(node: dict[str, Any]) -> np.ndarray:
     """(4, 4) from a node to its parent."""
-    from trimesh.transformations import quaternion_matrix
-
     if "matrix" in node:
         return np.array(node["matrix"], np.float64).reshape(4, 4).T
     x, y, z, w = node.get("rotation", (0, 0, 0, 1))

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import trimesh
 
 from ..errors import Refused, about, got
 from ..surface.faces import smooth_normals, solid
@@ -22,9 +23,6 @@ from .loaded import Loaded, Part
 from .normals import with_unit_normals
 from .read import read_mesh
 from .shape import Shape
-
-if TYPE_CHECKING:
-    import trimesh
 
 LARGEST, SMALLEST = 1e30, 1e-30  # of a mesh's extent: GLB stores 32-bit floats, which end at 3e38
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import trimesh
 
 from ..surface.types import Mesh, Surface
 from .mtl import Library
 from .pbr import Finish
 from .shape import Section, Shape
-
-if TYPE_CHECKING:
-    import trimesh
 
 
 class Source(Protocol):

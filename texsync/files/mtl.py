@@ -11,6 +11,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from trimesh.resolvers import FilePathResolver
+
 from ..errors import TexsyncWarning
 from .encoding import Reading, find_file, lines_of_text, read_text, shown_name
 from .pbr import Finish, readable
@@ -96,8 +98,6 @@ class Mtl:
 
     def read(self, file: str) -> bytes | None:
         """The bytes of a file that it names; None if that is missing or outside the OBJ's folder."""
-        from trimesh.resolvers import FilePathResolver
-
         try:
             name = find_file(self.beside.parent, file)
             data: bytes | None = FilePathResolver(str(self.beside)).get(name) if name else None

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..surface.types import Surface
 from .corners import corner_uvs, keeps_uvs
+from .loaded import Loaded, Part
+from .mtl import Library
 from .shape import Section, Shape
-
-if TYPE_CHECKING:
-    from ..surface.types import Surface
-    from .loaded import Loaded, Part
-    from .mtl import Library
 
 KEYWORDS = (("o", "object"), ("g", "group"), ("usemtl", "material"), ("s", "smooth"))
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import trimesh
+from trimesh.visual import TextureVisuals
 
+from ..surface.types import Surface
 from .corners import corner_uvs, keeps_part
+from .loaded import Loaded, Part
 from .pbr import maps
 from .shape import as_trimesh, with_faces
-
-if TYPE_CHECKING:
-    import trimesh
-
-    from ..surface.types import Surface
-    from .loaded import Loaded, Part
 
 
 def painted_scene(loaded: Loaded, surface: Surface, image: Any) -> tuple[trimesh.Scene, dict[str, list[str]]]:
@@ -24,8 +22,6 @@ def painted_scene(loaded: Loaded, surface: Surface, image: Any) -> tuple[trimesh
     Every mesh of the job has a material with base colour `image`.  In trimesh a mesh has one material: the first piece
     has the mesh's name, the others come last in the scene and no node shows them.
     """
-    import trimesh
-
     old = loaded.scene
     scene = trimesh.Scene(
         graph=old.graph.copy(),
@@ -47,8 +43,6 @@ def painted_scene(loaded: Loaded, surface: Surface, image: Any) -> tuple[trimesh
 
 def _added(scene: trimesh.Scene, name: str, meshes: list[trimesh.Trimesh]) -> list[str]:
     """Put the further pieces of a mesh into the scene; their names."""
-    import trimesh
-
     names = []
     for mesh in meshes:
         names.append(trimesh.util.unique_name(name, scene.geometry))
@@ -58,8 +52,6 @@ def _added(scene: trimesh.Scene, name: str, meshes: list[trimesh.Trimesh]) -> li
 
 def hang(scene: trimesh.Scene, pieces: dict[str, list[str]]) -> None:
     """Show all pieces of a mesh below its nodes, as trimesh shows the primitives of a glTF mesh."""
-    import trimesh
-
     data = scene.graph.transforms.node_data
     for parent in [node for node in scene.graph.nodes_geometry if data[node]["geometry"] in pieces]:
         name = data[parent].pop("geometry")
@@ -71,8 +63,6 @@ def hang(scene: trimesh.Scene, pieces: dict[str, list[str]]) -> None:
 
 def _meshes(loaded: Loaded, surface: Surface, part: Part, kept: bool, image: Any) -> list[trimesh.Trimesh]:
     """One part with the UVs of the surface: a trimesh for each of its materials, all with the same vertices."""
-    from trimesh.visual import TextureVisuals
-
     shape, source = loaded.shapes[part.shape], loaded.scene.geometry[part.shape]
     names, which = shape.materials
     materials = [loaded.source.material(loaded, part.shape, name, image) for name in names]

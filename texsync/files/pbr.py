@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from PIL.Image import Image
+from trimesh.visual.material import PBRMaterial
 
 from ..errors import InputError, TexsyncWarning
 from ..picture_files import decoded
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 MAPS = ("metallicRoughnessTexture", "normalTexture", "occlusionTexture", "emissiveTexture")
 PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
@@ -57,8 +57,6 @@ def painted(
     alpha.  What had no PBR material gets metallic 0, roughness 0.9 and both sides, since OBJ and STL know no culling;
     `more` overrules that, and `finish` all but a picture of metal and roughness.
     """
-    from trimesh.visual.material import PBRMaterial
-
     if not isinstance(material, PBRMaterial):
         dull = dict(metallicFactor=METALLIC, roughnessFactor=ROUGHNESS, doubleSided=True)
         dull |= {**(more or {}), **(finish.factors() if finish else {})}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import trimesh
 
 from ..errors import InputError, Refused, about
 from ..options.kinds import PathName
@@ -20,8 +21,6 @@ def read_mesh(mesh: Any) -> tuple[str, tuple[str, str], TrimeshSource]:
 
     Raises InputError for what is not there, not known or not readable.  Reads nothing outside the file's folder.
     """
-    import trimesh
-
     if isinstance(mesh, trimesh.Trimesh):
         mesh = trimesh.Scene(mesh)
     if isinstance(mesh, trimesh.Scene):

@@ -11,23 +11,21 @@ import warnings
 from collections.abc import Collection, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import trimesh
 
 from ..errors import InputError, Refused, TexsyncWarning, about
 from ..show.png import stamped_png
+from ..surface.texture import Texture
+from ..surface.types import Surface
 from .corners import keeps_own
+from .loaded import Loaded
 from .mtl import Library
 from .obj_write import obj_text
 from .painted_scene import hang, painted_scene
 from .path import EXPORT_AGAIN, reason
 from .stamp import stamped_glb
-
-if TYPE_CHECKING:
-    import trimesh
-
-    from ..surface.texture import Texture
-    from ..surface.types import Surface
-    from .loaded import Loaded
 
 LONGEST_NAME = 80  # characters of a picture's own name: disks take 255 bytes in all
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import trimesh
+import trimesh
 
 
 class Section(NamedTuple):
@@ -81,8 +79,6 @@ def as_trimesh(
 
     uv, uv_faces: instead of the shape's own.  keep_old: with the shape's own as attribute OLD_UV, v down as in glTF.
     """
-    import trimesh
-
     own = (shape.uv, shape.uv_faces) if shape.has_uv else None
     asked = {
         "normal": (shape.normals, shape.normal_faces),
@@ -105,8 +101,6 @@ def as_trimesh(
 
 def with_faces(mesh: trimesh.Trimesh, chosen: np.ndarray) -> trimesh.Trimesh:
     """Some faces of a mesh, with all of its vertices; chosen: (F,) bool."""
-    import trimesh
-
     given = "vertex_normals" in mesh._cache.cache  # else asking would compute them
     piece = trimesh.Trimesh(
         vertices=mesh.vertices,

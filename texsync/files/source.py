@@ -8,20 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import trimesh
 
+from ..surface.types import Surface
 from .glb import glb_bytes
+from .loaded import Loaded, Part
+from .mtl import Library
 from .pbr import mtl_lines, name_of, painted, see_through
 from .shape import Section, Shape, as_trimesh
-
-if TYPE_CHECKING:
-    import trimesh
-
-    from ..surface.types import Surface
-    from .loaded import Loaded, Part
-    from .mtl import Library
 
 
 @dataclass(frozen=True)
@@ -84,8 +81,6 @@ def read_by_trimesh(path: Path, data: bytes | None = None) -> TrimeshSource:
 
     data: instead of the file's bytes.
     """
-    import trimesh
-
     with _quiet():
         scene = trimesh.load_scene(
             BytesIO(path.read_bytes() if data is None else data),
@@ -103,8 +98,6 @@ def read_by_trimesh(path: Path, data: bytes | None = None) -> TrimeshSource:
 
 def alone(name: str, shape: Shape, colours: dict[str, np.ndarray]) -> TrimeshSource:
     """One mesh; colours: "vertex_colors" or "face_colors", if the file has some."""
-    import trimesh
-
     mesh = as_trimesh(shape)
     if colours and mesh.visual.kind == "texture":
         mesh.visual.vertex_attributes["color"] = next(iter(colours.values()))
@@ -128,8 +121,6 @@ def _quiet() -> Iterator[None]:
 
 def shapes_of(scene: trimesh.Scene) -> dict[str, Shape]:
     """Every triangle mesh of a scene; points and lines have no faces and are left out."""
-    import trimesh
-
     meshes = {k: g for k, g in scene.geometry.items() if isinstance(g, trimesh.Trimesh)}
     return {name: shape_of(mesh) for name, mesh in meshes.items()}
 

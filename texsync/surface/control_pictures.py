@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from . import pixels as sights
+from .cameras import Camera
 from .faces import face_normals
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .cameras import Camera
-    from .pixels import Pixels
+from .pixels import Pixels
 
 BLUR = 5, 2.0  # kernel's side in pixels, and sigma: what the authors' pipeline lays over its depth
 FACES_THE_CAMERA = (0.5, 0.5, 1.0)  # a normal's colour; of the background too, as in SyncMVD's code

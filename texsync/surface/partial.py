@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from ..errors import Refused, about, got, option
 from .texels import uv_texels
-
-if TYPE_CHECKING:
-    from .types import Surface
+from .types import Surface
 
 UNPAINTED = (204, 204, 204, 255)  # Blender's default base colour, for faces that had no picture before
 

@@ -8,10 +8,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..source import TrimeshSource
+from ..source import TrimeshSource
 
 Y_UP, Z_UP = ("y", "z"), ("z", "-y")  # glTF's convention; Blender's, which most STL and PLY files follow
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...errors import TexsyncWarning
+from ...surface.types import Surface
 from ..gltf_document import read_gltf
 from ..gltf_patch import patched
 from ..gltf_scene import GltfPlaces, gltf_scene
+from ..loaded import Loaded
 from ..source import TrimeshSource
 from . import Format
-
-if TYPE_CHECKING:
-    from ...surface.types import Surface
-    from ..loaded import Loaded
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import trimesh
 
-from ..mtl import Mtl, channels, lines_of, read_mtl
+from ..loaded import Loaded, Part
+from ..mtl import Library, Mtl, channels, lines_of, read_mtl
 from ..obj_file import ObjFile, read_obj
 from ..pbr import mtl_lines, painted
 from ..shape import Section, Shape, as_trimesh
 from ..source import TRANSPARENCY, TrimeshSource
 from . import Format
-
-if TYPE_CHECKING:
-    from ..loaded import Loaded, Part
-    from ..mtl import Library
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,6 @@ class ObjSource(TrimeshSource):
 
 def read(path: Path) -> ObjSource:
     """Everything in the file and its libraries."""
-    import trimesh
-
     file = read_obj(path)
     scene = trimesh.Scene()
     shapes: dict[str, Shape] = {}

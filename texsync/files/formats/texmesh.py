@@ -17,23 +17,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import trimesh
+from trimesh.util import unique_name
 
 from ...errors import Refused, about, got
 from ...options.kinds import PathName
 from ...surface.partial import Repaint
+from ...surface.types import Surface
 from ..corners import corner_uvs, keeps_uvs
 from ..json_table import Fields, Is, Number, Row, check, read_json
+from ..loaded import Loaded
 from ..path import checked_path
 from ..shape import Shape, as_trimesh
 from ..source import TrimeshSource
 from . import Z_UP, Format
-
-if TYPE_CHECKING:
-    from ...surface.types import Surface
-    from ..loaded import Loaded
 
 VERSION = 1
 ENDING = "texmesh"
@@ -104,8 +104,6 @@ def read_handed(path: str | Path) -> Handed:
 
 
 def _handed(header: dict[str, Any], data: memoryview) -> Handed:
-    from trimesh.util import unique_name
-
     parts: list[HandedPart] = []
     for entry in header["parts"]:
         name = unique_name(entry["name"], {part.name for part in parts})
@@ -167,8 +165,6 @@ def _check_corners(indices: np.ndarray, count: int, what: str) -> None:
 
 def read(path: Path) -> TrimeshSource:
     """The parts as a trimesh scene, and their shapes by name."""
-    import trimesh
-
     handed = read_handed(path)
     scene = trimesh.Scene()
     for part in handed.parts:
