@@ -15,12 +15,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import InputError, Refused, about, got
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF")
 KNOWN = "PNG, JPEG, WebP, TIFF, BMP or AVIF"
@@ -42,13 +40,11 @@ sys.stdout.buffer.write(picture.mode.encode() + b" " + pixels)
 """
 
 
-def opened(source: bytes | str | Path, name: str = "the picture") -> Image:
+def opened(source: bytes | str | Path, name: str = "the picture") -> Image.Image:
     """A picture file, or the bytes of one, as PIL has it, its header checked and its pixels not yet decoded.
 
     name: what to call bytes.  Raises InputError for what is missing, no picture, an animation or too large.
     """
-    from PIL import Image, UnidentifiedImageError
-
     data, name = (source, name) if isinstance(source, bytes) else (_content(Path(source)), str(source))
     try:
         with _one_line(name):
@@ -64,13 +60,11 @@ def opened(source: bytes | str | Path, name: str = "the picture") -> Image:
     return picture
 
 
-def decoded(source: bytes | str | Path | Image, name: str = "the picture") -> Image:
+def decoded(source: bytes | str | Path | Image.Image, name: str = "the picture") -> Image.Image:
     """A picture with its pixels, which lie as the file has them (see `upright`).  `format` and `info` are kept.
 
     Raises InputError as `opened` does, and for pixels that cannot be decoded.
     """
-    from PIL import Image
-
     if not isinstance(source, Image.Image):
         name = name if isinstance(source, bytes) else str(source)
         source = opened(source, name)
@@ -82,10 +76,8 @@ def decoded(source: bytes | str | Path | Image, name: str = "the picture") -> Im
     return source
 
 
-def upright(picture: Image) -> Image:
+def upright(picture: Image.Image) -> Image.Image:
     """A decoded picture turned as its EXIF says; one whose EXIF is damaged stays as it is."""
-    from PIL import ImageOps
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -110,8 +102,6 @@ def _content(path: Path) -> bytes:
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
     """Whatever a decoder raises on damaged data becomes an InputError; its warnings are nobody's concern."""
-    from PIL import Image, UnidentifiedImageError
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -123,7 +113,7 @@ def _one_line(name: str) -> Iterator[None]:
         raise Refused.picture_unreadable(f"{about(name)} cannot be read ({reason})", SAVE_AGAIN) from None
 
 
-def _check(picture: Image, data: bytes, name: str) -> None:
+def _check(picture: Image.Image, data: bytes, name: str) -> None:
     """Raises InputError for animations, and for more work than a decoder should be given."""
     width, height = picture.size
     if getattr(picture, "is_animated", False) and picture.format != "MPO":  # a camera's JPEG and its previews
@@ -138,9 +128,7 @@ def _check(picture: Image, data: bytes, name: str) -> None:
         raise Refused.picture_size(f"{about(name)} has {got(data.count(SCAN))} scans", SAVE_AGAIN)
 
 
-def _decoded_apart(picture: Image, name: str) -> Image:
-    from PIL import Image
-
+def _decoded_apart(picture: Image.Image, name: str) -> Image.Image:
     data = picture.fp.getvalue()  # type: ignore[attr-defined]
     command = [sys.executable, "-c", ALONE, str(picture.format)]
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import trimesh
+from PIL import Image
 
 from ..errors import InputError, Refused, TexsyncWarning, about
 from ..show.png import stamped_png
@@ -36,8 +37,6 @@ def textured_scene(loaded: Loaded, surface: Surface, texture: Texture) -> trimes
     surface: what `uv.prepare` made of `loaded`.  texture: `.image` (S, S, 3) uint8, row 0 on top.
     Warns (TexsyncWarning) of what a GLB or OBJ cannot carry over.
     """
-    from PIL import Image
-
     _warn_of_losses(loaded)
     scene, pieces = painted_scene(loaded, surface, Image.fromarray(texture.image))
     hang(scene, pieces)
@@ -60,8 +59,6 @@ def save_model(
     formats: which of them; an OBJ has its library and texture with it.  about: what is kept inside GLB and PNG, see
     `files.stamp`.  Returns the paths, GLB first, without other pictures of an OBJ's materials.
     """
-    from PIL import Image
-
     picture = stamped_png(Image.fromarray(texture.image), about or {})
     name = f"{stem}_texture.png"
     files: dict[str, bytes] = {}
@@ -89,8 +86,6 @@ def rehearse(loaded: Loaded, surface: Surface) -> None:
 
     So whatever cannot be given back is refused before the work.  Raises InputError.
     """
-    from PIL import Image
-
     picture = BytesIO()
     Image.new("RGB", (1, 1)).save(picture, "PNG")
     try:

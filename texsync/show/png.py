@@ -6,35 +6,32 @@ import json
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
 from ..picture_files import opened
 from ..record.facts import dump
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
 
 KEY = "parameters"  # of the text chunk; where image tools look
 MOST_PACKED = 4_000_000  # pixels; larger PNGs take minutes to pack as small as can be
 
 
-def to_image(picture: Tensor) -> Image:
+def to_image(picture: Tensor) -> Image.Image:
     """(3, H, W) in [0, 1] to an 8-bit RGB picture, rounded; (4, H, W) to RGBA."""
-    from PIL import Image
-
     planes = [(plane.clamp(0, 1) * 255).round().byte().cpu().numpy() for plane in picture]
     return Image.fromarray(np.stack(planes, axis=-1))
 
 
-def png(image: Image) -> bytes:
+def png(image: Image.Image) -> bytes:
     """A picture as PNG: what a notebook shows of a result."""
     return stamped_png(image, {})
 
 
-def stamped_png(image: Image, about: Mapping[str, Any]) -> bytes:
+def stamped_png(image: Image.Image, about: Mapping[str, Any]) -> bytes:
     """A picture as PNG with `about` as JSON in its text, if there is any."""
     file = BytesIO()
     image.save(file, "PNG", pnginfo=_text(about))
@@ -46,7 +43,9 @@ def write_png(picture: Tensor, path: Path, parameters: dict[str, Any], profile: 
     save_png(to_image(picture), path, parameters, profile)
 
 
-def save_png(picture: Image, path: Path, parameters: dict[str, Any], profile: bytes | None = None) -> None:
+def save_png(
+    picture: Image.Image, path: Path, parameters: dict[str, Any], profile: bytes | None = None
+) -> None:
     """An 8-bit PNG whose text chunk `KEY` holds `parameters` as JSON.  profile: ICC."""
     small = picture.width * picture.height < MOST_PACKED
     effort: dict[str, Any] = {"optimize": True} if small else {"compress_level": 3}
@@ -60,8 +59,6 @@ def read_parameters(path: str | Path) -> dict[str, Any]:
 
 
 def _text(about: Mapping[str, Any]) -> Any:
-    from PIL.PngImagePlugin import PngInfo
-
     info = PngInfo()
     if about:
         info.add_text(KEY, dump(about))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from .png import to_image
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 FONT_SIZE = 15  # pixels
 TABLE_SIDE = 256  # pixels a side that a square picture has in a table; others have its area
