@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,13 +102,28 @@ class TexturedMesh:
         formats: str | Sequence[str] | None = None,
         preview: bool = False,
     ) -> Path:
-        """Write model, texture and pictures into `folder`, all of it or nothing; see `save_result`.
+        """Write `run.json` and what `formats` says into a folder: all of it or nothing.
 
-        formats: some of glb, obj, png, sheet, turntable, viewer; None is all but the last, which `preview` adds.
+        formats: some of glb, `<stem>.glb`; obj, `<stem>.obj` with `.mtl` and texture; png, `<stem>_texture.png`; sheet,
+        `views.png`; turntable, `turntable.gif`; viewer, `viewer.html`.  None is all but the last, which `preview` adds.
         Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
         """
-        chosen = MeshSaveOptions(formats=formats, preview=preview).chosen
-        return save_result(self, Path(folder), overwrite=overwrite, formats=chosen)
+        from ..files.save import save_model
+        from ..record.atomic import atomic_folder
+        from ..show.render import turntable, viewer
+
+        chosen, stem = MeshSaveOptions(formats=formats, preview=preview).chosen, self.loaded.stem
+        with atomic_folder(folder, overwrite=overwrite) as place:
+            made, about = (self.loaded, self.surface, self.baked), origin(self.report)
+            save_model(*made, place, stem, formats=chosen, about=about)
+            if "sheet" in chosen:
+                sheet(self).save(place / "views.png", optimize=True)
+            if "turntable" in chosen:
+                turntable(self.surface, self.texture, place / "turntable.gif")
+            if "viewer" in chosen:
+                viewer(self.mesh, place / "viewer.html")
+            write_record(record(self, Path(folder)), place)
+        return Path(folder)
 
     def __repr__(self) -> str:
         said, (high, wide, _) = self.report, self.texture.shape
@@ -120,33 +135,6 @@ class TexturedMesh:
         from ..show.png import png
 
         return png(sheet(self))
-
-
-def save_result(
-    result: TexturedMesh, folder: Path, *, overwrite: bool = False, formats: Collection[str] = USUAL_FORMATS
-) -> Path:
-    """Write `run.json` and what `formats` says: glb, `<stem>.glb`; obj, `<stem>.obj` with `.mtl` and texture; png,
-    `<stem>_texture.png`; sheet, `views.png`; turntable, `turntable.gif`; viewer, `viewer.html`.
-
-    Everything goes to a temporary folder beside `folder` and is moved when complete.
-    Raises InputError if `folder` exists and `overwrite` is False, or cannot be written.
-    """
-    from ..files.save import save_model
-    from ..record.atomic import atomic_folder
-    from ..show.render import turntable, viewer
-
-    stem = result.loaded.stem
-    with atomic_folder(folder, overwrite=overwrite) as place:
-        made, about = (result.loaded, result.surface, result.baked), origin(result.report)
-        save_model(*made, place, stem, formats=formats, about=about)
-        if "sheet" in formats:
-            sheet(result).save(place / "views.png", optimize=True)
-        if "turntable" in formats:
-            turntable(result.surface, result.texture, place / "turntable.gif")
-        if "viewer" in formats:
-            viewer(result.mesh, place / "viewer.html")
-        write_record(record(result, folder), place)
-    return folder
 
 
 def sheet(result: TexturedMesh):
