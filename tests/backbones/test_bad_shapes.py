@@ -98,6 +98,7 @@ class Evil:
 
 MODEL, FILE = ["--model", "sd1"], ["--model", "sd1.safetensors"]
 CONTROL = [*FILE, "--controlnet"]
+XL, SCHEDULER, INDEX = ["--model", "sdxl"], "scheduler/scheduler_config.json", "model_index.json"
 # name: what is written, what is asked for, what is said
 CASES = {
     # ---- missing a part
@@ -232,6 +233,84 @@ CASES = {
         ["--model", f"sd1/unet/{UNET}"],
         "is one network of a model's folder, not a model; give the folder",
     ),
+    # ---- schedulers and families
+    "a consistency model's scheduler": (
+        lambda h, s: edited(h, s, SCHEDULER, _class_name="CMStochasticIterativeScheduler"),
+        MODEL,
+        "'CMStochasticIterativeScheduler'; consistency models of this kind have no text",
+    ),
+    "EDM": (
+        lambda h, s: edited(h, s, SCHEDULER, _class_name="EDMEulerScheduler"),
+        MODEL,
+        "'EDMEulerScheduler'; its network sees pictures at another size",
+    ),
+    "flow matching on a UNet": (
+        lambda h, s: edited(h, s, SCHEDULER, _class_name="FlowMatchEulerDiscreteScheduler"),
+        MODEL,
+        "it belongs to a transformer, not to a UNet; choose another model",
+    ),
+    "flow sigmas": (
+        lambda h, s: edited(h, s, SCHEDULER, _class_name="UniPCMultistepScheduler", use_flow_sigmas=True),
+        MODEL,
+        "for flow matching",
+    ),
+    "a scheduler of one's own": (
+        lambda h, s: edited(h, s, SCHEDULER, _class_name="MyScheduler"),
+        MODEL,
+        "the scheduler is a 'MyScheduler'; known: DDIMScheduler",
+    ),
+    "a scheduler without a name": (
+        lambda h, s: edited(h, s, SCHEDULER, _class_name=7),
+        MODEL,
+        "the scheduler is a 7",
+    ),
+    "the refiner's folder": (
+        lambda h, s: edited(h, s, INDEX, "sdxl", text_encoder=[None, None], tokenizer=[None, None]),
+        XL,
+        "is SDXL's refiner; choose its base model",
+    ),
+    "the refiner's scores": (
+        lambda h, s: edited(h, s, INDEX, "sdxl", requires_aesthetics_score=True),
+        XL,
+        "is SDXL's refiner; choose its base model",
+    ),
+    "no second tokenizer": (
+        lambda h, s: shutil.rmtree(folder(h, s, "sdxl") / "tokenizer_2"),
+        XL,
+        "tokenizer_2 holds no vocabulary",
+    ),
+    "a second encoder that projects nothing": (
+        lambda h, s: edited(h, s, INDEX, "sdxl", text_encoder_2=["transformers", "CLIPTextModel"]),
+        XL,
+        "texsync reads a CLIPTextModelWithProjection there",
+    ),
+    "pooled words of another width": (
+        lambda h, s: edited(h, s, "text_encoder_2/config.json", "sdxl", projection_dim=77),
+        XL,
+        "numbers of sizes and pooled words",
+    ),
+    "SDXL's UNet in SD 1.5": (
+        lambda h, s: edited(h, s, "unet/config.json", addition_embed_type="text_time"),
+        MODEL,
+        "has addition_embed_type 'text_time'",
+    ),
+    "a FLUX folder": (
+        lambda h, s: edited(h, s, INDEX, transformer=["diffusers", "FluxTransformer2DModel"]),
+        MODEL,
+        "has a transformer; choose a model laid out like Stable Diffusion 1.x, 2.x or XL",
+    ),
+    "half of SD 3": (
+        lambda h, s: edited(h, s, INDEX, _class_name="StableDiffusion3Pipeline"),
+        MODEL,
+        "as its transformer; Stable Diffusion 3 has a SD3Transformer2DModel there",
+    ),
+    "SD 3's control": (
+        lambda h, s: edited(h, s, "controlnet/config.json", _class_name="SD3ControlNetModel"),
+        MODEL,
+        "holds a SD3ControlNetModel",
+    ),
+    "a sampler that is none": (None, [*FILE, "--sampler", "dpm"], "sampler"),
+    "an attention that is none": (None, [*FILE, "--attention", "all"], "attention"),
     # ---- damaged
     "cut short": (
         lambda h, s: cut(h, s, "sd1.safetensors", -100),

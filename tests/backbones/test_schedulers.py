@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import diffusers
 import pytest
 import tiny
 import torch
 
 from texsync import samplers
+from texsync.backbones.by_name import load_model
+from texsync.backbones.conditions import Conditions
 from texsync.backbones.prediction import schedule_from, to_eps
 from texsync.backbones.schedulers import FileSchedule
+from texsync.backbones.unet import guidance_embedding
 from texsync.couplings import make
 from texsync.errors import InputError
 from texsync.loop import sample
@@ -151,3 +157,49 @@ def test_step_counts_out_of_range_are_refused(sampler, steps):
 def test_the_option_offers_what_there_is():
     assert list(shared.SAMPLERS) == list(samplers.SAMPLERS)
     assert tuple(name for name, one in samplers.SAMPLERS.items() if one.plain) == shared.PLAIN_SAMPLERS
+
+
+@pytest.mark.parametrize("channels", [8, 9])
+def test_guidance_is_told_as_the_library_tells_it(channels):
+    """To latent consistency models, as a vector of their own."""
+    from diffusers import LatentConsistencyModelPipeline
+
+    theirs = LatentConsistencyModelPipeline.get_guidance_scale_embedding(None, torch.tensor([7.0]), channels)
+    torch.testing.assert_close(guidance_embedding(8.0, channels), theirs, atol=1e-3, rtol=1e-4)
+
+
+def test_a_latent_consistency_model_runs_as_its_pipeline_does(tiny_model, tmp_path, noise):
+    """One of four steps: no negatives, the guidance told, new noise between, LCM's own timesteps."""
+    folder = shutil.copytree(tiny_model, tmp_path / "lcm")
+    shutil.rmtree(folder / "controlnet")
+    config = diffusers.UNet2DConditionModel.load_config(folder / "unet")
+    torch.manual_seed(0)
+    unet = diffusers.UNet2DConditionModel.from_config({**config, "time_cond_proj_dim": 8})
+    torch.nn.init.normal_(unet.time_embedding.cond_proj.weight)
+    unet.save_pretrained(folder / "unet")
+    diffusers.LCMScheduler(**BETAS).save_pretrained(folder / "scheduler")
+    (folder / "texsync.json").unlink()
+    index = json.loads((folder / "model_index.json").read_text())
+    del index["controlnet"]
+    index |= {"_class_name": "LatentConsistencyModelPipeline", "scheduler": ["diffusers", "LCMScheduler"]}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    pipeline = diffusers.LatentConsistencyModelPipeline.from_pretrained(
+        folder, requires_safety_checker=False, image_encoder=None
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    words = ["a red object", "a view", "copper"]
+    expected = pipeline(
+        words, latents=noise, num_inference_steps=4, guidance_scale=6.0, generator=torch.Generator().manual_seed(3),
+        height=32, width=32, output_type="latent",
+    ).images  # fmt: skip
+    backbone, sampler = load_model(folder, "none"), samplers.named("lcm")
+    assert backbone.advice.steps == 8 and backbone.schedule.sampler == "lcm"
+    predict = backbone.predictor(Conditions(words, ["red"] * 3, guidance=6.0), chunk=2)
+    draw = torch.Generator().manual_seed(3)
+    spans = sampler.spans(backbone.schedule, 4)
+    renew = (torch.randn(noise.shape, generator=draw) for _ in spans)
+    run = sample(
+        sampler.through(predict), identity(8, 8, count=3), make("none"), spans, noise, lambda _: next(renew)
+    )
+    *_, (_, x, _) = run
+    torch.testing.assert_close(x, torch.as_tensor(expected), atol=1e-4, rtol=1e-4)

@@ -76,6 +76,11 @@ class Advice:
         Table(Reals(Real(0, 1), FINISH, "e.g. [1.0, 0.3]")), dict
     )
 
+    def under(self, said: Advice) -> Advice:
+        """What `said` says, and this where it says nothing."""
+        values = {one.name: getattr(said, one.name) for one in fields(said)}
+        return replace(self, **{name: value for name, value in values.items() if value not in (None, {})})
+
     def for_pictures(self) -> Advice:
         """What it is in 2D tasks."""
         return replace(self, **self.pictures)

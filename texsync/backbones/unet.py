@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from ..schedule import Span
@@ -66,6 +69,15 @@ class DiffusionPredictor:
         """Views per call of the model; None until the first call has measured it."""
         return self._chunks.size if self._chunks else None
 
+    @property
+    def guided(self) -> bool:
+        """Whether the negatives are asked too; not where the network itself is told the guidance."""
+        return self.conditions.guided and not self._guidance_channels
+
+    @property
+    def _guidance_channels(self) -> int:
+        return getattr(self.backbone.parts.unet.config, "time_cond_proj_dim", None) or 0
+
     def __call__(self, x: Tensor, span: Span) -> Tensor:
         """x (N, C, h, w) -> eps, same shape and device, at least float32; gradients pass if x asks for them."""
         known = self.said.words.shape[1]
@@ -73,7 +85,7 @@ class DiffusionPredictor:
             raise ValueError(f"{len(x)} pictures, but words for {known}")
         if self._chunks is None:
             size = x.shape[-1] * self.backbone.scale
-            self._chunks = Chunks(self.backbone.chunk_that_fits(len(x), size, guided=self.conditions.guided))
+            self._chunks = Chunks(self.backbone.chunk_that_fits(len(x), size, guided=self.guided))
         wanted = x.requires_grad and torch.is_grad_enabled()
 
         def some(which: slice) -> Tensor:
@@ -98,7 +110,7 @@ class DiffusionPredictor:
             )
 
     def _eps(self, x: Tensor, span: Span, which: slice) -> Tensor:
-        said = self.said[(slice(None) if self.conditions.guided else slice(1, 2), which)]
+        said = self.said[(slice(None) if self.guided else slice(1, 2), which)]
         copies = len(said.words)
         inputs = torch.cat([x.to(self.backbone.device, self.backbone.dtype)] * copies)
         predicted = self._network(inputs, span, said.flat(), which, copies)
@@ -123,6 +135,9 @@ class DiffusionPredictor:
                 x, t, said.words, controlnet_cond=hint, conditioning_scale=scale, **more
             )
             residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+        if self._guidance_channels:
+            told = guidance_embedding(self.conditions.guidance, self._guidance_channels)
+            residuals["timestep_cond"] = told.to(x).expand(len(x), -1)
         return self.backbone.parts.unet(x, t, said.words, **residuals, **more)[0]
 
     def _read_control(self, control: Tensor) -> Tensor:
@@ -131,3 +146,14 @@ class DiffusionPredictor:
         chunks = Chunks(self.chunk or 1)
         pictures = control.to(backbone.device, backbone.dtype)
         return chunks.run(lambda which: backbone.parts.hint(pictures[which]), len(pictures))
+
+
+def guidance_embedding(guidance: float, channels: int) -> Tensor:
+    """How latent consistency models are told the guidance, (1, channels): sines and cosines of 1000 (guidance - 1).
+
+    Source: LCM (Luo et al. 2023, arXiv:2310.04378), Algorithm 1, as diffusers' pipelines have it.
+    """
+    half = channels // 2
+    speed = torch.exp(torch.arange(half) * -(math.log(10000) / (half - 1)))
+    angle = 1000 * (guidance - 1) * speed
+    return functional.pad(torch.cat([angle.sin(), angle.cos()]), (0, channels % 2))[None]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...errors import Refused, option
 from ..additions import Additions, find_additions
+from ..advice import Advice
 from ..attention import AttentionRecorder, is_fine
 from ..autoencoder import Autoencoder
 from ..base import Attention
@@ -100,6 +101,15 @@ def text_of(folder: ModelFolder, parts: Parts) -> TextEncoder | TwoEncoders:
     return two_encoders(first, TextEncoder(parts.tokenizer_2, parts.text_encoder_2), zero_empty=zero_empty)
 
 
+def distilled(folder: ModelFolder) -> Advice:
+    """How a model that was distilled to few steps likes to be sampled, where its configs show that it was."""
+    if folder.configs["unet"].get("time_cond_proj_dim"):  # it is told the guidance
+        return Advice(guidance=8.0, steps=8)
+    if folder.configs["scheduler"].get("_class_name") in ("LCMScheduler", "TCDScheduler"):
+        return Advice(guidance=1.5, steps=8)
+    return Advice()
+
+
 class DiffusionBackbone(UNetBackbone):
     """A loaded Stable Diffusion, or a model laid out like one.
 
@@ -112,7 +122,7 @@ class DiffusionBackbone(UNetBackbone):
     def __init__(self, folder: ModelFolder, parts: Parts, commits: dict[str, str] | None = None):
         self.commits = commits or {}
         scheduler = folder.configs["scheduler"]
-        self.advice = folder.advice
+        self.advice = distilled(folder).under(folder.advice)
         self.schedule = schedule_from(scheduler)
         self.prediction = prediction_type(scheduler)
         self.latent_channels = parts.unet.config.in_channels

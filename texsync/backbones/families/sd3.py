@@ -227,8 +227,7 @@ class SD3(UNetBackbone):
         self.latent_channels, self.scale = net.config.in_channels, pixels_per_latent(configs["vae"])
         self.native_size = net.config.sample_size * self.scale
         self.reads_control = controlnet is not None
-        said = read_advice(path)
-        self.advice = said if said != Advice() else Advice(GUIDANCE, STEPS)
+        self.advice = Advice(guidance=GUIDANCE, steps=STEPS).under(read_advice(path))
         first, second = (
             replace(
                 TextEncoder(tokenizers[f"tokenizer{end}"], networks[f"text_encoder{end}"]), states=PENULTIMATE
