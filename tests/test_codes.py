@@ -117,6 +117,10 @@ def test_a_message_carries_its_data():
         "steps",
         "steps is 0; use 1 to 9",
     )
+    long = Refused.model_config(f"{about('jug')} says {got('x' * 99):r.9}")
+    assert (
+        long.message == f"jug says {'x' * 99!r:.9}" and long.value == "x" * 99
+    )  # cut, and no mark of it left
     assert Refused.memory("no room").thing == "" and not hasattr(Refused, "__wrapped__")
 
 

@@ -52,14 +52,18 @@ def about(thing: Any) -> str:
 
 
 class got:
-    """A value in a message, which makes it the error's `value`: f"{about(path)} has {got(count):,} faces"."""
+    """A value in a message, which makes it the error's `value`: f"{about(path)} has {got(count):,} faces".
+
+    An "r" in front of the format is for its repr: f"{got(name):r.60}" shows at most 60 characters of it.
+    """
 
     def __init__(self, value: Any):
         plain = value.item() if hasattr(value, "item") else value
         self.value, self.data = value, json.dumps(plain, default=repr)
 
     def __format__(self, how: str) -> str:
-        return f"{_VALUE}{self.data}{_SAID}{format(self.value, how)}{_END}"
+        said = format(repr(self.value), how[1:]) if how.startswith("r") else format(self.value, how)
+        return f"{_VALUE}{self.data}{_SAID}{said}{_END}"
 
     def __repr__(self) -> str:
         return f"{_VALUE}{self.data}{_SAID}{self.value!r}{_END}"

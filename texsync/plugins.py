@@ -69,7 +69,7 @@ class Group:
         others = self.others()
         if name not in others:
             raise Refused.option_choice(
-                f"unknown {about(self.what)} {got(name)!r:.60}", f"use one of {', '.join(self.names())}"
+                f"unknown {about(self.what)} {got(name):r.60}", f"use one of {', '.join(self.names())}"
             )
         try:
             return others[name].load()

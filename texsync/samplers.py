@@ -54,7 +54,7 @@ class Sampler:
 def named(name: str) -> Sampler:
     """The sampler of that name.  Raises InputError if there is none."""
     if name not in SAMPLERS:
-        raise Refused.option_choice(f"unknown sampler {got(name)!r:.60}", f"use one of {', '.join(SAMPLERS)}")
+        raise Refused.option_choice(f"unknown sampler {got(name):r.60}", f"use one of {', '.join(SAMPLERS)}")
     return SAMPLERS[name]
 
 

@@ -112,5 +112,5 @@ def _values(where: str, said: Mapping[str, Any], kinds: Mapping[str, Kind]) -> d
             values[name] = kinds[name](name, value)
         except InputError as error:
             remedy = error.remedy
-            raise Refused.model_config(f"{about(where)} has {name} {got(value)!r:.60}", remedy) from None
+            raise Refused.model_config(f"{about(where)} has {name} {got(value):r.60}", remedy) from None
     return values

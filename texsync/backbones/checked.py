@@ -13,10 +13,10 @@ from ..errors import Refused, about, got
 def number(where: str, name: str, value: Any, low: float, high: float) -> float:
     """A finite number in low..high, both included."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise Refused.model_config(f"{about(where)} has {name} {got(value)!r:.60}", "expected a number")
+        raise Refused.model_config(f"{about(where)} has {name} {got(value):r.60}", "expected a number")
     if not math.isfinite(value) or not low <= value <= high:
         raise Refused.model_config(
-            f"{about(where)} has {name} {got(value)!r:.60}", f"expected {low:g} to {high:g}"
+            f"{about(where)} has {name} {got(value):r.60}", f"expected {low:g} to {high:g}"
         )
     return value
 
@@ -25,7 +25,7 @@ def whole(where: str, name: str, value: Any, low: int, high: int) -> int:
     """A whole number in low..high, both included."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise Refused.model_config(
-            f"{about(where)} has {name} {got(value)!r:.60}", f"expected a whole number, {low} to {high}"
+            f"{about(where)} has {name} {got(value):r.60}", f"expected a whole number, {low} to {high}"
         )
     return value
 
@@ -34,7 +34,7 @@ def several(where: str, name: str, value: Any, most: int) -> list[Any]:
     """A list of one to `most` things."""
     if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= most:
         raise Refused.model_config(
-            f"{about(where)} has {name} {got(value)!r:.60}", f"expected a list of 1 to {most}"
+            f"{about(where)} has {name} {got(value):r.60}", f"expected a list of 1 to {most}"
         )
     return list(value)
 

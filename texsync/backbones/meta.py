@@ -62,7 +62,7 @@ def _check_counts(path: Path, config: Mapping[str, Any], tensors: int) -> None:
     for name, value in config.items():
         if "layers" in name and max(_numbers(value), default=0) > tensors:
             raise Refused.model_damaged(
-                f"{about(path)} has {name} {got(value)!r:.60}, its weights are {tensors} tensors", REMEDY
+                f"{about(path)} has {name} {got(value):r.60}, its weights are {tensors} tensors", REMEDY
             )
 
 

@@ -192,7 +192,7 @@ def _arguments(path: Path) -> dict[str, Any]:
         if told.get(name, only) != only:
             more = "; KIT's 251 features are of another skeleton" if told[name] == "kit" else ""
             raise Refused.model_config(
-                f"{about(path)} says {name} {got(told[name])!r:.60}",
+                f"{about(path)} says {name} {got(told[name]):r.60}",
                 f"use a model with {name} {only!r}{more}",
             )
     return told
@@ -244,7 +244,7 @@ def _shape(path: Path, told: Mapping[str, Any], state: Mapping[str, Tensor]) -> 
     for name, found in (("latent_dim", width), ("layers", layers)):
         if told.get(name, found) != found:
             raise Refused.model_config(
-                f"args.json says {name} {got(told[name])!r:.40}, {about(path)} has {found}",
+                f"args.json says {name} {got(told[name]):r.40}, {about(path)} has {found}",
                 "fetch both again",
             )
     heads = whole("args.json", "num_heads", told.get("num_heads", HEADS), 1, width)

@@ -82,7 +82,7 @@ class TextEncoder:
         longest = self.tokenizer.model_max_length
         if isinstance(longest, bool) or not isinstance(longest, (int, float)) or not longest >= least:
             raise Refused.model_config(
-                f"the {about('tokenizer')} has model_max_length {got(longest)!r:.60}",
+                f"the {about('tokenizer')} has model_max_length {got(longest):r.60}",
                 f"expected at least {least}",
             )
         self(["a"])

@@ -62,7 +62,7 @@ def sampler_of(config: Mapping[str, Any]) -> str:
     if not isinstance(name, str) or name not in SAMPLERS or config.get("use_flow_sigmas"):
         why = next((why for start, why in REASONS.items() if str(name).startswith(start)), "")
         raise Refused.model_config(
-            f"the scheduler is a {got(name)!r:.60}{' for flow matching' if config.get('use_flow_sigmas') else ''}",
+            f"the scheduler is a {got(name):r.60}{' for flow matching' if config.get('use_flow_sigmas') else ''}",
             f"{why}; choose another model" if why else f"known: {', '.join(SAMPLERS)}",
         )
     return SAMPLERS[str(name)]

@@ -47,7 +47,7 @@ class Coupling(ABC):
         """Raises InputError for a setting that is not good.  remedy: what to give."""
         if not good:
             value = getattr(self, setting)
-            raise Refused.coupling_option(f"{about(setting)} is {got(value)!r:.60}", f"give {remedy}")
+            raise Refused.coupling_option(f"{about(setting)} is {got(value):r.60}", f"give {remedy}")
 
     def check_until(self) -> None:
         """Raises InputError unless the setting `until`, which some couplings have, is in [0, 1]."""

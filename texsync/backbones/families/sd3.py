@@ -141,7 +141,7 @@ def read_configs(path: Path) -> dict[str, dict[str, Any]]:
     for part in there:
         if index.get(part) != list(CLASSES[part]):
             raise Refused.model_config(
-                f"{about(path / 'model_index.json')} has {got(index.get(part))!r:.60} as its {part}",
+                f"{about(path / 'model_index.json')} has {got(index.get(part)):r.60} as its {part}",
                 f"Stable Diffusion 3 has a {CLASSES[part][1]} there",
             )
     configs = {part: read_json(path / part / "config.json") for part in there}
@@ -175,12 +175,12 @@ def read_control_config(path: Path, transformer: Mapping[str, Any]) -> dict[str,
 def _check_scheduler(config: Mapping[str, Any]) -> None:
     if config.get("_class_name") != SCHEDULER:
         raise Refused.model_config(
-            f"the scheduler is a {got(config.get('_class_name'))!r:.60}",
+            f"the scheduler is a {got(config.get('_class_name')):r.60}",
             f"Stable Diffusion 3 has a {SCHEDULER}",
         )
     for name in (name for name in UNREAD if config.get(name)):
         raise Refused.model_config(
-            f"the scheduler has {name} {got(config[name])!r:.60}", "choose another model"
+            f"the scheduler has {name} {got(config[name]):r.60}", "choose another model"
         )
 
 
