@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from texsync.mini.captions import Recipe
 from texsync.mini.data import on_shot
+from texsync.mini.pool import halves
 from texsync.mini.shapes import Shot, shots
 from texsync.mini.words import COLOURS, MATERIALS, PATTERNS
 
@@ -109,7 +110,7 @@ def train(minutes: float) -> nn.Module:
         pool = (pool + [example(held, rng) for _ in range(12 if pool else 400)])[-4000:]
         inputs, labels = zip(*rng.choices(pool, k=48), strict=True)
         answers, batch = torch.tensor(labels), torch.stack(inputs).float()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=halves("cpu")):
             scores = judge(batch)
         loss = functional.cross_entropy(scores.float(), answers, label_smoothing=0.05)
         loss.backward()
