@@ -14,6 +14,7 @@ from ..errors import Refused, about, got, option
 from .checked import read_json
 from .folder import ModelFolder
 from .hub import OnBytes
+from .image_prompt import AdapterFiles, find_adapter
 from .locate import find_file, find_part, on_hub
 from .lora import LoraFile, read_lora
 from .single_file import autoencoder_of
@@ -32,27 +33,38 @@ class Additions:
     """What is added, as users name it.
 
     vae: a file, folder or hub id.  lora: files or hub ids, each with its weight behind a colon, 1 where none is said.
-    embedding: files or hub ids.
+    embedding: files or hub ids.  ip_adapter: a file, its image encoder beside it.
     """
 
     vae: str | None = None
     lora: Sequence[str] = ()
     embedding: Sequence[str] = ()
+    ip_adapter: str | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.vae or self.lora or self.embedding)
+        return bool(self.said())
 
     @classmethod
-    def of(cls, vae: PathName | None, lora: Sequence[str], embedding: Sequence[str]) -> Additions:
+    def of(
+        cls,
+        vae: PathName | None,
+        lora: Sequence[str],
+        embedding: Sequence[str],
+        ip_adapter: PathName | None = None,
+    ) -> Additions:
         """Of what Python users give: paths, and one text for a list of one."""
         lists = [(one,) if isinstance(one, (str, os.PathLike)) else tuple(one) for one in (lora, embedding)]
-        return cls(None if vae is None else os.fspath(vae), *(tuple(map(os.fspath, one)) for one in lists))
+        loras, embeddings = (tuple(map(os.fspath, texts)) for texts in lists)
+        one, other = (None if path is None else os.fspath(path) for path in (vae, ip_adapter))
+        return cls(one, loras, embeddings, other)
 
     def here(self) -> Additions:
         """Without what is a hub's."""
         vae = None if self.vae is None or on_hub(self.vae) else self.vae
         lora = tuple(text for text in self.lora if not on_hub(split_weight(text)[0]))
-        return Additions(vae, lora, tuple(name for name in self.embedding if not on_hub(name)))
+        return replace(
+            self, vae=vae, lora=lora, embedding=tuple(name for name in self.embedding if not on_hub(name))
+        )
 
     def said(self) -> dict[str, Any]:
         """Those that are there, by option."""
@@ -77,6 +89,7 @@ class Added:
 
     loras: tuple[LoraFile, ...] = ()
     inversions: tuple[Inversion, ...] = ()
+    adapter: AdapterFiles | None = None
 
 
 def find_additions(
@@ -99,7 +112,8 @@ def find_additions(
         )
         for name in additions.embedding
     ]
-    return folder, Added(tuple(loras), tuple(inversions))
+    adapter = None if additions.ip_adapter is None else find_adapter(additions.ip_adapter, folder)
+    return folder, Added(tuple(loras), tuple(inversions), adapter)
 
 
 def split_weight(text: str) -> tuple[str, float]:

@@ -120,6 +120,9 @@ class Beside:
 
     def __call__(self, attn: Any, hidden_states: Tensor, encoder_hidden_states=None, *rest: Any, **more: Any):
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        context = (
+            context[0] if isinstance(context, tuple) else context
+        )  # words, and what is told of a picture
         query = attn.head_to_batch_dim(attn.to_q(hidden_states[-1:]))
         key = attn.head_to_batch_dim(attn.to_k(context[-1:]))
         self.tell(attn.get_attention_scores(query, key))

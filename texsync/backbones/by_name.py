@@ -51,6 +51,7 @@ def load_model(
     vae: PathName | None = None,
     lora: Sequence[str] = (),
     embedding: Sequence[str] = (),
+    ip_adapter: PathName | None = None,
 ) -> Backbone:
     """Load a model, to be handed to tasks as `model=`, or to take part in a loop of your own.
 
@@ -59,13 +60,13 @@ def load_model(
     controlnet: a folder, file or hub id; None takes the model's own `controlnet/` folder, or for Stable Diffusion 1.5
     and XL from the hub its usual depth ControlNet; "none" does without.
     device: auto, cpu, cuda, cuda:N, mps.  dtype: auto, fp32, fp16, bf16.
-    vae, lora, embedding: what is added to it, see `additions.Additions`.
+    vae, lora, embedding, ip_adapter: what is added to it, see `additions.Additions`.
     Raises InputError for a missing or wrong file, parts that do not fit each other, or too little memory.
     """
     name, control = os.fspath(model), None if controlnet is None else os.fspath(controlnet)
     place = choose_device(device)
     number = choose_dtype(dtype, place)
-    additions = Additions.of(vae, lora, embedding)
+    additions = Additions.of(vae, lora, embedding, ip_adapter)
 
     def load() -> Backbone:
         family = family_of(name)

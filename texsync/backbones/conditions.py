@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from PIL.Image import Image
 from torch import Tensor
 
 from ..schedule import Span
@@ -22,6 +23,8 @@ class Conditions:
     straight line in t between.  control_until: control is off where 1 - t/T is greater than this, 0..1.
     guidance_rescale: how far the guided prediction is brought back to the spread that the prompt's alone has, 0..1
     (Lin et al. 2023, arXiv:2305.08891, section 3.4).  clip_skip: see `embeddings.Embed`.
+    image_prompt: a picture that says what the result is to look like, for models with an IP-Adapter; image_scale: how
+    much it counts, 0 not at all.
     attends: whose keys and values each view's self-attention reads, None: its own; see `Backbone.shares_attention`.
     """
 
@@ -34,6 +37,8 @@ class Conditions:
     guidance_rescale: float = 0.0
     clip_skip: int | None = None
     attends: Attends | None = None
+    image_prompt: Image | None = None
+    image_scale: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "negatives", list(self.negatives) or [""] * len(self.prompts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from PIL.Image import new
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
@@ -14,6 +15,7 @@ from .base import Backbone
 from .between_views import Attends, Sharing
 from .conditions import Conditions
 from .embeddings import Embed, Embeddings, added, both
+from .image_adapter import ImageAdapter
 from .loading import Parts
 from .memory import Chunks, denoise_bytes, fitting, workspace_bytes
 from .prediction import to_eps
@@ -26,6 +28,7 @@ class UNetBackbone(Backbone):
     """
 
     resizable = True
+    adapter: ImageAdapter | None = None
     parts: Parts
     prediction: str
 
@@ -61,6 +64,7 @@ class DiffusionPredictor:
     ):
         self.backbone, self.conditions = backbone, conditions
         self.said = both(embed, conditions.prompts, conditions.negatives, clip_skip=conditions.clip_skip)
+        self._picture = self._read_picture()
         self._chunks = Chunks(chunk) if chunk else None
         self._hint = None if conditions.control is None else self._read_control(conditions.control)
 
@@ -86,6 +90,8 @@ class DiffusionPredictor:
         if self._chunks is None:
             size = x.shape[-1] * self.backbone.scale
             self._chunks = Chunks(self.backbone.chunk_that_fits(len(x), size, guided=self.guided))
+        if self.backbone.adapter is not None:
+            self.backbone.adapter.weigh(self.conditions.image_scale if self.conditions.image_prompt else 0.0)
         wanted = x.requires_grad and torch.is_grad_enabled()
 
         def some(which: slice) -> Tensor:
@@ -138,7 +144,16 @@ class DiffusionPredictor:
         if self._guidance_channels:
             told = guidance_embedding(self.conditions.guidance, self._guidance_channels)
             residuals["timestep_cond"] = told.to(x).expand(len(x), -1)
+        if self._picture is not None:
+            told = self._picture[-copies:].repeat_interleave(len(x) // copies, dim=0)
+            more["added_cond_kwargs"] = {**more.get("added_cond_kwargs", {}), "image_embeds": [told]}
         return self.backbone.parts.unet(x, t, said.words, **residuals, **more)[0]
+
+    def _read_picture(self) -> Tensor | None:
+        """What the model is told of the image prompt, without and with it, (2, 1, ...); None: it reads no pictures."""
+        if self.backbone.adapter is None:
+            return None
+        return self.backbone.adapter.read(self.conditions.image_prompt or new("RGB", (8, 8)))
 
     def _read_control(self, control: Tensor) -> Tensor:
         """The control pictures' features: they do not change during a run, so they are computed once."""

@@ -163,6 +163,22 @@ class SharedOptions(RunOptions):
         default=(),
         metavar="FILE",
     )
+    ip_adapter: str | Path | None = declare(
+        "An IP-Adapter's file, its image_encoder folder beside it, for an image prompt.",
+        ModelName(),
+        "model",
+        default=unsaid("none"),
+        metavar="FILE",
+        label="",
+    )
+    image_prompt: str | Path | None = declare(
+        "A picture that the result should look like and how much it counts, e.g. rust.jpg:0.6.",
+        ModelName(),
+        "model",
+        default=unsaid("none"),
+        metavar="FILE[:SCALE]",
+        label="",
+    )
     control_scale: tuple[float, float] | None = declare(
         "How firmly the ControlNet is followed at the noisiest level and at the cleanest.",
         Reals(Real(0.0, 2.0), ("start", "end"), "e.g. 0.7 0.9"),
@@ -261,7 +277,11 @@ class SharedOptions(RunOptions):
                 message, remedy = f"coupling option {brief(pair)}", 'give name=value, e.g. "first=3"'
                 raise Refused.coupling_option(message, remedy, thing="coupling_options", value=pair)
         self.check_made("coupling", *SETTINGS, "coupling_options")
-        self.check_made("model", "controlnet", "device", "dtype", "vae", "lora", "embedding")
+        if self.image_prompt is not None and self.ip_adapter is None and isinstance(self.model, str):
+            raise Refused.model_lacks(
+                "an image prompt needs an IP-Adapter", f"name its file with {named('ip_adapter')}"
+            )
+        self.check_made("model", "controlnet", "device", "dtype", "vae", "lora", "embedding", "ip_adapter")
 
     @property
     def seeds(self) -> range:

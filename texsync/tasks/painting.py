@@ -45,6 +45,7 @@ class Painting(Stages):
 
     def backbone(self) -> Backbone:
         """The model, downloaded and loaded where it is not there; raises InputError for what it cannot do."""
+        parts.picture_of(self.options)  # before gigabytes move
         parts.fetch_model(self.options, self.controlnet, self.on_progress)
         with self.stage("model"):
             backbone = parts.model_of(self.options, self.controlnet)
@@ -97,6 +98,7 @@ class Painting(Stages):
         from ..backbones.conditions import Conditions
 
         usual = parts.control_of(self.options, backbone) | parts.words_of(self.options, backbone)
+        usual |= parts.picture_of(self.options)
         made = Conditions(**{**usual, "guidance": self.guidance(backbone), **wanted})
         self.sent = {"prompts": list(made.prompts), "negatives": list(made.negatives)}
         return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import Refused, got, option
 from ..options.shared import SETTINGS
 
 if TYPE_CHECKING:
@@ -51,8 +52,28 @@ def model_of(options: Any, controlnet: str | Path | None) -> Backbone:
 def _added(options: Any) -> dict[str, Any]:
     """What is added to the model."""
     return {
-        name: getattr(options, name) for name in ("vae", "lora", "embedding") if getattr(options, name, None)
+        name: getattr(options, name)
+        for name in ("vae", "lora", "embedding", "ip_adapter")
+        if getattr(options, name, None)
     }
+
+
+def picture_of(options: Any) -> dict[str, Any]:
+    """The image prompt of "rust.jpg:0.6", read; raises InputError for one that is none."""
+    from .reading import read_picture
+
+    if options.image_prompt is None:
+        return {}
+    name, colon, tail = str(options.image_prompt).rpartition(":")
+    try:
+        scale = float(tail) if colon else 1.0
+    except ValueError:  # C:\\rust.jpg
+        name, scale = "", 1.0
+    if not 0 <= scale <= 2:
+        raise Refused.option_choice(
+            f"{option('image_prompt')} has scale {got(tail)}", "use 0 to 2", thing="image_prompt"
+        )
+    return {"image_prompt": read_picture(name or str(options.image_prompt)), "image_scale": scale}
 
 
 def control_of(options: Any, backbone: Backbone) -> dict[str, Any]:

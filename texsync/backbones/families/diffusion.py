@@ -19,6 +19,7 @@ from ..base import Attention
 from ..conditions import Conditions
 from ..folder import ControlFolder, ModelFolder, pixels_per_latent, read_layout
 from ..hub import OnBytes, commit_of
+from ..image_adapter import ImageAdapter
 from ..loading import Parts, load_parts
 from ..locate import find_control, find_model, on_hub, read_found
 from ..meta import attempt
@@ -49,7 +50,8 @@ def load(
     folder, added = find_additions(additions, read_found(find_model(model, half=half)), half=half)
     control = find_control(folder, model, controlnet, half=half)
     parts = load_parts(folder, control, device, dtype, added)
-    return DiffusionBackbone(folder, parts, _commits(folder, control))
+    adapter = None if added.adapter is None else ImageAdapter(parts.unet, added.adapter)
+    return DiffusionBackbone(folder, parts, _commits(folder, control), adapter)
 
 
 def fetch(
@@ -119,8 +121,14 @@ class DiffusionBackbone(UNetBackbone):
 
     shares_attention = True
 
-    def __init__(self, folder: ModelFolder, parts: Parts, commits: dict[str, str] | None = None):
-        self.commits = commits or {}
+    def __init__(
+        self,
+        folder: ModelFolder,
+        parts: Parts,
+        commits: dict[str, str] | None = None,
+        adapter: ImageAdapter | None = None,
+    ):
+        self.commits, self.adapter = commits or {}, adapter
         scheduler = folder.configs["scheduler"]
         self.advice = distilled(folder).under(folder.advice)
         self.schedule = schedule_from(scheduler)
@@ -152,6 +160,10 @@ class DiffusionBackbone(UNetBackbone):
         if conditions.control is not None and not self.reads_control:
             raise Refused.controlnet(
                 "there is a control picture but no ControlNet", f"name one with {option('controlnet')}"
+            )
+        if conditions.image_prompt is not None and self.adapter is None:
+            raise Refused.model_lacks(
+                "there is an image prompt but no IP-Adapter", f"name one with {option('ip_adapter')}"
             )
         self.text.warn(conditions.prompts, conditions.negatives)
         return DiffusionPredictor(self, conditions, self.text.embed, chunk)
