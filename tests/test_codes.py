@@ -104,6 +104,18 @@ def test_each_door_words_the_remedy_itself():
     assert [(one.option, one.value) for one in error.fixes] == [("uvs", "unwrap")]
 
 
+def says_what(call: ast.Call) -> bool:
+    """Whether an error's `thing` is said: in the message, as an argument, or in a message made before."""
+    inside = {getattr(node.func, "id", "") for node in ast.walk(call.args[0]) if isinstance(node, ast.Call)}
+    said = bool(inside & {"about", "option", "named"}) or isinstance(call.args[0], ast.Name)
+    return said or any(one.arg == "thing" for one in call.keywords)
+
+
+def test_every_error_says_what_it_is_about():
+    silent = [place for place, call in raised() if maker(call) == "Refused" and not says_what(call)]
+    assert [place.partition(":")[0] for place in silent] == ["errors.py"]  # want of memory is about nothing
+
+
 def test_a_message_carries_its_data():
     """What it is about and what was got, as they are; in the text they read as usual.  Else it is about an option."""
     many = Refused.mesh_extreme(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from .errors import Refused, got
+from .errors import Refused, about, got
 from .schedule import Schedule, Span
 
 Predict = Callable[[Tensor, Span], Tensor]
@@ -54,7 +54,9 @@ class Sampler:
 def named(name: str) -> Sampler:
     """The sampler of that name.  Raises InputError if there is none."""
     if name not in SAMPLERS:
-        raise Refused.option_choice(f"unknown sampler {got(name):r.60}", f"use one of {', '.join(SAMPLERS)}")
+        raise Refused.option_choice(
+            f"unknown {about('sampler')} {got(name):r.60}", f"use one of {', '.join(SAMPLERS)}"
+        )
     return SAMPLERS[name]
 
 

@@ -143,7 +143,8 @@ class Schedule:
         object.__setattr__(self, "alphas", tuple(float(a) for a in self.alphas))
         if not self.alphas or not all(0 < a < 1 for a in self.alphas):
             raise Refused.model_config(
-                "a noise schedule has levels outside (0, 1)", "use a model whose last level keeps some signal"
+                f"a {about('noise schedule')} has levels outside (0, 1)",
+                "use one whose last level keeps some signal",
             )
         if self.spacing not in SPACINGS:
             raise Refused.model_config(
@@ -215,7 +216,9 @@ class Flow(Schedule):
     def straight(cls, shift: float = 1.0, length: int = 1000) -> Flow:
         """The levels of models with `length` timesteps; raises InputError for a shift that is not above 0."""
         if not (math.isfinite(shift) and shift > 0):
-            raise Refused.model_config(f"the schedule's shift is {shift!r:.60}", "expected a number above 0")
+            raise Refused.model_config(
+                f"the schedule's {about('shift')} is {got(shift):r.60}", "expected a number above 0"
+            )
         levels = [at_straight(shifted((t + 1) / length, shift)) for t in range(length)]
         alphas = tuple((signal / math.hypot(signal, noise)) ** 2 for signal, noise in levels)
         return cls(alphas, 1.0, sampler="euler", shift=shift)

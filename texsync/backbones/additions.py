@@ -159,7 +159,7 @@ def _check_vae(path: Path, config: Mapping[str, object], usual: Mapping[str, obj
         mine, theirs = config.get(name, default), usual.get(name, default)
         if mine != theirs:
             raise Refused.model_config(
-                f"the autoencoder {about(path)} has {name} {mine}, the model's has {theirs}",
+                f"the autoencoder {about(path)} has {name} {got(mine)}, the model's has {theirs}",
                 f"choose a {option('vae')} made for this {option('model')}",
             )
 

@@ -130,7 +130,7 @@ class Backbone(ABC):
         Raises InputError for words that are not in the prompt, and where `attention` is "none".
         """
         raise Refused.model_lacks(
-            "this model has no attention to words", f"use {option('find', 'difference')}"
+            f"this {about('model')} has no attention to words", f"use {option('find', 'difference')}"
         )
 
     # ---- more pixels

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import Refused, option
+from ..errors import Refused, about, option
 from ..schedule import Span
 
 PLAIN = ("AttnProcessor", "AttnProcessor2_0")
@@ -42,7 +42,8 @@ def self_attentions(unet: Any) -> dict[str, Any]:
     found = {name: module for name, module in unet.named_modules() if name.endswith(".attn1")}
     if not found or any(type(one.processor).__name__ not in PLAIN for one in found.values()):
         raise Refused.model_lacks(
-            "the model has no self-attention that views could share", f"use {option('attention', 'none')}"
+            f"the {about('model')} has no self-attention that views could share",
+            f"use {option('attention', 'none')}",
         )
     return found
 

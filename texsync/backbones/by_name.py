@@ -89,7 +89,9 @@ def _taken(function: Callable[..., Any], model: str, additions: Additions) -> di
         return {}
     if "additions" not in signature(function).parameters:
         named = " and ".join(map(option, additions.said()))
-        raise Refused.model_lacks(f"{model} takes no {named}", "leave it out, or use a Stable Diffusion")
+        raise Refused.model_lacks(
+            f"{about(model)} takes no {named}", "leave it out, or use a Stable Diffusion"
+        )
     return {"additions": additions}
 
 

@@ -91,7 +91,7 @@ def _told(name: str) -> Iterator[None]:
 
     if constants.HF_HUB_OFFLINE:
         raise Refused.hub(
-            f"cannot fetch {name} from the hub (offline mode: HF_HUB_OFFLINE is set)",
+            f"cannot fetch {about(name)} from the hub (offline mode: HF_HUB_OFFLINE is set)",
             f"go online once, {OTHERWISE}",
         )
     try:

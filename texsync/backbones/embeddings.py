@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..errors import Refused, option
+from ..errors import Refused, about, got, option
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class States:
         layers = network.config.num_hidden_layers
         if self.layer > layers:
             raise Refused.model_lacks(
-                f"clip skip {self.layer}, the text encoder has {layers} layers",
+                f"{about('clip skip')} {got(self.layer)}, the text encoder has {layers} layers",
                 f"use {option('clip_skip', layers)} or less",
             )
         made = network(ids, attention_mask=mask, output_hidden_states=True)

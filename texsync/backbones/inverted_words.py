@@ -33,7 +33,7 @@ def add_word(word: str, vectors: Tensor, tokenizer: Any, network: Any) -> None:
     tokenizer.add_tokens([AddedToken(name, single_word=True) for name in names])
     if len(tokenizer) < first + len(names):
         raise Refused.model_config(
-            f"the tokenizer has a word '{about(word)}' already",
+            f"the {about('tokenizer')} has a word '{about(word)}' already",
             "give the textual inversion's file another name",
         )
     network.resize_token_embeddings(len(tokenizer), mean_resizing=False)

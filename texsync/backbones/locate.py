@@ -92,7 +92,7 @@ def find_file(name: str, what: str, flag: str, usual: str, on_bytes: hub.OnBytes
     ref = hub.parse(name) if on_hub(name) else None
     if ref is None:
         raise Refused.model_missing(
-            f"there is no {what} {path}", f"give {flag} a file, or owner/name of the hub"
+            f"there is no {what} {about(path)}", f"give {flag} a file, or owner/name of the hub"
         )
     return download.fetch_file(replace(ref, file=ref.file or usual), on_bytes)
 
@@ -104,7 +104,7 @@ def _unknown(name: str) -> InputError:
             "download the file with your browser, and give its path",
         )
     if name.endswith(FILES):
-        return Refused.model_unknown(f"there is no file {name}", "check its path")
+        return Refused.model_unknown(f"there is no file {about(name)}", "check its path")
     known = ", ".join(EMBEDDED)
     return Refused.model_unknown(
         f"unknown {about('model')} {got(name)!r}",

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import Refused, about, option
+from ..errors import Refused, about, got, option
 from .folder import ModelFolder
 from .tensors import Header, read_header, read_tensors
 
@@ -104,12 +104,12 @@ def _refuse_other_kinds(path: Path, names: Iterable[str]) -> None:
     for mark, what in STRANGE:
         if any(mark in name for name in names):
             raise Refused.model_kind(
-                f"{about(path)} has {what}, which texsync does not read", "choose a plain LoRA"
+                f"{about(path)} has {got(what)}, which texsync does not read", "choose a plain LoRA"
             )
     if not any(name.endswith(DOWN) for name in names):
         first = next(iter(names), "nothing")
         raise Refused.model_kind(
-            f"{about(path)} is no LoRA (it has {first:.60})", f"give {option('lora')} a LoRA file"
+            f"{about(path)} is no LoRA (it has {got(first):.60})", f"give {option('lora')} a LoRA file"
         )
 
 
@@ -119,7 +119,7 @@ def _layers(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterable[Layer
         role, stem = _role(name)
         if role is None:
             raise Refused.model_kind(
-                f"{about(path)} has {name:.80}, which no plain LoRA has", "choose a plain LoRA"
+                f"{about(path)} has {got(name):.80}, which no plain LoRA has", "choose a plain LoRA"
             )
         found.setdefault(layer_key(stem), {})[role] = name
     for (part, key), names in found.items():

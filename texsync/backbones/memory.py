@@ -36,7 +36,7 @@ def choose_device(name: str = "auto") -> torch.device:
         if (device.index or 0) < torch.cuda.device_count():
             return device
         raise Refused.device(
-            f"there is no GPU {got(name)}", f"cuda:0 to cuda:{torch.cuda.device_count() - 1} are there"
+            f"there is no GPU {about(name)}", f"cuda:0 to cuda:{torch.cuda.device_count() - 1} are there"
         )
     if name.startswith("cuda"):
         raise Refused.device(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refused, got
+from ..errors import Refused, about, got
 from ..schedule import Schedule, Span, at_alpha, at_sigma, chain
 from .meta import attempt
 from .quiet import quiet
@@ -61,8 +61,9 @@ def sampler_of(config: Mapping[str, Any]) -> str:
     name = config.get("_class_name", USUAL)
     if not isinstance(name, str) or name not in SAMPLERS or config.get("use_flow_sigmas"):
         why = next((why for start, why in REASONS.items() if str(name).startswith(start)), "")
+        flow = " for flow matching" if config.get("use_flow_sigmas") else ""
         raise Refused.model_config(
-            f"the scheduler is a {got(name):r.60}{' for flow matching' if config.get('use_flow_sigmas') else ''}",
+            f"the {about('scheduler')} is a {got(name):r.60}{flow}",
             f"{why}; choose another model" if why else f"known: {', '.join(SAMPLERS)}",
         )
     return SAMPLERS[str(name)]

@@ -224,7 +224,8 @@ def autoencoder_of(path: Path) -> Weights:
     if not {f"{start}encoder.conv_in.weight", f"{start}decoder.conv_in.weight"} <= ours.keys():
         first = next(iter(shapes), "nothing")
         raise Refused.model_kind(
-            f"{about(path)} is no autoencoder (it has {first:.60})", f"give {option('vae')} an autoencoder"
+            f"{about(path)} is no autoencoder (it has {got(first):.60})",
+            f"give {option('vae')} an autoencoder",
         )
     return _weights(path, ours, SAME if "encoder.mid_block.resnets.0.conv1.weight" in ours else "vae")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refused, TexsyncWarning
+from ..errors import Refused, TexsyncWarning, about
 from ..options.prompt_grammar import parse
 from .meta import attempt
 
@@ -80,7 +80,7 @@ def frame_of(tokenizer: Any, length: int) -> TokenFrame:
     """As the tokenizer itself marks and pads one text; raises InputError for one that cannot pad."""
     if tokenizer.pad_token_id is None:
         place = getattr(tokenizer, "name_or_path", "") or "the tokenizer"
-        raise Refused.model_config(f"{place} has no padding token", "fetch or save the model again")
+        raise Refused.model_config(f"{about(place)} has no padding token", "fetch or save the model again")
     read = read_tokens(tokenizer, "a", return_special_tokens_mask=True)
     ids, marks = read["input_ids"], read["special_tokens_mask"]
     first = marks.index(0) if 0 in marks else len(marks)

@@ -48,7 +48,7 @@ def lpips() -> Distance:
         import lpips as library
     except ImportError:
         raise Refused.package_missing(
-            "the LPIPS distance needs the lpips package", "pip install lpips"
+            f"the LPIPS distance needs the {about('lpips')} package", "pip install lpips"
         ) from None
     _require("lpips", "torchvision.models.vgg16(weights='DEFAULT')")
     with warnings.catch_warnings():
@@ -74,7 +74,7 @@ def style() -> Distance:
         from torchvision.models import vgg19
     except ImportError:
         raise Refused.package_missing(
-            "the style distance needs torchvision", "pip install torchvision"
+            f"the style distance needs {about('torchvision')}", "pip install torchvision"
         ) from None
     path = _require("style", "torchvision.models.vgg19(weights='DEFAULT')")
     network = vgg19()

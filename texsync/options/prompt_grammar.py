@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..errors import Refused
+from ..errors import Refused, about, got
 
 STRESS = 1.1  # what one pair of round brackets multiplies by, and square ones divide by
 MOST = 5.0  # the largest weight, either way
@@ -73,7 +73,7 @@ def parse(text: str) -> list[list[Piece]]:
     text = without_tags(text)
     if editing := EDITING.search(text):
         raise Refused.prompt_syntax(
-            f"the prompt has {editing.group()!r}, which stands for words that change during a run",
+            f"the {about('prompt')} has {got(editing.group())!r}, which stands for words that change during a run",
             "write the words that are wanted from the start to the end",
         )
     return [_merged(part) for part in _parts(text)]
@@ -109,7 +109,8 @@ def _weighed(piece: Piece | None, by: float) -> Piece | None:
     weight = piece.weight * by
     if abs(weight) > MOST:
         raise Refused.prompt_syntax(
-            f"the prompt weighs {piece.text.strip()!r} by {weight:g}", f"use -{MOST:g} to {MOST:g}"
+            f"the {about('prompt')} weighs {got(piece.text.strip())!r} by {weight:g}",
+            f"use -{MOST:g} to {MOST:g}",
         )
     return Piece(piece.text, weight)
 

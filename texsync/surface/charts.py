@@ -79,7 +79,7 @@ def _why(status: int, said: str) -> Exception:
         return RuntimeError(said.strip().splitlines()[-1])
     how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     return Refused.uvs_impossible(
-        f"xatlas cannot unwrap this mesh ({how})",
+        f"xatlas cannot unwrap this {about('mesh')} ({how})",
         f"unwrap it in another program, or use {option('uvs', 'keep')}",
     )
 

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, cg, splu
 from scipy.spatial import cKDTree
 
-from ..errors import Refused, option
+from ..errors import Refused, about, option
 from .islands import seams
 from .pixels import outward_normals
 from .types import Surface
@@ -88,7 +88,7 @@ def fill(surface: Surface, places: Places, seen: np.ndarray) -> Fill:
     """
     if not seen.any():
         raise Refused.mesh_unseen(
-            "no view sees enough of the surface to paint it: it is too thin, or out of sight",
+            f"no view sees enough of the {about('surface')} to paint it: it is too thin, or out of sight",
             f"raise {option('view_size')}, or check {option('up')} and {option('front')}",
         )
     a, b, weight = _links(surface, places, seen)

@@ -28,7 +28,9 @@ class Repaint:
     def check(self, size: int) -> None:
         """Raises InputError unless something is chosen and the old picture has size x size texels."""
         if not len(self.uv):
-            raise Refused.repaint_none("no face is selected", "select faces, or paint all of them")
+            raise Refused.repaint_none(
+                f"no {about('face')} is selected", "select faces, or paint all of them"
+            )
         if self.old is not None and self.old.shape[:2] != (size, size):
             height, width = self.old.shape[:2]
             raise Refused.repaint_size(

@@ -172,5 +172,5 @@ def check_different(names: Sequence[str], seed: int) -> None:
         first = tables.setdefault((sign, seen.tobytes()), name)
         if first is not name or list(names).count(name) > 1:
             raise Refused.views_same(
-                f"two prompts for one view: {first} and {name} are the same", "choose different views"
+                f"two prompts for one view: {about(first)} and {name} are the same", "choose different views"
             )

@@ -297,7 +297,7 @@ class Finder:
         found = torch.as_tensor(without_specks((heat > self.options.mask_threshold).numpy())).double()
         if found.min() == found.max():
             raise Refused.edit_nothing(
-                f"nothing in the picture stands out as {got(self.word)!r}",
+                f"nothing in the picture stands out as the {about('word')} {got(self.word)!r}",
                 f"name another {option('word')}, describe the picture better, or give a {option('mask')}",
             )
         return found

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused, TexsyncWarning, option
+from ..errors import Refused, TexsyncWarning, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Choice, Flag, Prompt, Texts, Thing
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
@@ -135,7 +135,9 @@ def check_one_size(masks: Sequence[Any]) -> None:
     sizes = {(wide, tall) for tall, wide in (mask.shape for mask in masks)}
     if len(sizes) > 1:
         told = ", ".join(f"{wide} x {tall}" for wide, tall in sorted(sizes))
-        raise Refused.mask_size(f"the masks have different sizes ({told})", "make them all of one size")
+        raise Refused.mask_size(
+            f"the {about('masks')} have different sizes ({got(told)})", "make them all of one size"
+        )
 
 
 def name_of(source: Any) -> str:

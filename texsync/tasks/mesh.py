@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused, TexsyncWarning, option
+from ..errors import Refused, TexsyncWarning, about, option
 from ..options.control_kinds import DEPTH_STYLES
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import FRONT, UP, UVS, check_axes
@@ -231,7 +231,8 @@ class Job(Painting):
         super().check_model(backbone)
         if self.options.attention != "none" and not backbone.shares_attention:
             raise Refused.model_lacks(
-                "the model's views cannot read each other's attention", f"use {option('attention', 'none')}"
+                f"the {about('model')}'s views cannot read each other's attention",
+                f"use {option('attention', 'none')}",
             )
         size, count = self.view_size(backbone), len(ring()) + 2 * (self.options.extra_views == "auto")
         what = f"looking at {count} views of {size} pixels"

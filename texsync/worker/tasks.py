@@ -123,7 +123,7 @@ def _check_repaint(handed: Handed, arguments: dict[str, Any]) -> None:
     assert handed.repaint is not None
     if arguments.get("uvs") != "keep":
         raise Refused.repaint_uvs(
-            "only selected faces are to be painted, but not on the mesh's own UVs",
+            f"only selected {about('faces')} are to be painted, but not on the mesh's own UVs",
             f"use {option('uvs', 'keep')}",
         )
     said: Any = declared(options_of("mesh"))["texture_size"]

@@ -83,7 +83,7 @@ class DeepFloyd(UNetBackbone):
         """See `Backbone.predictor`; raises InputError for a control picture, since there is no ControlNet for IF."""
         if conditions.control is not None:
             raise Refused.controlnet(
-                "there is no ControlNet for DeepFloyd IF", f"leave out {option('control')}"
+                f"there is no {about('ControlNet')} for DeepFloyd IF", f"leave out {option('control')}"
             )
         self.text.warn(conditions.prompts, conditions.negatives)
         predict = DiffusionPredictor(self, conditions, self.text.embed, chunk)

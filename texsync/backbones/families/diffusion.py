@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...errors import Refused, option
+from ...errors import Refused, about, option
 from ..additions import Additions, find_additions
 from ..advice import Advice
 from ..attention import AttentionRecorder, is_fine
@@ -159,7 +159,8 @@ class DiffusionBackbone(UNetBackbone):
         """
         if conditions.control is not None and not self.reads_control:
             raise Refused.controlnet(
-                "there is a control picture but no ControlNet", f"name one with {option('controlnet')}"
+                f"there is a control picture but no {about('ControlNet')}",
+                f"name one with {option('controlnet')}",
             )
         if conditions.image_prompt is not None and self.adapter is None:
             raise Refused.model_lacks(

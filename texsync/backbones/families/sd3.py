@@ -155,7 +155,7 @@ def read_control_config(path: Path, transformer: Mapping[str, Any]) -> dict[str,
     """The config of a ControlNet that fits the transformer; raises InputError."""
     if not path.is_dir():
         raise Refused.controlnet(
-            f"no ControlNet folder {path}", f"give {option('controlnet')} a folder or a hub id"
+            f"no ControlNet folder {about(path)}", f"give {option('controlnet')} a folder or a hub id"
         )
     config = read_json(path / "config.json")
     if config.get("_class_name") != CONTROL[1]:
@@ -175,12 +175,12 @@ def read_control_config(path: Path, transformer: Mapping[str, Any]) -> dict[str,
 def _check_scheduler(config: Mapping[str, Any]) -> None:
     if config.get("_class_name") != SCHEDULER:
         raise Refused.model_config(
-            f"the scheduler is a {got(config.get('_class_name')):r.60}",
+            f"the {about('scheduler')} is a {got(config.get('_class_name')):r.60}",
             f"Stable Diffusion 3 has a {SCHEDULER}",
         )
     for name in (name for name in UNREAD if config.get(name)):
         raise Refused.model_config(
-            f"the scheduler has {name} {got(config[name]):r.60}", "choose another model"
+            f"the {about('scheduler')} has {name} {got(config[name]):r.60}", "choose another model"
         )
 
 
@@ -254,7 +254,8 @@ class SD3(UNetBackbone):
         """See `Backbone.predictor`.  Raises InputError for control without a ControlNet."""
         if conditions.control is not None and not self.reads_control:
             raise Refused.controlnet(
-                "there is a control picture but no ControlNet", f"name one with {option('controlnet')}"
+                f"there is a control picture but no {about('ControlNet')}",
+                f"name one with {option('controlnet')}",
             )
         self.text.warn(conditions.prompts, conditions.negatives)
         return FlowPredictor(self, conditions, self.text.embed, chunk)

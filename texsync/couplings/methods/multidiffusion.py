@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import Refused
+from ...errors import Refused, about
 from ..base import Coupling, free, rests
 
 
@@ -46,7 +46,8 @@ class MultiDiffusion(Coupling):
     def check(self, views) -> None:
         if self.colours is not None and not views.shares:
             raise Refused.coupling_unfit(
-                "multidiffusion has colours but the views have no masks", "leave colours out for this task"
+                f"{about('multidiffusion')} has colours but the views have no masks",
+                "leave colours out for this task",
             )
 
     def step(self, x, z, predict, views, span):

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import Refused
+from ...errors import Refused, about
 from ...schedule import Span
 from ..base import Coupling, free, rests
 from ..perceptual import DISTANCES, Distance, distance
@@ -57,7 +57,7 @@ class SyncDiffusion(Coupling):
     def check(self, views) -> None:
         if self.decode is None:
             raise Refused.coupling_unfit(
-                "syncdiffusion compares decoded pictures and has no decoder",
+                f"{about('syncdiffusion')} compares decoded pictures and has no decoder",
                 "hand it the model's, decode=backbone.decode, or use another coupling",
             )
 
