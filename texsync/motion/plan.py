@@ -45,7 +45,7 @@ def plan(
         length = piece + _shared(place, len(pieces), overlap)
         if len(pieces) > 1 and piece < overlap:
             raise Refused.motion_length(
-                f"{about('prompt')} {prompt + 1} has {got(piece / FPS):g} seconds, less than an overlap of {overlap / FPS:g}",
+                f"{about('prompt')} {prompt + 1} has {piece / FPS:g} seconds, less than an overlap of {overlap / FPS:g}",
                 f"give it more, or lower {option('overlap')}",
             )
         found.append(Segment(prompt, length, start, start + piece))
