@@ -43,9 +43,10 @@ def plan(
     found, start = [], 0
     for place, (prompt, piece) in enumerate(pieces):
         length = piece + _shared(place, len(pieces), overlap)
+        least = overlap / FPS
         if len(pieces) > 1 and piece < overlap:
             raise Refused.motion_length(
-                f"{about('prompt')} {prompt + 1} has {piece / FPS:g} seconds, less than an overlap of {overlap / FPS:g}",
+                f"{about('prompt')} {prompt + 1} has {piece / FPS:g} seconds, less than an overlap of {least:g}",
                 f"give it more, or lower {option('overlap')}",
             )
         found.append(Segment(prompt, length, start, start + piece))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from ..errors import Refused
+from ..errors import Refused, about
 from ..errors import option as named
 from .declared import PYTHON, Options, declare, declared, option_class, unsaid
 from .kinds import (
@@ -279,7 +279,7 @@ class SharedOptions(RunOptions):
         self.check_made("coupling", *SETTINGS, "coupling_options")
         if self.image_prompt is not None and self.ip_adapter is None and isinstance(self.model, str):
             raise Refused.model_lacks(
-                "an image prompt needs an IP-Adapter", f"name its file with {named('ip_adapter')}"
+                f"an {about('image prompt')} needs an IP-Adapter", f"name its file with {named('ip_adapter')}"
             )
         self.check_made("model", "controlnet", "device", "dtype", "vae", "lora", "embedding", "ip_adapter")
 

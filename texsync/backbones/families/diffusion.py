@@ -164,7 +164,8 @@ class DiffusionBackbone(UNetBackbone):
             )
         if conditions.image_prompt is not None and self.adapter is None:
             raise Refused.model_lacks(
-                "there is an image prompt but no IP-Adapter", f"name one with {option('ip_adapter')}"
+                f"there is an {about('image prompt')} but no IP-Adapter",
+                f"name one with {option('ip_adapter')}",
             )
         self.text.warn(conditions.prompts, conditions.negatives)
         return DiffusionPredictor(self, conditions, self.text.embed, chunk)
