@@ -21,7 +21,7 @@ import tiny_motion
 
 import texsync
 from texsync import cli
-from texsync.backbones import download, locate, motion_model
+from texsync.backbones import download, locate, motion_model, presets
 from texsync.show import render as preview
 from texsync.tasks import mesh
 
@@ -36,7 +36,11 @@ if [ "$1 $2" = "-m venv" ]; then
     mkdir -p "$3/bin"; cp "$STANDINS"/* "$3/bin"; echo "PATH='$PWD/$3/bin':\\$PATH" > "$3/bin/activate"
 fi
 """
-HUB_MODELS = {"benjamin-paine/stable-diffusion-v1-5": "", locate.USUAL_DEPTH[768]: "controlnet"}
+HUB_MODELS = {
+    "benjamin-paine/stable-diffusion-v1-5": "",
+    presets.PRESETS["sd15"].model: "",
+    locate.USUAL_DEPTH[768]: "controlnet",
+}
 
 
 @pytest.fixture(scope="module")

@@ -181,6 +181,32 @@ def doctor(as_json: bool) -> int:
     return 0 if all(check.ok for check in checks if check.needed) else 1
 
 
+@texsync.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
+    """List models by their short names, what is fetched, and what texsync can use; `get` fetches one."""
+    if context.invoked_subcommand is None:
+        from .backbones.inventory import lines
+
+        click.echo("\n".join(lines()))
+
+
+@models.command()
+@click.argument("name")
+@click.option("--controlnet", help="Another ControlNet than the model's usual one, or none.")
+@click.option("--fp32", is_flag=True, help="Weights of 32 bits, where there are both: twice the bytes.")
+def get(name: str, controlnet: str | None, fp32: bool) -> None:
+    """Fetch a model: a short name, or owner/name of the hub. What is there already is kept."""
+    from .backbones.by_name import check_model, fetch_model
+    from .backbones.download import in_megabytes
+
+    check_model(name, controlnet or "none")
+    with Display(naming=flag) as display:
+        told = in_megabytes(display)
+        fetch_model(name, controlnet, dtype="fp32" if fp32 else "fp16", on_bytes=told)
+    click.echo(f"{name} is there; use it with --model {name}")
+
+
 @texsync.command()
 def worker() -> int:
     """Serve another program, such as Blender: JSON lines on stdin and stdout."""

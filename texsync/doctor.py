@@ -168,14 +168,12 @@ def check_mini() -> Check:
 
 def check_hub_models() -> Check:
     """Models that were fetched before and work without a network."""
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
+    from .backbones.inventory import NO, READY, cached
 
-    try:
-        names = sorted(repo.repo_id for repo in scan_cache_dir().repos if repo.repo_type == "model")
-    except CacheNotFound:
-        names = []
-    return Check("hub models", True, ", ".join(names) or "none fetched yet", needed=False)
+    found = cached()
+    told = [entry.name for entry in found if entry.state == READY]
+    told += [f"{entry.name} ({entry.state})" for entry in found if entry.state not in (READY, NO)]
+    return Check("hub models", True, ", ".join(told) or "none fetched yet", needed=False)
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (

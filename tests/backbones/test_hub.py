@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from fake_hub import COMMIT, FakeHub
 from refusals import refused
+from safetensors.torch import save_file
 
 from texsync.backbones import download, hub
 from texsync.backbones.by_name import load_model
@@ -20,16 +22,20 @@ from texsync.errors import Cancelled
 
 # in a process of its own, since the client reads its endpoint and cache when it is imported
 SCRIPT = """
-import json, sys
-from texsync.backbones.download import fetch
+import json, sys, warnings
+from huggingface_hub import constants
+from texsync.backbones.locate import find_model
 from texsync.errors import InputError
+constants.DOWNLOAD_CHUNK_SIZE = 4096  # what is written at a time; the files here are small
 for repo in sys.argv[1:]:
     seen = []
-    try:
-        told = str(fetch(repo, half=False, on_bytes=lambda done, total: seen.append([done, total])))
-    except InputError as error:
-        told = str(error)
-    print(json.dumps([told, seen[-1:]]))
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        try:
+            told = str(find_model(repo, on_bytes=lambda done, total: seen.append([done, total])))
+        except InputError as error:
+            told = str(error)
+    print(json.dumps([told, seen[-1:], [str(note.message) for note in noted]]))
 """
 
 
@@ -48,7 +54,19 @@ def online(model, tmp_path_factory):
     """(the cache that the client wrote, per repository what was told, requests after the first fetch)."""
     home = tmp_path_factory.mktemp("home")
     repos = {"some/model": model, "some/gated": 403, "some/private": 401, "some/lost": 404, "some/ill": 500}
+    files = tmp_path_factory.mktemp("files")
+    save_file({"a": torch.zeros(9)}, files / "one.safetensors")
+    flux = shutil.copytree(model, tmp_path_factory.mktemp("flux") / "model")
+    index = json.loads((flux / "model_index.json").read_text())
+    index["transformer"] = ["diffusers", "FluxTransformer2DModel"]
+    (flux / "model_index.json").write_text(json.dumps(index))
+    repos |= {"old/name": "new/name", "new/name": model, "some/flux": flux, "some/files": files}
+    repos["some/spoilt"] = shutil.copytree(model, tmp_path_factory.mktemp("spoilt") / "model")
+    odd = repos["some/spoilt"] / "vae"
+    (odd / "diffusion_pytorch_model.safetensors").rename(odd / "diffusion_pytorch_model.fp16.safetensors")
+    more = ["some/files/one.safetensors", "some/files/two.safetensors", "some/model@a-branch"]
     with FakeHub(repos) as fake:
+        fake.spoilt = {"diffusion_pytorch_model.fp16.safetensors"}
         env = os.environ | {"HF_ENDPOINT": fake.url, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
         env |= {"PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_DISABLE_XET": "1"}
 
@@ -59,11 +77,17 @@ def online(model, tmp_path_factory):
             assert done.returncode == 0, done.stderr
             return dict(zip(names, map(json.loads, done.stdout.splitlines()), strict=True))
 
-        told = run(*repos)
+        told = run(*(name for name in repos if name not in ("new/name", "some/files")), *more)
         before = len(fake.asked)
-        again = run("some/model")
-        assert again["some/model"] == [told["some/model"][0], []]
-        return home / "hub", told, len(fake.asked) - before
+        again = run("some/model", "some/files/one.safetensors")
+        assert again["some/model"][:2] == [told["some/model"][0], []]
+        since = len(fake.asked) - before
+        fake.most = 20_000
+        (home / "hub" / "models--new--name").mkdir(exist_ok=True)
+        fake.sent.clear()
+        told["broken off"] = run("new/name")["new/name"]
+        told["sent"], told["asked"] = list(fake.sent), fake.asked
+        return home / "hub", told, since
 
 
 @pytest.fixture
@@ -75,7 +99,7 @@ def offline(online, tmp_path, monkeypatch):
 
 
 def test_only_what_is_read_is_fetched_and_bytes_are_told(online, model):
-    folder, seen = online[1]["some/model"]
+    folder, seen, _ = online[1]["some/model"]
     names = {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
     assert {"model_index.json", "texsync.json", "unet/config.json", "tokenizer/tokenizer.json"} <= names
     assert not [name for name in names if name.endswith((".bin", ".ckpt", ".md")) or "checker" in name]
@@ -125,6 +149,62 @@ def test_a_broken_off_download_is_not_taken_for_whole(offline, lost):
 )
 def test_what_the_hub_answers_is_said(online, repo, said):
     assert said in online[1][repo][0] and "\n" not in online[1][repo][0]
+
+
+def test_configs_are_judged_before_weights_move(online):
+    """What is no Stable Diffusion costs its configs, not its gigabytes."""
+    assert "has a transformer" in online[1]["some/flux"][0]
+    asked = [path for path in online[1]["asked"] if "some/flux/resolve" in path]
+    assert asked and not [path for path in asked if path.endswith((".safetensors", ".bin"))]
+
+
+def test_a_file_of_another_hash_is_removed(online):
+    told = online[1]["some/spoilt"][0]
+    assert "fp16.safetensors came other than the hub has it; fetch it again" in told
+    assert not list(online[0].glob("models--some--spoilt/snapshots/*/vae/*.safetensors"))
+
+
+def test_one_file_of_a_repository(online):
+    assert online[1]["some/files/one.safetensors"][0].endswith("/one.safetensors")
+    said = "some/files has no file two.safetensors; did you mean one.safetensors?"
+    assert said in online[1]["some/files/two.safetensors"][0]
+
+
+def test_a_revision_and_a_renamed_repository(online):
+    assert online[1]["some/model@a-branch"][0].endswith(COMMIT)
+    told = online[1]["old/name"]
+    assert told[0].endswith(COMMIT) and told[2] == ["old/name is called new/name on the hub now"]
+
+
+def test_a_download_that_broke_off_goes_on_where_it_stopped(online, model):
+    """No byte comes twice but those that were lost with the connection."""
+    assert online[1]["broken off"][0].endswith(COMMIT)
+    sizes: dict[str, list[int]] = {}
+    for path, count in online[1]["sent"]:
+        sizes.setdefault(path, []).append(count)
+    (broken,) = [counts for counts in sizes.values() if len(counts) > 1]
+    assert broken[1] < broken[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("owner/name", hub.HubName("owner/name")),
+        ("owner/name@v1.0", hub.HubName("owner/name", "v1.0")),
+        ("owner/name@refs/pr/3", hub.HubName("owner/name", "refs/pr/3")),
+        ("owner/name/sub/x.safetensors", hub.HubName("owner/name", None, "sub/x.safetensors")),
+        ("https://huggingface.co/owner/name", hub.HubName("owner/name")),
+        ("https://huggingface.co/owner/name/tree/fp16", hub.HubName("owner/name", "fp16")),
+        ("hf.co/owner/name/blob/main/x.ckpt?download=true", hub.HubName("owner/name", "main", "x.ckpt")),
+        ("https://huggingface.co/owner/name/resolve/main/x.pth", hub.HubName("owner/name", "main", "x.pth")),
+        ("models/x.safetensors", None),
+        ("mini", None),
+        ("https://civitai.com/models/4384", None),
+        ("owner/name/unet", None),
+    ],
+)
+def test_what_names_of_the_hub_stand_for(name, said):
+    assert hub.parse(name) == said
 
 
 # ---- the disk, and stopping -------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import pytest
 import torch
@@ -94,6 +95,36 @@ def test_too_little_memory_for_the_weights(tiny_model, monkeypatch):
     monkeypatch.setattr("texsync.backbones.loading.free_bytes", lambda device: 1000)
     with refused("memory", thing="model"):
         load_model(tiny_model)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "has", "told"), [("bf16", False, 1), ("bf16", True, 0), ("fp32", False, 0)]
+)
+def test_a_format_that_the_cpu_lacks_is_said(dtype, has, told, monkeypatch):
+    """It is 14 times slower here."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        memory.warn_of_slow(memory.DTYPES[dtype], torch.device("cpu"))
+    assert len(noted) == told and all("this CPU has no bf16" in str(one.message) for one in noted)
+
+
+def test_a_limit_is_torchs_own(monkeypatch):
+    """On a GPU its allocator keeps it, and what is free is counted by it; a CPU is told to have none."""
+    shares, card = {}, torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (20 * 2**30, 24 * 2**30))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 2**30)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 3 * 2**30)
+    monkeypatch.setattr(
+        torch.cuda, "set_per_process_memory_fraction", lambda share, device: shares.update(cuda=share)
+    )
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda device: shares["cuda"])
+    for vram, free in ((None, 22 * 2**30), (6.0, 5 * 2**30), (100.0, 22 * 2**30)):
+        memory.limit(vram, card)
+        assert memory.free_bytes(card) == free
+    with pytest.warns(TexsyncWarning, match="vram is for a GPU"):
+        memory.limit(6.0, torch.device("cpu"))
 
 
 def test_devices_that_are_not_there(monkeypatch):

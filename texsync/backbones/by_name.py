@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from inspect import signature
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 
@@ -14,9 +15,11 @@ from ..errors import InputError, Refused, TexsyncWarning, about, got, option
 from ..options.kinds import brief
 from ..plugins import BACKBONES
 from .additions import Additions
+from .advice import Advice
 from .base import Backbone
 from .hub import OnBytes
-from .memory import choose_device, choose_dtype
+from .memory import choose_device, choose_dtype, limit, warn_of_slow
+from .presets import preset_of
 from .warm import remembered
 
 NOTHING = Additions()
@@ -52,35 +55,61 @@ def load_model(
     lora: Sequence[str] = (),
     embedding: Sequence[str] = (),
     ip_adapter: PathName | None = None,
+    vram: float | None = None,
 ) -> Backbone:
     """Load a model, to be handed to tasks as `model=`, or to take part in a loop of your own.
 
-    model: "mini", a folder, a checkpoint in one file, or a hub id "owner/name", "owner/name@revision" or
-    "owner/name/file.safetensors" (only these touch the network), of any family that is installed.
+    model: "mini", one of `presets.PRESETS`, a folder, a checkpoint in one file, or a hub id "owner/name",
+    "owner/name@revision" or "owner/name/file.safetensors" (only presets and hub ids touch the network), of any family
+    that is installed.
     controlnet: a folder, file or hub id; None takes the model's own `controlnet/` folder, or for Stable Diffusion 1.5
     and XL from the hub its usual depth ControlNet; "none" does without.
     device: auto, cpu, cuda, cuda:N, mps.  dtype: auto, fp32, fp16, bf16.
     vae, lora, embedding, ip_adapter: what is added to it, see `additions.Additions`.
+    vram: GB of a GPU's memory that may be used.
     Raises InputError for a missing or wrong file, parts that do not fit each other, or too little memory.
     """
     name, control = os.fspath(model), None if controlnet is None else os.fspath(controlnet)
     place = choose_device(device)
     number = choose_dtype(dtype, place)
     additions = Additions.of(vae, lora, embedding, ip_adapter)
+    asked = named(name, control, additions)
+    limit(vram, place)
+    warn_of_slow(number, place)
 
     def load() -> Backbone:
-        family = family_of(name)
-        more = _taken(family.load, name, additions)
-        backbone = family.load(name, control, device=place, dtype=number, **more)
+        family = family_of(asked.model)
+        more = _taken(family.load, name, asked.additions)
+        backbone = family.load(asked.model, asked.controlnet, device=place, dtype=number, **more)
         if not isinstance(backbone, Backbone):
             raise Refused.plugin(
                 f"{about('model')} {got(name)!r} loads as {brief(backbone)}",
                 "its family must return a Backbone",
             )
+        backbone.advice = Advice(**asked.advice).under(backbone.advice)
         backbone.source = {"model": name, "controlnet": control, **additions.said()}
         return backbone
 
-    return remembered((name, control, place, number, additions), load)
+    return remembered((name, control, place, number, additions, vram), load)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be loaded: a preset's name is resolved."""
+
+    model: str
+    controlnet: str | None
+    additions: Additions
+    advice: Mapping[str, Any]
+
+
+def named(model: str, controlnet: str | None, additions: Additions) -> Asked:
+    """What a model's name stands for, with what its preset adds; the user's ControlNet and LoRAs come first."""
+    preset = preset_of(model)
+    if preset is None:
+        return Asked(model, controlnet, additions, {})
+    added = replace(additions, lora=(*preset.lora, *additions.lora))
+    return Asked(preset.model, controlnet or preset.controlnet, added, preset.advice)
 
 
 def _taken(function: Callable[..., Any], model: str, additions: Additions) -> dict[str, Any]:
@@ -108,11 +137,11 @@ def check_model(
     Reads no weights and fetches nothing, so it can come before long work on a mesh.  Raises InputError.
     """
     choose_dtype(dtype, choose_device(device))
-    name, family = os.fspath(model), cast(Any, family_of(os.fspath(model)))
-    _taken(family.load, name, additions)
+    asked = named(os.fspath(model), None if controlnet is None else os.fspath(controlnet), additions)
+    family: Any = family_of(asked.model)
+    more = _taken(family.load, os.fspath(model), asked.additions)
     if hasattr(family, "check"):
-        control = None if controlnet is None else os.fspath(controlnet)
-        family.check(name, control, **_taken(family.check, name, additions))
+        family.check(asked.model, asked.controlnet, **more)
 
 
 def fetch_model(
@@ -128,12 +157,12 @@ def fetch_model(
 
     Loading does so too; this is for doors that tell a download from the reading of weights.
     """
-    family: Any = family_of(os.fspath(model))
+    asked = named(os.fspath(model), None if controlnet is None else os.fspath(controlnet), additions)
+    family: Any = family_of(asked.model)
     if hasattr(family, "fetch"):
         half = choose_dtype(dtype, choose_device(device)) != torch.float32
-        control = None if controlnet is None else os.fspath(controlnet)
-        more = _taken(family.fetch, os.fspath(model), additions)
-        family.fetch(os.fspath(model), control, half=half, on_bytes=on_bytes, **more)
+        more = _taken(family.fetch, os.fspath(model), asked.additions)
+        family.fetch(asked.model, asked.controlnet, half=half, on_bytes=on_bytes, **more)
 
 
 def family_of(model: str) -> Family:

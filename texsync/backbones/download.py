@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, Refused, TexsyncError, about, got, option
+from ..errors import InputError, Refused, TexsyncError, TexsyncWarning, about, got, option
 from . import hub
 from .hub import MODEL_PARTS, SMALL, OnBytes, choose_files
 
@@ -108,6 +109,8 @@ def _files_of(ref: hub.HubName) -> dict[str, Any]:
 
     # not list_repo_files: it retries for half a minute where there is no network
     info = HfApi().model_info(ref.repo, revision=ref.revision, timeout=SECONDS, files_metadata=True)
+    if info.id and info.id != ref.repo:
+        warnings.warn(TexsyncWarning(f"{ref.repo} is called {info.id} on the hub now"), stacklevel=4)
     return {file.rfilename: file for file in info.siblings or []}
 
 
@@ -116,14 +119,15 @@ def _got(ref: hub.HubName, wanted: list[str], files: Mapping[str, Any], on_bytes
     from huggingface_hub import snapshot_download
 
     missing = [name for name in wanted if hub.cached_file(hub.HubName(ref.repo, ref.revision, name)) is None]
-    total = sum(files[name].size or 0 for name in wanted)
-    check_disk(ref.repo, sum(files[name].size or 0 for name in missing))
+    total, lacking = (sum(files[name].size or 0 for name in names) for names in (wanted, missing))
+    check_disk(ref.repo, lacking)
+    tell = on_bytes or (lambda done, total: None)
     folder = watched(
         lambda meter: Path(
             snapshot_download(ref.repo, revision=ref.revision, allow_patterns=wanted, tqdm_class=meter)
         ),
-        total,
-        on_bytes or (lambda done, total: None),
+        lacking,
+        lambda done, _: tell(total - lacking + done, total),
     )
     for name in missing:
         check_hash(folder / name, getattr(files[name].lfs, "sha256", None))

@@ -11,13 +11,14 @@ from typing import Any
 from ..errors import InputError, Refused, about, got, option
 from . import download, hub
 from .folder import ControlFolder, ModelFolder, read_control, read_layout, read_model
+from .presets import PRESETS, SD15_DEPTH, XL_DEPTH
 from .single_file import read_single, read_single_control
 from .tensors import FILES
 
 EMBEDDED = {"mini": Path(__file__).parents[1] / "mini" / "weights"}
 USUAL_DEPTH = {  # the depth ControlNet of models from a hub, by the width of the words that they read
-    768: "lllyasviel/control_v11f1p_sd15_depth",
-    2048: "diffusers/controlnet-depth-sdxl-1.0",
+    768: SD15_DEPTH,
+    2048: XL_DEPTH,
 }
 NO_CONTROL = "none"
 
@@ -105,7 +106,7 @@ def _unknown(name: str) -> InputError:
         )
     if name.endswith(FILES):
         return Refused.model_unknown(f"there is no file {about(name)}", "check its path")
-    known = ", ".join(EMBEDDED)
+    known = ", ".join((*EMBEDDED, *PRESETS))
     return Refused.model_unknown(
         f"unknown {about('model')} {got(name)!r}",
         f"known: {known}, the path of a folder or file, or a hub id owner/name",

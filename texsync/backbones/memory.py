@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from .traced import decode_peak, denoise_peak
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SHARE = 0.7  # of the free memory; the rest is for convolution workspaces and fragmentation
-# beyond what is counted: an allocator's rounding and gaps; on a CPU also what its kernels keep for themselves
-MARGIN = {"cuda": 1.05, "other": 1.15}
+MARGIN = {"cuda": 1.05, "other": 1.0}  # beyond what is counted: an allocator's rounding and gaps
+RELAID = {"cpu": 1.5}  # of its weights that a convolution lays out anew, as seen by benchmarks/memory.py
 LEAST_TILE = 16  # latent cells a side; what is decoded in smaller tiles shows their borders
 CGROUP_LIMITS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -67,6 +68,17 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
             f"unknown {about('dtype')} {got(name)!r}", f"known: auto, {', '.join(DTYPES)}"
         )
     return DTYPES[name]
+
+
+def warn_of_slow(dtype: torch.dtype, device: torch.device) -> None:
+    """Say that a CPU has no arithmetic of 16 bits (TexsyncWarning), which it then imitates."""
+    slow = {torch.bfloat16: not torch.cpu._is_avx512_bf16_supported(), torch.float16: True}
+    if device.type == "cpu" and slow.get(dtype) and platform.machine() in ("x86_64", "AMD64"):
+        told = f"this CPU has no {dtype_name(dtype)} arithmetic and is many times slower with it"
+        warnings.warn(
+            TexsyncWarning(f"{told}; leave out {option('dtype')}, or use {option('dtype', 'fp32')}"),
+            stacklevel=3,
+        )
 
 
 def dtype_name(dtype: torch.dtype) -> str:
@@ -140,7 +152,9 @@ def _habits(device: torch.device) -> tuple[bool, float]:
 
 def workspace_bytes(network: nn.Module) -> int:
     """What a call takes whatever the pictures' size: a convolution may lay out its weights anew."""
-    return max((p.numel() * p.element_size() for p in network.parameters()), default=0)
+    sizes = [(p.numel() * p.element_size(), p.device.type) for p in network.parameters()]
+    largest, where = max(sizes, default=(0, "cpu"))
+    return int(RELAID.get(where, 1.0) * largest)
 
 
 def fitting(each: int, device: torch.device, wanted: int, what: str, fixed: int = 0) -> int:

@@ -196,6 +196,15 @@ class SharedOptions(RunOptions):
         default="auto",
         label="Number Format",
     )
+    vram: float | None = declare(
+        "GB of the GPU's memory that may be used; what does not fit takes turns with the CPU's.",
+        Real(0.5, 1024.0),
+        "model",
+        default=unsaid("all that is free"),
+        usual=6.0,
+        sweep=False,
+        label="VRAM",
+    )
     chunk: int | None = declare(
         "Views per model call; changes memory, not the result.",
         Whole(1, 1000),
@@ -281,7 +290,7 @@ class SharedOptions(RunOptions):
             raise Refused.model_lacks(
                 f"an {about('image prompt')} needs an IP-Adapter", f"name its file with {named('ip_adapter')}"
             )
-        self.check_made("model", "controlnet", "device", "dtype", "vae", "lora", "embedding", "ip_adapter")
+        self.check_made("model", "controlnet", "device", "dtype", "vae", "lora", "embedding", "ip_adapter", "vram")
 
     @property
     def seeds(self) -> range:

@@ -46,7 +46,8 @@ def model_of(options: Any, controlnet: str | Path | None) -> Backbone:
     if not isinstance(options.model, str):
         return options.model
     where = {"device": options.device, "dtype": options.dtype}
-    return by_name.load_model(options.model, controlnet, **where, **_added(options))
+    vram = getattr(options, "vram", None)
+    return by_name.load_model(options.model, controlnet, **where, **_added(options), vram=vram)
 
 
 def _added(options: Any) -> dict[str, Any]:
