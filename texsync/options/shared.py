@@ -290,7 +290,9 @@ class SharedOptions(RunOptions):
             raise Refused.model_lacks(
                 f"an {about('image prompt')} needs an IP-Adapter", f"name its file with {named('ip_adapter')}"
             )
-        self.check_made("model", "controlnet", "device", "dtype", "vae", "lora", "embedding", "ip_adapter", "vram")
+        self.check_made(
+            "model", "controlnet", "device", "dtype", "vae", "lora", "embedding", "ip_adapter", "vram"
+        )
 
     @property
     def seeds(self) -> range:
