@@ -99,7 +99,9 @@ def _known() -> dict[str, Declared]:
 
 
 def _is_list(said: Declared) -> bool:
-    return isinstance(said.kind, kinds.Texts) or (isinstance(said.kind, kinds.Thing) and said.kind.many)
+    return isinstance(said.kind, (kinds.Texts, kinds.ControlNames)) or (
+        isinstance(said.kind, kinds.Thing) and said.kind.many
+    )
 
 
 def _key(flag: str) -> str:

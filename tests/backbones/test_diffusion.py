@@ -100,7 +100,7 @@ def test_scale_zero_never_calls_the_controlnet(tiny_model, noise, control):
     backbone = load_model(tiny_model)
     predict = backbone.predictor(Conditions(PROMPTS, NEGATIVES, control, guidance=3.0, control_scale=0.0))
     calls = []
-    backbone.parts.controlnet.register_forward_hook(lambda *_: calls.append(1))
+    backbone.parts.controls[0].network.register_forward_hook(lambda *_: calls.append(1))
     predict(noise, SPAN)
     assert not calls
 

@@ -213,7 +213,7 @@ def test_a_hub_model_gets_its_usual_controlnet(tiny_model, tmp_path, monkeypatch
 
     monkeypatch.setattr(download, "fetch", fetch)
     monkeypatch.setitem(locate.USUAL_DEPTH, 16, locate.USUAL_DEPTH[768])
-    assert load_model("owner/sd15").parts.controlnet is not None
+    assert load_model("owner/sd15").control_kinds == ("depth",)
     assert asked == ["owner/sd15", "lllyasviel/control_v11f1p_sd15_depth"]
 
 

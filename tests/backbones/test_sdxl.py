@@ -215,7 +215,7 @@ def test_the_published_sizes_are_read(tmp_path):
     folder = read_model(write_folder(tmp_path / "xl", networks, ("tokenizer", "tokenizer_2")))
     assert {part: (one.numbers, len(one.shapes)) for part, one in folder.weights.items()} == NUMBERS
     control = read_control(folder.path / "controlnet", folder)
-    compare_with_configs(folder, control)
+    compare_with_configs(folder, [control])
     for part, weights in folder.weights.items():
         assert set(weights.shapes) == set(networks[part].state_dict())
 

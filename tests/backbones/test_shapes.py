@@ -136,7 +136,7 @@ def test_every_shape_holds_the_same_weights(shape, kind, tmp_path, layouts, made
         if part == "controlnet":
             network = single.networks(layouts[kind])["controlnet"]
             network.controlnet_cond_embedding = torch.nn.Identity()
-        there = getattr(parts, part).state_dict()
+        there = (parts.controls[0].network if part == "controlnet" else getattr(parts, part)).state_dict()
         assert there.keys() == network.state_dict().keys()
         for name, tensor in network.state_dict().items():
             torch.testing.assert_close(there[name], tensor, atol=tolerance, rtol=tolerance)
@@ -188,7 +188,13 @@ def test_a_mesh_and_a_picture_are_the_same_from_a_folder_and_a_file(kind, tmp_pa
         model, control = SHAPES[shape](place, kind, layouts[kind], made[kind])
         size = {"view_size": 64, "steps": 2, "model": str(model)}
         mesh = texture_mesh(
-            tmp_path / "ball.obj", "copper", texture_size=64, controlnet=control, extra_views="none", **size
+            tmp_path / "ball.obj",
+            "copper",
+            texture_size=64,
+            controlnet=control,
+            control_kind="depth",
+            extra_views="none",
+            **size,
         )
         wide = wide_image("copper", width=128, height=64, **size)
         pictures.append([np.asarray(mesh.texture), np.asarray(wide.image)])

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from safetensors.torch import save_file
+from tiny import note_origin
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from texsync.backbones.clip_words import clip_tokenizer
@@ -97,6 +98,8 @@ def write_folder(place: Path, layout: Path, made: Mapping[str, Any], **options: 
     shutil.copytree(layout, place)
     for part, network in made.items():
         network.save_pretrained(place / part, **options)
+    if (place / "controlnet" / "config.json").is_file():
+        note_origin(place / "controlnet", "tiny/depth")
     for words in [one for one in ("tokenizer", "tokenizer_2") if (layout / one).is_dir()]:
         clip_tokenizer(_config_of_words(layout, words)).save_pretrained(place / words)
     return place

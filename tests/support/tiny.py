@@ -88,6 +88,12 @@ def parts(tokenizer: CLIPTokenizer, prediction: str = "epsilon", seed: int = 0) 
     return {name: part.eval() for name, part in networks.items()} | {"scheduler": scheduler}
 
 
+def note_origin(folder: Path, name: str) -> None:
+    """Write where a network came from into its config, as diffusers does when it was loaded by that name."""
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"_name_or_path": name}))
+
+
 def write_model(
     folder: Path, prediction: str = "epsilon", *, controlnet: bool = True, advice: dict | None = None
 ) -> Path:
@@ -102,6 +108,7 @@ def write_model(
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
+    note_origin(folder / "controlnet", "tiny/depth")
     if not controlnet:
         for file in (folder / "controlnet").iterdir():
             file.unlink()

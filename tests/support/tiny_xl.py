@@ -92,5 +92,6 @@ def write_model(folder: Path, *, zeros: bool = True, scheduler: Any = None) -> P
         force_zeros_for_empty_prompt=zeros,
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
+    tiny.note_origin(folder / "controlnet", "tiny/depth")
     (folder / "texsync.json").write_text(json.dumps({"prompt_prefix": "", "negative_prompt": ""}))
     return folder

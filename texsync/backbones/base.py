@@ -35,6 +35,7 @@ class Backbone(ABC):
     schedule: the noise levels it was trained at.  latent_channels: C.  scale: pixels per latent cell along a side.
     native_size: the side in pixels that it was trained at.  resizable: whether it can do other sizes, too.
     advice: how it likes to be sampled.  reads_control: whether it follows control pictures, as a ControlNet does.
+    control_kinds: what each of its ControlNets follows, of CONTROL_KINDS or NOT_RENDERED, None where nothing says it.
     attention: whether a word can be found in it, see `word_attention`; "fine": at its latents' full size.
     shares_attention: whether views can read each other's, see `Conditions.attends`.
     source: the arguments of `load_model` that load it again, empty for a model made in Python.
@@ -48,6 +49,7 @@ class Backbone(ABC):
     resizable: bool = False
     advice: Advice = Advice()
     reads_control: bool = False
+    control_kinds: tuple[str | None, ...] = ()
     attention: Attention = "none"
     shares_attention: bool = False
     source: Mapping[str, str | None] = NOTHING

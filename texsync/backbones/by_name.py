@@ -30,7 +30,8 @@ PathName = str | os.PathLike[str]
 class Family(Protocol):
     """How models of one kind are loaded: a file in `families`, or what an entry point of `texsync.backbones` names.
 
-    It may also have check(model, controlnet), which raises InputError for what `load` would refuse of names and
+    It may also have check_rendered(controlnet), which raises InputError for a ControlNet that cannot follow a mesh;
+    check(model, controlnet), which raises InputError for what `load` would refuse of names and
     folders on this machine, without reading weights; and fetch(model, controlnet, half=, on_bytes=), which downloads
     what `load` will read, half: weights of 16 bits where there are any.  All three may take additions=, what users add
     to a model (`additions.Additions`); a family that does not is not given any.
@@ -62,8 +63,9 @@ def load_model(
     model: "mini", one of `presets.PRESETS`, a folder, a checkpoint in one file, or a hub id "owner/name",
     "owner/name@revision" or "owner/name/file.safetensors" (only presets and hub ids touch the network), of any family
     that is installed.
-    controlnet: a folder, file or hub id; None takes the model's own `controlnet/` folder, or for Stable Diffusion 1.5
-    and XL from the hub its usual depth ControlNet; "none" does without.
+    controlnet: a folder, file or hub id, with what it follows before it and how firmly behind it where that is not as
+    usual, "depth=owner/name:0.8"; several with " + " between them.  None takes the model's own `controlnet/` folder,
+    or for Stable Diffusion 1.5 and XL from the hub its usual depth ControlNet; "none" does without.
     device: auto, cpu, cuda, cuda:N, mps.  dtype: auto, fp32, fp16, bf16.
     vae, lora, embedding, ip_adapter: what is added to it, see `additions.Additions`.
     vram: GB of a GPU's memory that may be used.
@@ -131,15 +133,19 @@ def check_model(
     device: str = "auto",
     dtype: str = "auto",
     additions: Additions = NOTHING,
+    rendered: bool = False,
 ) -> None:
     """What `load_model` would refuse of names, folders on this machine and devices, at no cost.
 
+    rendered: also ControlNets that follow what cannot be rendered of a mesh.
     Reads no weights and fetches nothing, so it can come before long work on a mesh.  Raises InputError.
     """
     choose_dtype(dtype, choose_device(device))
     asked = named(os.fspath(model), None if controlnet is None else os.fspath(controlnet), additions)
     family: Any = family_of(asked.model)
     more = _taken(family.load, os.fspath(model), asked.additions)
+    if rendered and hasattr(family, "check_rendered"):
+        family.check_rendered(asked.controlnet)
     if hasattr(family, "check"):
         family.check(asked.model, asked.controlnet, **more)
 

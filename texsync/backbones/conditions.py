@@ -17,7 +17,7 @@ class Conditions:
     """The conditions of N views.  Every field but `prompts` has a default that switches it off or is neutral.
 
     prompts: N texts.  negatives: N texts, or none for N empty ones.
-    control: pictures that a ControlNet follows, (N, 3, H, W) in [0, 1] in pixels, or None.
+    control: pictures that a ControlNet follows, (N, 3, H, W) in [0, 1] in pixels, or such for each of several, or None.
     guidance: eps = negative + guidance * (prompt - negative), so 1 switches it off.
     control_scale: how much control counts, 0 off, 1 as trained; or (at the noisiest level, at the cleanest) with a
     straight line in t between.  control_until: control is off where 1 - t/T is greater than this, 0..1.
@@ -30,7 +30,7 @@ class Conditions:
 
     prompts: Sequence[str]
     negatives: Sequence[str] = ()
-    control: Tensor | None = None
+    control: Tensor | Sequence[Tensor] | None = None
     guidance: float = 7.5
     control_scale: float | tuple[float, float] = 1.0
     control_until: float = 1.0
@@ -56,8 +56,19 @@ class Conditions:
         spread, usual = (one.flatten(1).std(dim=1).view(-1, 1, 1, 1) for one in (guided, given))
         return guided * (1 + self.guidance_rescale * (usual / spread.clamp(min=1e-12) - 1))
 
-    def control_at(self, span: Span) -> float:
-        """How much control counts at this noise level."""
-        scale = self.control_scale
+    @property
+    def controls(self) -> list[Tensor]:
+        """The pictures of every ControlNet."""
+        return (
+            []
+            if self.control is None
+            else [self.control]
+            if isinstance(self.control, Tensor)
+            else [*self.control]
+        )
+
+    def control_at(self, span: Span, own: float | None = None) -> float:
+        """How much control counts at this noise level.  own: a ControlNet's own scale, where it has one."""
+        scale = self.control_scale if own is None else own
         start, end = scale if isinstance(scale, (tuple, list)) else (scale, scale)
         return 0.0 if 1 - span.frac > self.control_until else span.frac * start + (1 - span.frac) * end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ..errors import Refused, about, got, option
 from .additions import Added
 from .checked import read_json
 from .clip_words import clip_tokenizer
+from .controls import Control, FoundControl
 from .folder import ControlFolder, ModelFolder, has_vocabulary, pixels_per_latent
 from .inverted_words import add_word, vectors_of
 from .layout import XL
@@ -39,24 +40,23 @@ class Parts:
     tokenizer: Any
     text_encoder_2: Any = None
     tokenizer_2: Any = None
-    controlnet: Any = None
-    hint: Any = None  # the ControlNet's first layers, which read the control picture
+    controls: tuple[Control, ...] = ()
 
 
 def load_parts(
     folder: ModelFolder,
-    control: ControlFolder | None,
+    controls: Sequence[FoundControl],
     device: torch.device,
     dtype: torch.dtype,
     added: Added = NOTHING,
 ) -> Parts:
     """Load every part; raises InputError if a file is wrong or the memory too small."""
-    every = [*folder.weights.values(), *([control.weights] if control else [])]
+    every = [*folder.weights.values(), *(control.folder.weights for control in controls)]
     _check_room(sum(weights.numbers for weights in every) * dtype.itemsize, device)
     for file in dict.fromkeys(weights.files[0] for weights in every if weights.pickled):
         warn_of_pickle(file)
     with quiet():
-        blank = compare_with_configs(folder, control)
+        blank = compare_with_configs(folder, [control.folder for control in controls])
         for lora in added.loras:
             check_lora(lora, blank)
         networks = {
@@ -74,12 +74,15 @@ def load_parts(
         _add(added, folder, networks, words)
         vae = folder.configs["vae"]
         sizes = vae.get("latent_channels", 4), pixels_per_latent(vae)
-        if control is None:
+        if not controls:
             rehearse(networks, folder.path, *sizes)
-            return Parts(**networks, **words)
-        controlnet = load_network(control.path, CONTROL, control.weights, device, dtype, control.config)
-        rehearse(networks | {"controlnet": controlnet}, folder.path, *sizes)
-        return Parts(controlnet=controlnet, hint=_split_hint(controlnet), **networks, **words)
+        loaded = []
+        for one in controls:
+            place = one.folder
+            network = load_network(place.path, CONTROL, place.weights, device, dtype, place.config)
+            rehearse(networks | {"controlnet": network}, folder.path, *sizes)
+            loaded.append(Control(network, _split_hint(network), one.kind, one.scale))
+        return Parts(controls=tuple(loaded), **networks, **words)
 
 
 def number_format(folder: ModelFolder, part: str, dtype: torch.dtype) -> torch.dtype:
@@ -100,13 +103,13 @@ def _add(added: Added, folder: ModelFolder, networks: dict[str, Any], words: dic
             add_word(inversion.word, vectors, words[tokenizer], networks[encoder])
 
 
-def compare_with_configs(folder: ModelFolder, control: ControlFolder | None) -> dict[str, nn.Module]:
+def compare_with_configs(folder: ModelFolder, controls: Iterable[ControlFolder]) -> dict[str, nn.Module]:
     """The networks without numbers; raises InputError for a config that does not fit its weights."""
     blank = {}
     for part, weights in folder.weights.items():
         path = folder.place(part)
         blank[part] = _fit(_loader(folder.classes[part], path), path, folder.configs[part], weights)
-    if control is not None:
+    for control in controls:
         _fit(_loader(CONTROL, control.path), control.path, control.config, control.weights)
     return blank
 

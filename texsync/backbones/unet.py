@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from PIL.Image import new
@@ -10,10 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from ..errors import Refused, about, option
 from ..schedule import Span
 from .base import Backbone
 from .between_views import Attends, Sharing
 from .conditions import Conditions
+from .controls import Control
 from .embeddings import Embed, Embeddings, added, both
 from .image_adapter import ImageAdapter
 from .loading import Parts
@@ -47,7 +50,9 @@ class UNetBackbone(Backbone):
 
     def chunk_that_fits(self, views: int, view_size: int, *, guided: bool = True) -> int:
         unet, latent = self.parts.unet, self.latent_shape(view_size)
-        control = None if self.parts.controlnet is None else self.parts.controlnet.config
+        control = next(
+            (one.network.config for one in self.parts.controls), None
+        )  # they run one after another
         each = denoise_bytes(unet.config, latent, self.dtype, guided, self.device, control)
         return fitting(each, self.device, views, f"a view of {view_size} pixels", workspace_bytes(unet))
 
@@ -66,7 +71,15 @@ class DiffusionPredictor:
         self.said = both(embed, conditions.prompts, conditions.negatives, clip_skip=conditions.clip_skip)
         self._picture = self._read_picture()
         self._chunks = Chunks(chunk) if chunk else None
-        self._hint = None if conditions.control is None else self._read_control(conditions.control)
+        controls = backbone.parts.controls if conditions.controls else ()
+        if len(controls) != len(conditions.controls):
+            raise Refused.controlnet(
+                f"there are {len(controls)} {about('ControlNets')} and {len(conditions.controls)} control pictures a view",
+                f"name one {option('controlnet')}, or none",
+            )
+        self._controls = [
+            (one, self._read(one, seen)) for one, seen in zip(controls, conditions.controls, strict=True)
+        ]
 
     @property
     def chunk(self) -> int | None:
@@ -133,21 +146,42 @@ class DiffusionPredictor:
     def _network(self, x: Tensor, span: Span, said: Embeddings, which: slice, copies: int) -> Tensor:
         t = torch.full((len(x),), span.t, device=x.device)
         height, width = (side * self.backbone.scale for side in x.shape[-2:])
-        more = added(said.pooled, (height, width)) | {"return_dict": False}
-        scale, residuals = self.conditions.control_at(span), {}
-        if self._hint is not None and scale > 0:
-            hint = torch.cat([self._hint[which]] * copies)
-            down, middle = self.backbone.parts.controlnet(
-                x, t, said.words, controlnet_cond=hint, conditioning_scale=scale, **more
-            )
-            residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+        more = added(said.pooled, (height, width))
+        down, middle = self._residuals(x, t, span, said, which, copies, more)
+        if middle is not None:
+            more |= {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
         if self._guidance_channels:
             told = guidance_embedding(self.conditions.guidance, self._guidance_channels)
-            residuals["timestep_cond"] = told.to(x).expand(len(x), -1)
+            more["timestep_cond"] = told.to(x).expand(len(x), -1)
         if self._picture is not None:
             told = self._picture[-copies:].repeat_interleave(len(x) // copies, dim=0)
             more["added_cond_kwargs"] = {**more.get("added_cond_kwargs", {}), "image_embeds": [told]}
-        return self.backbone.parts.unet(x, t, said.words, **residuals, **more)[0]
+        return self.backbone.parts.unet(x, t, said.words, return_dict=False, **more)[0]
+
+    def _residuals(
+        self,
+        x: Tensor,
+        t: Tensor,
+        span: Span,
+        said: Embeddings,
+        which: slice,
+        copies: int,
+        more: dict[str, Any],
+    ) -> tuple[list[Tensor], Tensor | None]:
+        """What all ControlNets together add to the UNet's skip connections and middle; one that is off does not run."""
+        total: list[Tensor] = []
+        for control, hints in self._controls:
+            scale = self.conditions.control_at(span, control.scale)
+            if scale > 0:
+                hint = torch.cat([hints[which]] * copies)
+                made = control.residuals(x, t, said.words, hint, scale, **more)
+                if control.pools and copies == 2:  # it is not for what is not wanted
+                    made = [
+                        torch.cat([torch.zeros_like(one[: len(one) // 2]), one[len(one) // 2 :]])
+                        for one in made
+                    ]
+                total = [a + b for a, b in zip(total, made, strict=True)] if total else made
+        return (total[:-1], total[-1]) if total else ([], None)
 
     def _read_picture(self) -> Tensor | None:
         """What the model is told of the image prompt, without and with it, (2, 1, ...); None: it reads no pictures."""
@@ -155,12 +189,12 @@ class DiffusionPredictor:
             return None
         return self.backbone.adapter.read(self.conditions.image_prompt or new("RGB", (8, 8)))
 
-    def _read_control(self, control: Tensor) -> Tensor:
+    def _read(self, control: Control, seen: Tensor) -> Tensor:
         """The control pictures' features: they do not change during a run, so they are computed once."""
-        backbone = self.backbone
-        chunks = Chunks(self.chunk or 1)
-        pictures = control.to(backbone.device, backbone.dtype)
-        return chunks.run(lambda which: backbone.parts.hint(pictures[which]), len(pictures))
+        chunks, hint = Chunks(self.chunk or 1), control.hint
+        assert hint is not None
+        pictures = seen.to(self.backbone.device, self.backbone.dtype)
+        return chunks.run(lambda which: hint(pictures[which]), len(pictures))
 
 
 def guidance_embedding(guidance: float, channels: int) -> Tensor:

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import InputError, Refused, TexsyncWarning, about, got
 from ..plugins import COUPLINGS
+from .control_kinds import joined_controls, said_controls
 from .prompt_grammar import parse, without_tags
 
 LONGEST_TEXT = 10_000  # characters; models read some 300
@@ -245,6 +246,25 @@ class ModelName:
 
 
 @dataclass(frozen=True)
+class ControlNames:
+    """ControlNets as one text, see `said_controls`; from a text, a path, or a list of them."""
+
+    metavar: str = "[KIND=]PATH|HUB_ID[:SCALE]"
+
+    def __call__(self, name: str, value: Any) -> str:
+        if isinstance(value, (tuple, list)):
+            if not value or not all(isinstance(one, (str, os.PathLike)) for one in value):
+                raise wrong(
+                    "option-type", name, value, "must be a list of names", "e.g. depth=owner/name:0.8"
+                )
+            value = joined_controls(value)
+        said = Text()(name, os.fspath(value) if isinstance(value, os.PathLike) else value)
+        for one in said_controls(said):
+            PathName()(name, one.name)
+        return said
+
+
+@dataclass(frozen=True)
 class CouplingName:
     """The name of a coupling, texsync's or an installed package's; or a Coupling."""
 
@@ -307,6 +327,7 @@ Kind = (
     | Names
     | PathName
     | ModelName
+    | ControlNames
     | CouplingName
     | Device
     | Thing

@@ -14,6 +14,7 @@ from .declared import PYTHON, Options, declare, declared, option_class, unsaid
 from .kinds import (
     Call,
     Choice,
+    ControlNames,
     CouplingName,
     Device,
     Flag,
@@ -138,8 +139,12 @@ class SharedOptions(RunOptions):
     view_size: int | None = declare(
         "Pixels a side that the model sees at once.", Whole(16, 4096), "model", default=unsaid(MODEL_OWN)
     )
-    controlnet: str | Path | None = declare(
-        "A ControlNet.", ModelName(), "model", default=unsaid(MODEL_OWN), label="ControlNet"
+    controlnet: str | Path | Sequence[str] | None = declare(
+        "A ControlNet, several if repeated, each with its kind and scale where they are not as usual.",
+        ControlNames(),
+        "model",
+        default=unsaid(MODEL_OWN),
+        label="ControlNet",
     )
     vae: str | Path | None = declare(
         "Another autoencoder: a file, a folder or a hub id.",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, TexsyncWarning, about, option
-from ..options.control_kinds import DEPTH_STYLES
+from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES, check_rendered, said_controls
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import FRONT, UP, UVS, check_axes
 from ..options.kinds import Choice, Prompt, Thing, Whole
@@ -136,6 +136,13 @@ class MeshOptions(SharedOptions):
         default="none",
         paper="neighbours",
     )
+    control_kind: str | None = declare(
+        "What the ControlNet follows, where its name does not say it.",
+        Choice(CONTROL_KINDS),
+        "model",
+        default=unsaid("by its name"),
+        usual="depth",
+    )
     depth_style: str | None = declare(
         "How depth looks to a ControlNet; it should be as it was trained.",
         Choice(DEPTH_STYLES),
@@ -199,17 +206,24 @@ class Job(Painting):
         warn_of_spread(loaded, self.view_size(backbone))
         size, rows = options.texture_size, chunks(options.texture_size)
         with self.stage("geometry", rows):
-            pixels, condition, views = self.geometry(surface, backbone)
+            pixels, controls, views = self.geometry(surface, backbone)
             # refuses what no view can see
             tables = bake_tables(surface, pixels, size, on_chunk=self.told("geometry", rows))
-        latents = self.denoise(backbone, views, condition, pixels.cameras)
+        latents = self.denoise(backbone, views, controls, pixels.cameras)
         with self.stage("decode"):
             pictures = backbone.decode(latents).float().cpu()
             check_finite(pictures, "decoding the views", OVERFLOW)
         with self.stage("texture"):
             baked = tables.apply(pictures)
         report = self.filled(backbone)
-        return TexturedMesh(loaded, surface, baked, pictures, condition.cpu(), pixels, report)
+        return TexturedMesh(loaded, surface, baked, pictures, controls[0].cpu(), pixels, report)
+
+    @property
+    def controlnet(self) -> str | None:
+        """With what each follows, where that is said."""
+        options = self.options
+        said = said_controls(options.controlnet, options.control_kind)
+        return " + ".join(map(str, said)) or None
 
     def check_early(self) -> None:
         """Raises InputError for a model or device that is not there, and a texture too large for the memory."""
@@ -218,7 +232,7 @@ class Job(Painting):
         from ..backbones.memory import require
 
         options = self.options
-        parts.check_model(options, options.controlnet)
+        parts.check_model(options, self.controlnet, rendered=True)
         self.coupling().check_masks(False)
         size = options.texture_size
         what = f"a texture of {size} texels a side"
@@ -238,12 +252,11 @@ class Job(Painting):
         what = f"looking at {count} views of {size} pixels"
         require(count * PIXEL_BYTES * size**2, backbone.home, what, f"lower {option('view_size')}")
 
-    def geometry(self, surface: Surface, backbone: Backbone) -> tuple[Pixels, Tensor, Views]:
-        """Everything that depends on the mesh alone, compiled once: (pixels, depth condition, views)."""
+    def geometry(self, surface: Surface, backbone: Backbone) -> tuple[Pixels, list[Tensor], Views]:
+        """Everything that depends on the mesh alone, compiled once: (pixels, what each ControlNet follows, views)."""
         import numpy as np
 
         from ..surface.cameras import framed
-        from ..surface.control_pictures import rendered
         from ..surface.pixels import look
         from ..views import surface_views
 
@@ -256,8 +269,14 @@ class Job(Painting):
         fine = look(surface, cameras, size, device)
         coarse = look(surface, cameras, cells, device)
         views = surface_views(coarse, fine, cells * LATENT_TEXELS)
-        condition = rendered(fine, "depth", self.said(backbone, "depth_style"))
-        return fine, condition, views
+        return fine, self.controls(fine, backbone), views
+
+    def controls(self, pixels: Pixels, backbone: Backbone) -> list[Tensor]:
+        """What each ControlNet follows, (N, 3, S, S) each; without any, depth for people."""
+        from ..surface.control_pictures import rendered
+
+        kinds = [check_rendered("", kind) for kind in backbone.control_kinds or ("depth",)]
+        return [rendered(pixels, kind, self.said(backbone, "depth_style")) for kind in kinds]
 
     def cameras(self, surface: Surface, device: str) -> tuple[Camera, ...]:
         """The ring, and where it sees too little a view from the top or from below; says so (TexsyncWarning)."""
@@ -273,13 +292,13 @@ class Job(Painting):
         return (*around, *self.extra.cameras)
 
     def denoise(
-        self, backbone: Backbone, views: Views, condition: Tensor, cameras: tuple[Camera, ...]
+        self, backbone: Backbone, views: Views, controls: list[Tensor], cameras: tuple[Camera, ...]
     ) -> Tensor:
         """All views down to clean latents (N, C, h, w)."""
-        predict = self.predictor(backbone, condition, cameras)
+        predict = self.predictor(backbone, controls, cameras)
         return self.denoise_all(backbone, predict, views, self.couplings(backbone, views))[0]
 
-    def predictor(self, backbone: Backbone, condition: Tensor, cameras: tuple[Camera, ...]) -> Predictor:
+    def predictor(self, backbone: Backbone, controls: list[Tensor], cameras: tuple[Camera, ...]) -> Predictor:
         from ..backbones.prompts import view_prompts
         from ..surface.cameras import view_name
 
@@ -295,7 +314,7 @@ class Job(Painting):
             backbone,
             prompts=prompts,
             negatives=negatives,
-            control=condition if backbone.reads_control else None,
+            control=(controls if len(controls) > 1 else controls[0]) if backbone.reads_control else None,
             attends=self.attends(cameras),
         )
         return backbone.predictor(conditions, options.chunk)

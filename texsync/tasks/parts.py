@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 CONTROL_SCALE, CONTROL_UNTIL = (0.7, 0.9), 0.99  # the mesh paper's, where neither user nor model says any
 
 
-def check_model(options: Any, controlnet: str | Path | None) -> None:
+def check_model(options: Any, controlnet: str | Path | None, *, rendered: bool = False) -> None:
     """Raises InputError for a model or device that is not there, before anything heavy is done."""
     from ..backbones import by_name
     from ..backbones.additions import Additions
 
     if isinstance(options.model, str):
         where = {"device": options.device, "dtype": options.dtype}
-        by_name.check_model(options.model, controlnet, **where, additions=Additions(**_added(options)))
+        more: dict[str, Any] = {"additions": Additions(**_added(options)), "rendered": rendered}
+        by_name.check_model(options.model, controlnet, **where, **more)
 
 
 def fetch_model(options: Any, controlnet: str | Path | None, on_progress: Callable[..., None]) -> None:

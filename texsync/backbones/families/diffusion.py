@@ -5,23 +5,26 @@ The embedded model "mini", a folder and a hub id all end up as one folder and on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ...errors import Refused, about, option
+from ...options.control_kinds import said_controls
 from ..additions import Additions, find_additions
 from ..advice import Advice
 from ..attention import AttentionRecorder, is_fine
 from ..autoencoder import Autoencoder
 from ..base import Attention
 from ..conditions import Conditions
-from ..folder import ControlFolder, ModelFolder, pixels_per_latent, read_layout
+from ..controls import FoundControl, check_followed, find_controls
+from ..folder import ModelFolder, pixels_per_latent, read_layout
 from ..hub import OnBytes, commit_of
 from ..image_adapter import ImageAdapter
 from ..loading import Parts, load_parts
-from ..locate import find_control, find_model, on_hub, read_found
+from ..locate import find_model, on_hub, read_found
 from ..meta import attempt
 from ..prediction import prediction_type, schedule_from
 from ..prompts import TextEncoder
@@ -48,10 +51,10 @@ def load(
     """See `by_name.load_model`."""
     half = dtype != torch.float32
     folder, added = find_additions(additions, read_found(find_model(model, half=half)), half=half)
-    control = find_control(folder, model, controlnet, half=half)
-    parts = load_parts(folder, control, device, dtype, added)
+    controls = find_controls(folder, model, controlnet, half=half)
+    parts = load_parts(folder, controls, device, dtype, added)
     adapter = None if added.adapter is None else ImageAdapter(parts.unet, added.adapter)
-    return DiffusionBackbone(folder, parts, _commits(folder, control), adapter)
+    return DiffusionBackbone(folder, parts, _commits(folder, controls), adapter)
 
 
 def fetch(
@@ -62,35 +65,40 @@ def fetch(
     on_bytes: OnBytes | None,
     additions: Additions = NONE,
 ) -> None:
-    if any(
-        map(on_hub, filter(None, (model, controlnet, additions.vae, *additions.lora, *additions.embedding)))
-    ):
+    named = [said.name for said in said_controls(controlnet)]
+    if any(map(on_hub, filter(None, (model, *named, additions.vae, *additions.lora, *additions.embedding)))):
 
         def fits(configs: Path) -> None:
             _check_here(read_layout(configs), model, controlnet, additions)
 
         folder = read_found(find_model(model, half=half, on_bytes=on_bytes, check=fits))
         find_additions(additions, folder, half=half, on_bytes=on_bytes)
-        find_control(folder, model, controlnet, half=half, on_bytes=on_bytes)
+        find_controls(folder, model, controlnet, half=half, on_bytes=on_bytes)
 
 
 def check(model: str, controlnet: str | None, additions: Additions = NONE) -> None:
     if not on_hub(model):
         folder = read_found(find_model(model))
         _check_here(folder, model, controlnet, additions)
-        if controlnet is None:
-            find_control(folder, model, None, half=False)
+        find_controls(folder, model, controlnet, only=lambda name: not name)
 
 
 def _check_here(folder: ModelFolder, model: str, controlnet: str | None, additions: Additions) -> None:
     """Raises InputError for parts on this machine that do not fit the model, by their headers."""
     find_additions(additions.here(), folder)
-    if controlnet is not None and not on_hub(controlnet):
-        find_control(folder, model, controlnet, half=False)
+    find_controls(folder, model, controlnet, only=lambda name: bool(name) and not on_hub(name))
 
 
-def _commits(folder: ModelFolder, control: ControlFolder | None) -> dict[str, str]:
-    places = {"model": folder.path} | ({} if control is None else {"controlnet": control.path})
+def check_rendered(controlnet: str | None) -> None:
+    check_followed(controlnet)
+
+
+def _commits(folder: ModelFolder, controls: Sequence[FoundControl]) -> dict[str, str]:
+    several = len(controls) > 1
+    places = {
+        f"controlnet {k}" if several else "controlnet": one.folder.path for k, one in enumerate(controls, 1)
+    }
+    places["model"] = folder.path
     return {part: commit for part, path in places.items() if (commit := commit_of(path))}
 
 
@@ -140,7 +148,8 @@ class DiffusionBackbone(UNetBackbone):
             trained * self.scale if isinstance(trained, int) else folder.advice.view_size or USUAL_SIZE
         )
         self.parts = parts
-        self.reads_control = parts.controlnet is not None
+        self.control_kinds = tuple(control.kind for control in parts.controls)
+        self.reads_control = bool(parts.controls)
         self.attention: Attention = "fine" if is_fine(parts.unet) else "coarse"
         self.text = text_of(folder, parts)
         attempt(folder.small / "tokenizer", self.text.check)

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from ...errors import Refused, about, got, option
+from ...options.control_kinds import kind_by_name
 from ...schedule import Flow, Span
 from ..advice import Advice, read_advice
 from ..autoencoder import Autoencoder
 from ..checked import number, read_json, whole
 from ..conditions import Conditions
+from ..controls import NOT_SAID, Control, check_followed, the_only
 from ..download import fetch as fetched
 from ..embeddings import PENULTIMATE, Embeddings
 from ..folder import pixels_per_latent
@@ -63,8 +65,8 @@ def claims(model: str) -> bool:
 
 def load(model: str, controlnet: str | None, *, device: torch.device, dtype: torch.dtype) -> SD3:
     """The model; raises InputError for a missing or wrong file, also of the ControlNet."""
-    path = _place(model, half=dtype != torch.float32)
-    control = _control_place(path, controlnet, half=dtype != torch.float32)
+    path, said = _place(model, half=dtype != torch.float32), the_only(controlnet)
+    control = _control_place(path, said.name or None, half=dtype != torch.float32)
     configs = read_configs(path)
     control_config = None if control is None else read_control_config(control, configs["transformer"])
     with quiet():
@@ -81,7 +83,9 @@ def load(model: str, controlnet: str | None, *, device: torch.device, dtype: tor
         heard = (
             None if control is None else load_network(control, CONTROL, find_weights(control), device, dtype)
         )
-    return SD3(path, configs, networks, tokenizers, heard)
+    kind = said.kind or kind_by_name(said.name, str(control)) or NOT_SAID
+    controls = () if heard is None else (Control(heard, None, kind, said.scale),)
+    return SD3(path, configs, networks, tokenizers, controls)
 
 
 def check(model: str, controlnet: str | None) -> None:
@@ -90,15 +94,20 @@ def check(model: str, controlnet: str | None) -> None:
         configs = read_configs(path)
         for part in (part for part in configs if part in CLASSES):
             find_weights(path / part)
-        if controlnet is None or not on_hub(controlnet):
-            control = _control_place(path, controlnet, half=False)
+        name = the_only(controlnet).name or None
+        if name is None or not on_hub(name):
+            control = _control_place(path, name, half=False)
             if control is not None:
                 read_control_config(control, configs["transformer"])
 
 
+def check_rendered(controlnet: str | None) -> None:
+    check_followed(controlnet)
+
+
 def fetch(model: str, controlnet: str | None, *, half: bool, on_bytes: OnBytes | None) -> None:
     path = _place(model, half=half, on_bytes=on_bytes)
-    _control_place(path, controlnet, half=half, on_bytes=on_bytes)
+    _control_place(path, the_only(controlnet).name or None, half=half, on_bytes=on_bytes)
 
 
 def _place(model: str, **how: Any) -> Path:
@@ -216,17 +225,18 @@ class SD3(UNetBackbone):
         configs: Mapping[str, dict[str, Any]],
         networks: Mapping[str, Any],
         tokenizers: Mapping[str, Any],
-        controlnet: Any = None,
+        controls: tuple[Control, ...] = (),
     ):
         net = networks["transformer"]
         self.parts = Parts(
-            net, networks["vae"], networks["text_encoder"], tokenizers["tokenizer"], controlnet=controlnet
+            net, networks["vae"], networks["text_encoder"], tokenizers["tokenizer"], controls=controls
         )
         shift = number("the scheduler", "shift", configs["scheduler"].get("shift", 1.0), 1e-3, 1e3)
         self.schedule = Flow.straight(shift, configs["scheduler"].get("num_train_timesteps", 1000))
         self.latent_channels, self.scale = net.config.in_channels, pixels_per_latent(configs["vae"])
         self.native_size = net.config.sample_size * self.scale
-        self.reads_control = controlnet is not None
+        self.control_kinds = tuple(control.kind for control in controls)
+        self.reads_control = bool(controls)
         self.advice = Advice(guidance=GUIDANCE, steps=STEPS).under(read_advice(path))
         first, second = (
             replace(
@@ -277,16 +287,18 @@ class FlowPredictor(DiffusionPredictor):
     def _network(self, x: Tensor, span: Span, said: Embeddings, which: slice, copies: int) -> Tensor:
         t = torch.full((len(x),), float(span.t), device=x.device)
         more: dict[str, Any] = {"timestep": t, "return_dict": False}
-        scale, blocks = self.conditions.control_at(span), None
-        if self._hint is not None and scale > 0:
-            control = self.backbone.parts.controlnet
+        blocks = None
+        for one, hints in self._controls:
+            scale, control = self.conditions.control_at(span, one.scale), one.network
+            if scale == 0:
+                continue
             assert said.pooled is not None
             quiet_pooled = control.config.force_zeros_for_pooled_projection
             blocks = control(
                 hidden_states=x,
                 encoder_hidden_states=None if control.config.joint_attention_dim is None else said.words,
                 pooled_projections=torch.zeros_like(said.pooled) if quiet_pooled else said.pooled,
-                controlnet_cond=torch.cat([self._hint[which]] * copies),
+                controlnet_cond=torch.cat([hints[which]] * copies),
                 conditioning_scale=scale,
                 **more,
             )[0]
@@ -298,11 +310,11 @@ class FlowPredictor(DiffusionPredictor):
             **more,
         )[0]
 
-    def _read_control(self, control: Tensor) -> Tensor:
+    def _read(self, control: Control, seen: Tensor) -> Tensor:
         """The pictures as latents; without the shift for a ControlNet that was trained so."""
         backbone = self.backbone
         config = backbone.parts.vae.config
-        latents = backbone.encode(control)
-        if backbone.parts.controlnet.config.force_zeros_for_pooled_projection:
+        latents = backbone.encode(seen)
+        if control.network.config.force_zeros_for_pooled_projection:
             latents = latents + (config.shift_factor or 0.0) * config.scaling_factor
         return latents.to(backbone.device, backbone.dtype)
