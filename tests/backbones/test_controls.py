@@ -159,7 +159,7 @@ def test_two_at_once_are_diffusers_two(tiny_model, two, noise, control):
     pictures = [control, control.flip(1)]
     expected = theirs(tiny_model, [tiny_model / "controlnet", two], pictures, [0.7, 0.4], noise)
     torch.testing.assert_close(ours(backbone, pictures, noise), expected, atol=1e-3, rtol=1e-3)
-    with pytest.raises(InputError, match="2 ControlNets and 1 control pictures"):
+    with pytest.raises(InputError, match="2 ControlNets, 1 control pictures"):
         backbone.predictor(Conditions(PROMPTS, NEGATIVES, control))
 
 

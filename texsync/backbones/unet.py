@@ -74,7 +74,7 @@ class DiffusionPredictor:
         controls = backbone.parts.controls if conditions.controls else ()
         if len(controls) != len(conditions.controls):
             raise Refused.controlnet(
-                f"there are {len(controls)} {about('ControlNets')} and {len(conditions.controls)} control pictures a view",
+                f"there are {len(controls)} {about('ControlNets')}, {len(conditions.controls)} control pictures a view",
                 f"name one {option('controlnet')}, or none",
             )
         self._controls = [
