@@ -54,8 +54,9 @@ def test_the_schedule_ends_without_noise(stage):
     assert spans[0].alpha == pytest.approx(0.004278, rel=1e-3)
 
 
-def test_diffusers_own_pipeline_paints_the_same_picture(stage, first):
-    """Same noise, words and guidance, DDIM as SyncSDE's code has it, clipped guesses told apart from their noise."""
+@pytest.mark.parametrize("agree", [True, False])
+def test_diffusers_own_pipeline_paints_the_same_picture(stage, first, agree):
+    """Same noise, words and guidance; a clipped guess with the noise it implies, or as predicted (SyncSDE's code)."""
     from diffusers import UNet2DConditionModel
 
     x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -67,8 +68,9 @@ def test_diffusers_own_pipeline_paints_the_same_picture(stage, first):
     for t in scheduler.timesteps:
         out = unet(torch.cat([theirs] * 2), t, words).sample[:, :3].detach()
         eps = out[:2] + 7.0 * (out[2:] - out[:2])
-        theirs = scheduler.step(eps, t, theirs, use_clipped_model_output=True).prev_sample
-    predict = stage.predictor(Conditions(PROMPTS, guidance=7.0), chunk=1)
+        theirs = scheduler.step(eps, t, theirs, use_clipped_model_output=agree).prev_sample
+    clipping = "agree" if agree else "raw"
+    predict = stage.predictor(Conditions(PROMPTS, guidance=7.0, clipping=clipping), chunk=1)
     *_, (_, ours, _) = sample(predict, identity(16, 16, 2), Independent(), stage.schedule.spans(5), x)
     assert close(ours, theirs, 1e-3)
 

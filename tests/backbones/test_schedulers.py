@@ -168,6 +168,7 @@ def test_guidance_is_told_as_the_library_tells_it(channels):
     torch.testing.assert_close(guidance_embedding(8.0, channels), theirs, atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:lcm is distilled")
 def test_a_latent_consistency_model_runs_as_its_pipeline_does(tiny_model, tmp_path, noise):
     """One of four steps: no negatives, the guidance told, new noise between, LCM's own timesteps."""
     folder = shutil.copytree(tiny_model, tmp_path / "lcm")

@@ -23,6 +23,7 @@ class Conditions:
     straight line in t between.  control_until: control is off where 1 - t/T is greater than this, 0..1.
     guidance_rescale: how far the guided prediction is brought back to the spread that the prompt's alone has, 0..1
     (Lin et al. 2023, arXiv:2305.08891, section 3.4).  clip_skip: see `embeddings.Embed`.
+    clipping: of models that clip their clean guesses, "agree" or "raw", see `deepfloyd.Clipped`.
     image_prompt: a picture that says what the result is to look like, for models with an IP-Adapter; image_scale: how
     much it counts, 0 not at all.
     attends: whose keys and values each view's self-attention reads, None: its own; see `Backbone.shares_attention`.
@@ -36,6 +37,7 @@ class Conditions:
     control_until: float = 1.0
     guidance_rescale: float = 0.0
     clip_skip: int | None = None
+    clipping: str = "agree"
     attends: Attends | None = None
     image_prompt: Image | None = None
     image_scale: float = 1.0

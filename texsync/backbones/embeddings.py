@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import Refused, about, got, option
+
+OPENCLIP = 1024, 24  # width and layers of ViT-H's text encoder
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,14 @@ class States:
         if self.norm and hasattr(inside, "final_layer_norm"):
             said = inside.final_layer_norm(said)
         return Embeddings(said, getattr(made, "text_embeds", None))
+
+
+def usual_layer(config: Mapping[str, Any]) -> int:
+    """The layer that a Stable Diffusion 1.x or 2.x reads of its only text encoder, by the encoder's config.
+
+    2.x reads the one before the last of OpenCLIP's 24; most folders have it saved without the last.
+    """
+    return 2 if (config.get("hidden_size"), config.get("num_hidden_layers")) == OPENCLIP else 1
 
 
 PENULTIMATE = States(2, norm=False)

@@ -27,6 +27,12 @@ CLASSES = {
     "vae": "AutoencoderKL",
     "text_encoder_2": "CLIPTextModelWithProjection",
 }
+OTHER_INPUTS = {  # of UNets that want to be shown something beside the latents
+    5: "a depth2img model, which wants depth as a fifth",
+    7: "an upscaler, which wants a small picture",
+    8: "an instruct-pix2pix or variation model, which wants a picture",
+    9: "an inpainting model, which wants a picture and a mask",
+}
 MOST_BLOCKS, WIDEST = 12, 65536  # of a network; channels
 OTHER_CONTROLS = {
     "ControlNetUnionModel": "ControlNetUnionModel, which wants to be told which condition it sees",
@@ -169,6 +175,11 @@ def _check_numbers(path: Path, configs: dict[str, dict[str, Any]]) -> None:
 def _check_widths(path: Path, configs: dict[str, dict[str, Any]], layout: Layout) -> None:
     unet, vae = configs["unet"], configs["vae"]
     latent = vae.get("latent_channels", 4)
+    if (channels := unet.get("in_channels", 4)) in OTHER_INPUTS and latent == 4:
+        raise Refused.model_config(
+            f"the UNet in {about(path)} has {got(channels)} in_channels, it is {OTHER_INPUTS[channels]}",
+            f"choose a text-to-image model, with a {option('controlnet')} where something is to be followed",
+        )
     for key in ("in_channels", "out_channels"):
         if unet.get(key, 4) != latent:
             raise Refused.model_config(
@@ -187,7 +198,12 @@ def _check_widths(path: Path, configs: dict[str, dict[str, Any]], layout: Layout
         _check_added(path, unet, texts[-1])
     # "text" reads the same words once more; what the other kinds read is not in the folder
     known = ("text_time",) if layout is XL else (None, "text")
-    for key, kinds in (("addition_embed_type", known), ("class_embed_type", (None,))):
+    for key, kinds in (
+        ("addition_embed_type", known),
+        ("class_embed_type", (None,)),
+        ("num_class_embeds", (None,)),
+        ("encoder_hid_dim_type", (None, "text_proj")),
+    ):
         if unet.get(key) not in kinds:
             raise Refused.model_config(
                 f"the UNet in {about(path)} has {key} {got(unet.get(key))!r}", f"choose a {READ}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import Refused, about, got
+from ..errors import Refused, TexsyncWarning, about, got
 from ..schedule import SPACINGS, cosine_betas
 from .checked import number, several, whole
 from .schedulers import FileSchedule, filled, sampler_of
@@ -18,6 +19,9 @@ HERE = "the scheduler"  # in messages
 BETAS = (1e-12, 0.9999)  # what a step may add of noise
 LONGEST = 100_000  # noise levels
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
+NOISIEST = 0.05  # of signal; with less a picture is as good as noise
+UNLIKE, SAME = 0.7, 0.95  # correlations
+TRAINED = 0.4  # standard deviation of an answer that says something
 LEAST_ALPHA = (
     2.0**-24
 )  # stands for zero signal, so that x0 stays finite; diffusers' Euler sampler uses the same
@@ -64,6 +68,29 @@ def to_eps(kind: str, x: Tensor, predicted: Tensor, alpha: float) -> Tensor:
     if kind == "v_prediction":
         return signal * predicted + noise * x
     return (x - signal * predicted) / noise
+
+
+def check_prediction(kind: str, x: Tensor, predicted: Tensor, alpha: float) -> None:
+    """Warn (TexsyncWarning) if what a network says of x, all but noise, is not of the kind that its scheduler says.
+
+    There the noise is x itself, so an eps network's answer correlates with x by about 1; a v or x0 network's, which
+    answers with a guess of the picture, by a half or less.  x, predicted: (N, C, h, w).  alpha: share of signal in x.
+    """
+    if alpha > NOISIEST or kind == "sample":
+        return
+    pair = torch.stack([x.flatten(), predicted.flatten()]).double()
+    alike, spread = float(torch.corrcoef(pair)[0, 1]), float(predicted.std())
+    if kind == "epsilon" and alike < UNLIKE and spread > TRAINED:
+        other = "v_prediction"
+    elif kind == "v_prediction" and alike > SAME:
+        other = "epsilon"
+    else:
+        return
+    message = (
+        f"the scheduler says that the network predicts {kind}, but its answer to noise is like {other}'s"
+    )
+    remedy = f'if pictures are grey or burnt, put "prediction_type": "{other}" into scheduler/scheduler_config.json'
+    warnings.warn(TexsyncWarning(f"{message} (correlation {alike:.2f}); {remedy}"), stacklevel=2)
 
 
 def _betas(config: Mapping[str, Any]) -> Tensor:

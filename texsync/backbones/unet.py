@@ -21,7 +21,7 @@ from .embeddings import Embed, Embeddings, added, both
 from .image_adapter import ImageAdapter
 from .loading import Parts
 from .memory import Chunks, denoise_bytes, fitting, workspace_bytes
-from .prediction import to_eps
+from .prediction import check_prediction, to_eps
 
 
 class UNetBackbone(Backbone):
@@ -70,6 +70,7 @@ class DiffusionPredictor:
         self.backbone, self.conditions = backbone, conditions
         self.said = both(embed, conditions.prompts, conditions.negatives, clip_skip=conditions.clip_skip)
         self._picture = self._read_picture()
+        self._checked = False
         self._chunks = Chunks(chunk) if chunk else None
         controls = backbone.parts.controls if conditions.controls else ()
         if len(controls) != len(conditions.controls):
@@ -134,10 +135,18 @@ class DiffusionPredictor:
         inputs = torch.cat([x.to(self.backbone.device, self.backbone.dtype)] * copies)
         predicted = self._network(inputs, span, said.flat(), which, copies)
         predicted = predicted.to(x.device, torch.promote_types(x.dtype, torch.float32))
+        self._check(x, predicted[-len(x) :], span)
         if copies == 2:
             without, given = predicted.chunk(2)
             predicted = self.conditions.guide(without, given)
         return self.noise_in(x, predicted, span)
+
+    def _check(self, x: Tensor, predicted: Tensor, span: Span) -> None:
+        """Once, where a run begins: whether the network predicts what its scheduler says."""
+        kind = getattr(self.backbone, "prediction", None)
+        if kind is not None and not self._checked:
+            self._checked = True
+            check_prediction(kind, x, predicted, span.alpha)
 
     def noise_in(self, x: Tensor, predicted: Tensor, span: Span) -> Tensor:
         """The noise that the network's answer says is in x, (N, C, h, w) each."""

@@ -62,6 +62,10 @@ ATTENTIONS = {
     "neighbours": "and to those beside it, and to the front at first, as in the authors' code",
     "earlier": "the same, but only to views before it",
 }
+CLIPPINGS = {
+    "agree": "noise and clipped guess agree, which couplings that read guesses want",
+    "raw": "the noise stays as predicted, as the authors' code has it",
+}
 FADES = {
     "level": "it weakens with the noise level",
     "first": "as that from the run's first step on",
@@ -238,6 +242,12 @@ class SharedOptions(RunOptions):
         Whole(1, 48),
         default=unsaid(MODEL_OWN),
         label="CLIP Skip",
+    )
+    clipping: str = declare(
+        "DeepFloyd IF: the noise of a clipped guess is what they imply together, or as it was predicted.",
+        Choice(CLIPPINGS),
+        default="agree",
+        paper="raw",
     )
     strength: float | None = declare(
         "How hard views are drawn to earlier ones, 1/lambda at the noisiest level.",

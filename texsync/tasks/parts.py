@@ -93,6 +93,7 @@ def words_of(options: Any, backbone: Backbone) -> dict[str, Any]:
     return {
         "clip_skip": backbone.advice.clip_skip if skip is None else skip,
         "guidance_rescale": (backbone.advice.guidance_rescale or 0.0) if rescale is None else rescale,
+        "clipping": options.clipping,
     }
 
 

@@ -87,7 +87,8 @@ class DeepFloyd(UNetBackbone):
             )
         self.text.warn(conditions.prompts, conditions.negatives)
         predict = DiffusionPredictor(self, conditions, self.text.embed, chunk)
-        return predict if self.clipping is None else Clipped(predict, *self.clipping)
+        raw = conditions.clipping == "raw"
+        return predict if self.clipping is None else Clipped(predict, *self.clipping, raw)
 
     def shorten(self, text: str, endings: Sequence[str]) -> str:
         return shortened(self.text.tokenizer, text, endings, self.text.room)
@@ -147,17 +148,26 @@ class Upscaler:
 class Clipped:
     """A predictor whose clean guesses stay in [-1, 1]: beyond a quantile they are cut off, then all are divided by it.
 
-    The noise is what x and the clipped guess imply, so that couplings find the two in agreement.
     share: the quantile, 0..1.  most: no division by more than this.
+    raw: a step keeps the noise that was predicted, as diffusers' DDIM and SyncSDE's code do; else the noise is what x
+    and the clipped guess imply, so that couplings, which read guesses, find the two in agreement.
     """
 
-    def __init__(self, predict: Predictor, share: float, most: float):
-        self.predict, self.share, self.most = predict, share, most
+    def __init__(self, predict: Predictor, share: float, most: float, raw: bool = False):
+        self.predict, self.share, self.most, self.raw = predict, share, most, raw
 
     def __call__(self, x: Tensor, span: Span) -> Tensor:
-        x0 = span.tweedie(x, self.predict(x, span))
+        eps = self.predict(x, span)
+        x0 = span.tweedie(x, eps)
         size = x0.abs().flatten(1).quantile(self.share, dim=1).clamp(1.0, self.most)[:, None, None, None]
-        return span.eps_from(x, x0.clamp(-size, size) / size)
+        clipped = x0.clamp(-size, size) / size
+        return _towards(x, span.ddim(clipped, eps), span) if self.raw else span.eps_from(x, clipped)
+
+
+def _towards(x: Tensor, there: Tensor, span: Span) -> Tensor:
+    """The noise with which a plain DDIM step leads from x to `there`."""
+    kept = span.noise_next / span.noise
+    return span.eps_from(x, (there - kept * x) / (span.signal_next - kept * span.signal))
 
 
 class MeanOnly(nn.Module):

@@ -14,12 +14,13 @@ from torch import Tensor
 from ...errors import Refused, about, option
 from ...options.control_kinds import said_controls
 from ..additions import Additions, find_additions
-from ..advice import Advice
 from ..attention import AttentionRecorder, is_fine
 from ..autoencoder import Autoencoder
 from ..base import Attention
 from ..conditions import Conditions
 from ..controls import FoundControl, check_followed, find_controls
+from ..distilled import distilled
+from ..embeddings import States, usual_layer
 from ..folder import ModelFolder, pixels_per_latent, read_layout
 from ..hub import OnBytes, commit_of
 from ..image_adapter import ImageAdapter
@@ -104,20 +105,12 @@ def _commits(folder: ModelFolder, controls: Sequence[FoundControl]) -> dict[str,
 
 def text_of(folder: ModelFolder, parts: Parts) -> TextEncoder | TwoEncoders:
     """What reads this model's prompts."""
-    first = TextEncoder(parts.tokenizer, parts.text_encoder, folder.near)
+    layer = 1 if parts.text_encoder_2 is not None else usual_layer(folder.configs["text_encoder"])
+    first = TextEncoder(parts.tokenizer, parts.text_encoder, folder.near, States(layer))
     if parts.text_encoder_2 is None:
         return first
     zero_empty = bool(folder.index.get("force_zeros_for_empty_prompt", True))
     return two_encoders(first, TextEncoder(parts.tokenizer_2, parts.text_encoder_2), zero_empty=zero_empty)
-
-
-def distilled(folder: ModelFolder) -> Advice:
-    """How a model that was distilled to few steps likes to be sampled, where its configs show that it was."""
-    if folder.configs["unet"].get("time_cond_proj_dim"):  # it is told the guidance
-        return Advice(guidance=8.0, steps=8)
-    if folder.configs["scheduler"].get("_class_name") in ("LCMScheduler", "TCDScheduler"):
-        return Advice(guidance=1.5, steps=8)
-    return Advice()
 
 
 class DiffusionBackbone(UNetBackbone):
