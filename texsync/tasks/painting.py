@@ -64,11 +64,9 @@ class Painting(Stages):
 
     def said(self, backbone: Backbone, name: str, usual: Any = None) -> Any:
         """What the user asks for, else what the model's folder says, else what is usual, else the paper's value."""
-        asked, advised = (
-            getattr(self.options, OPTIONS.get(name, name), None),
-            getattr(self.advice(backbone), name),
-        )
-        return next(value for value in (asked, advised, usual, self.papers.get(name)) if value is not None)
+        asked = getattr(self.options, OPTIONS.get(name, name), None)
+        values = (asked, getattr(self.advice(backbone), name), usual, self.papers.get(name))
+        return next(value for value in values if value is not None)
 
     def steps(self, backbone: Backbone) -> int:
         return self.said(backbone, "steps")
