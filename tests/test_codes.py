@@ -133,6 +133,8 @@ def test_a_message_carries_its_data():
     assert (
         long.message == f"jug says {'x' * 99!r:.9}" and long.value == "x" * 99
     )  # cut, and no mark of it left
+    huge = Refused.steps(f"{about('steps')} is {got(10**5000):r.60}", "use 1 to 9")
+    assert huge.message == "steps is a int" and huge.value is None
     assert Refused.memory("no room").thing == "" and not hasattr(Refused, "__wrapped__")
 
 

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -54,19 +54,23 @@ def about(thing: Any) -> str:
 class got:
     """A value in a message, which makes it the error's `value`: f"{about(path)} has {got(count):,} faces".
 
-    An "r" in front of the format is for its repr: f"{got(name):r.60}" shows at most 60 characters of it.
+    An "r" in front of the format is for its repr in a line: f"{got(name):r.60}" shows at most 60 characters of it.
     """
 
     def __init__(self, value: Any):
-        plain = value.item() if hasattr(value, "item") else value
-        self.value, self.data = value, json.dumps(plain, default=repr)
+        self.value = value
 
     def __format__(self, how: str) -> str:
-        said = format(repr(self.value), how[1:]) if how.startswith("r") else format(self.value, how)
-        return f"{_VALUE}{self.data}{_SAID}{said}{_END}"
+        value = self.value
+        data, said = "null", f"a {type(value).__name__}"  # if it cannot be printed, as 5000 digits
+        with suppress(Exception):
+            in_line = " ".join(repr(value).split())
+            said = format(in_line, how[1:]) if how.startswith("r") else format(value, how)
+            data = json.dumps(value.item() if hasattr(value, "item") else value, default=repr)
+        return f"{_VALUE}{data}{_SAID}{said}{_END}"
 
     def __repr__(self) -> str:
-        return f"{_VALUE}{self.data}{_SAID}{self.value!r}{_END}"
+        return format(self, "r")
 
 
 def _without_data(message: str) -> tuple[str, str, Any]:
