@@ -21,7 +21,7 @@ import tiny_motion
 
 import texsync
 from texsync import cli
-from texsync.backbones import download, locate, motion_model, presets
+from texsync.backbones import download, hub, locate, motion_model, presets
 from texsync.show import render as preview
 from texsync.tasks import mesh
 
@@ -64,6 +64,9 @@ def clone(tmp_path, monkeypatch, model, moving):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(locate.EMBEDDED, "mini", model)
     monkeypatch.setattr(download, "fetch", lambda repo, **_: model / HUB_MODELS[repo])
+    monkeypatch.setattr(
+        hub, "cached", lambda repo, *_: model / HUB_MODELS[repo] if repo in HUB_MODELS else None
+    )
     monkeypatch.setitem(motion_model.EMBEDDED, "mini", moving)
     job = mesh.Job
     monkeypatch.setattr(mesh, "Job", lambda asked: job(dataclasses.replace(asked, texture_size=64)))

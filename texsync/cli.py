@@ -19,7 +19,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
-from .errors import TexsyncError, enough_memory, out_of_memory
+from .errors import TexsyncError, enough_memory, out_of_memory, worded
 from .flags import flag, parameters, values_of
 from .grouped import Grouped, MeshByDefault, help_command
 from .options.declared import declare, declared, option_class, unsaid
@@ -172,10 +172,21 @@ texsync.add_command(
 
 @texsync.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
-def doctor(as_json: bool) -> int:
+@click.option(
+    "--plan", "mesh", metavar="MESH", help="Say what painting this mesh will take of the memory instead."
+)
+@click.option("--model", default="mini", help="With --plan: the model, which must be there.")
+@click.option("--controlnet", help="With --plan: its ControlNet.")
+@click.option("--vram", type=float, help="With --plan: GB of a GPU, this machine's or another.")
+@click.option("--view-size", type=int, help="With --plan: pixels a side of the views.")
+@click.option("--dtype", default="auto", help="With --plan: the number format.")
+def doctor(as_json: bool, mesh: str | None, **asked: Any) -> int:
     """Check what texsync needs on this machine; exit code 1 if it cannot run."""
-    from .doctor import examine, report
+    from .doctor import examine, foresee, report
 
+    if mesh is not None:
+        click.echo("\n".join(worded(line, flag) for line in foresee(mesh, **asked)))
+        return 0
     checks = examine()
     click.echo(report(checks, as_json=as_json))
     return 0 if all(check.ok for check in checks if check.needed) else 1

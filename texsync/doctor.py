@@ -19,6 +19,7 @@ TORCH = (2, 12)  # the only minor version that PyTorch3D's wheel was built for
 MEMORY = 2 * 2**30  # bytes; mini takes about half of it
 DISK = 256 * 2**20
 LIBRARIES = ("diffusers", "transformers", "safetensors", "trimesh", "xatlas", "scipy", "PIL", "rich")
+VIEWS = 12  # of a mesh, at most
 REINSTALL = "install texsync again in a fresh environment: pip install texsync"
 
 
@@ -65,6 +66,27 @@ def _guarded(check: Callable[[], Check]) -> Check:
 
 def _why(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def foresee(
+    mesh: str, *, model: str, controlnet: str | None, vram: float | None, view_size: int | None, dtype: str
+) -> list[str]:
+    """What painting a mesh takes of a GPU's memory, or of the CPU's where there is none; raises InputError.
+
+    vram: GB of the GPU, which need not be here.
+    """
+    import torch
+
+    from .backbones.foreseen import plan_for
+    from .backbones.memory import choose_device, choose_dtype, free_bytes
+    from .files.load import load
+
+    load(mesh)
+    device = torch.device("cuda") if vram is not None else choose_device()
+    free = int(vram * 2**30) if vram is not None else free_bytes(device)
+    number = choose_dtype(dtype, device)
+    plan = plan_for(model, controlnet, device=device, dtype=number, free=free, size=view_size, views=VIEWS)
+    return plan.lines(model)
 
 
 def check_python() -> Check:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import Refused, TexsyncWarning, about, check_finite, option
 from .memory import LEAST_TILE, Chunks, TooLittle, decode_bytes, fitting, free_bytes, tile_that_fits
 from .memory import workspace_bytes as workspace
+from .taking_turns import arrive
 from .tiled import decode_tiled
 
 AT_ONCE = 2  # pictures; one fills a device already
@@ -34,6 +35,7 @@ class Autoencoder:
         free: bytes; None asks the device.  Raises InputError if not even a tile fits.
         """
         device = self.vae.device
+        arrive(self.vae)
         free = free_bytes(device) if free is None else free
         each = self._bytes(cells * self.scale, cells * self.scale)
         side = tile_that_fits(each, cells, free - workspace(self.vae))
@@ -58,6 +60,7 @@ class Autoencoder:
             latents = self._sound(mode, images[which] * 2 - 1, "encoding a picture")
             return ((latents - shift) * config.scaling_factor).to(images.device)
 
+        arrive(self.vae)
         each = self._bytes(height, width)
         what = f"a picture of {width} pixels"
         chunk = fitting(each, self.vae.device, min(len(images), AT_ONCE), what, workspace(self.vae))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ from .clip_words import clip_tokenizer
 from .controls import Control, FoundControl
 from .folder import ControlFolder, ModelFolder, has_vocabulary, pixels_per_latent
 from .inverted_words import add_word, vectors_of
-from .layout import XL
 from .lora import check_lora, merge_lora
 from .memory import free_bytes
+from .memory_plan import number_format, plan_of
 from .meta import attempt, rehearse, skeleton
 from .quiet import quiet as quiet
 from .single_file import as_diffusers, read
+from .taking_turns import Turns
 from .tensors import warn_of_pickle
 from .weights import Weights
 
@@ -52,6 +53,9 @@ def load_parts(
 ) -> Parts:
     """Load every part; raises InputError if a file is wrong or the memory too small."""
     every = [*folder.weights.values(), *(control.folder.weights for control in controls)]
+    turns = _turns(folder, controls, device, dtype)
+    if turns is not None:
+        device = torch.device("cpu")  # until a network's turn comes
     _check_room(sum(weights.numbers for weights in every) * dtype.itemsize, device)
     for file in dict.fromkeys(weights.files[0] for weights in every if weights.pickled):
         warn_of_pickle(file)
@@ -74,21 +78,49 @@ def load_parts(
         _add(added, folder, networks, words)
         vae = folder.configs["vae"]
         sizes = vae.get("latent_channels", 4), pixels_per_latent(vae)
-        if not controls:
-            rehearse(networks, folder.path, *sizes)
         loaded = []
+        if not controls:
+            rehearse(_taking_turns(networks, turns), folder.path, *sizes)
         for one in controls:
             place = one.folder
             network = load_network(place.path, CONTROL, place.weights, device, dtype, place.config)
-            rehearse(networks | {"controlnet": network}, folder.path, *sizes)
+            rehearse(_taking_turns(networks | {"controlnet": network}, turns), folder.path, *sizes)
             loaded.append(Control(network, _split_hint(network), one.kind, one.scale))
-        return Parts(controls=tuple(loaded), **networks, **words)
+        return _parts(networks, loaded, words, turns)
 
 
-def number_format(folder: ModelFolder, part: str, dtype: torch.dtype) -> torch.dtype:
-    """SDXL's first autoencoder overflows in fp16, as its config says; those of SD 1.x and 2.x say so for no reason."""
-    overflows = folder.layout is XL and part == "vae" and folder.configs["vae"].get("force_upcast", True)
-    return torch.float32 if overflows and dtype == torch.float16 else dtype
+def _turns(
+    folder: ModelFolder, controls: Sequence[FoundControl], device: torch.device, dtype: torch.dtype
+) -> Turns | None:
+    """How networks take turns on a GPU that has no room for all of them; None where all fit, or on a CPU."""
+    if device.type == "cpu" or folder.layout.denoiser != "unet":
+        return None
+    plan = plan_of(folder, [one.folder for one in controls], device, dtype, free_bytes(device))
+    return Turns(device) if plan.turns else None
+
+
+def _parts(
+    networks: dict[str, Any], controls: Sequence[Control], words: dict[str, Any], turns: Turns | None
+) -> Parts:
+    """The loaded networks; ControlNets and what reads their pictures take their turn with the UNet."""
+    more = {f"control{n}": one.network for n, one in enumerate(controls)}
+    more |= {f"hint{n}": one.hint for n, one in enumerate(controls)}
+    made = _taking_turns(networks | more, turns)
+    taking = tuple(
+        replace(one, network=made.pop(f"control{n}"), hint=made.pop(f"hint{n}"))
+        for n, one in enumerate(controls)
+    )
+    return Parts(controls=taking, **made, **words)
+
+
+def _taking_turns(networks: dict[str, Any], turns: Turns | None) -> dict[str, Any]:
+    """The networks, in three groups if they take turns: text encoders; UNet and ControlNet; autoencoder."""
+    if turns is None:
+        return networks
+    words = {name: one for name, one in networks.items() if name.startswith("text_encoder")}
+    vae = {"vae": networks["vae"]}
+    rest = {name: one for name, one in networks.items() if name not in (*words, *vae)}
+    return turns.wrapped(**words) | turns.wrapped(**rest) | turns.wrapped(**vae)
 
 
 def _add(added: Added, folder: ModelFolder, networks: dict[str, Any], words: dict[str, Any]) -> None:

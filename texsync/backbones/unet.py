@@ -22,6 +22,7 @@ from .image_adapter import ImageAdapter
 from .loading import Parts
 from .memory import Chunks, denoise_bytes, fitting, workspace_bytes
 from .prediction import check_prediction, to_eps
+from .taking_turns import arrive
 
 
 class UNetBackbone(Backbone):
@@ -53,6 +54,7 @@ class UNetBackbone(Backbone):
         control = next(
             (one.network.config for one in self.parts.controls), None
         )  # they run one after another
+        arrive(unet)
         each = denoise_bytes(unet.config, latent, self.dtype, guided, self.device, control)
         return fitting(each, self.device, views, f"a view of {view_size} pixels", workspace_bytes(unet))
 
