@@ -77,7 +77,7 @@ def test_one_view_too_many_is_told():
 def test_the_chunk_follows_free_memory(backbone, noise, monkeypatch):
     """All views where they fit, fewer where they do not, a remedy where none does."""
     unet, cpu = backbone.parts.unet, torch.device("cpu")
-    control = backbone.parts.controlnet.config
+    control = backbone.parts.controls[0].network.config
     each = memory.denoise_bytes(unet.config, (4, 8, 8), torch.float32, True, cpu, control)
     fixed = memory.workspace_bytes(unet)
     for free, chunk in ((100 * each, 3), ((2.1 * each + fixed) / memory.SHARE, 2)):
