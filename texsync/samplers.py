@@ -154,6 +154,22 @@ def _correction(last: Moment, clean: Tensor) -> Tensor:
     return size * ((behind - 0.5) * last.slope + (b1 - behind) * new)
 
 
+class Clipped:
+    """Clean guesses cut to -size..size, with the noise as it was predicted: diffusers' `clip_sample`.
+
+    Like a solver's, such a step is a DDIM step with another clean picture.
+    """
+
+    def __init__(self, predict: Predict, size: float):
+        self.predict, self.size = predict, size
+
+    def __call__(self, x: Tensor, span: Span) -> Tensor:
+        eps = self.predict(x, span)
+        target = span.ddim(span.tweedie(x, eps).clamp(-self.size, self.size), eps)
+        carried = span.noise_next / span.noise
+        return span.eps_from(x, (target - carried * x) / (span.signal_next - carried * span.signal))
+
+
 class Consistent:
     """Latent consistency models' boundary condition: near t = 0 the picture itself counts (arXiv:2310.04378, Eq. 9)."""
 

@@ -259,6 +259,11 @@ CASES = {
         MODEL,
         "the scheduler is a 'MyScheduler'; known: DDIMScheduler",
     ),
+    "thresholding of latents": (
+        lambda h, s: edited(h, s, SCHEDULER, thresholding=True),
+        MODEL,
+        "has thresholding, which is for models of pixels",
+    ),
     "a scheduler without a name": (
         lambda h, s: edited(h, s, SCHEDULER, _class_name=7),
         MODEL,

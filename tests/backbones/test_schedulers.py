@@ -14,7 +14,7 @@ from texsync import samplers
 from texsync.backbones.by_name import load_model
 from texsync.backbones.conditions import Conditions
 from texsync.backbones.prediction import schedule_from, to_eps
-from texsync.backbones.schedulers import FileSchedule
+from texsync.backbones.schedulers import FileSchedule, clipping_of
 from texsync.backbones.unet import guidance_embedding
 from texsync.couplings import make
 from texsync.errors import InputError
@@ -57,10 +57,13 @@ def theirs(scheduler, steps, draw=None):
     return x, scheduler.timesteps.tolist()
 
 
+ZERO = dict(rescale_betas_zero_snr=True, timestep_spacing="trailing")
 EXACT = {  # sampler, class, what its file says
     "ddim": ("ddim", "DDIMScheduler", dict(clip_sample=False, set_alpha_to_one=False, steps_offset=1)),
     "ddim by its own defaults": ("ddim", "DDIMScheduler", dict(clip_sample=False)),
     "trailing": ("ddim", "DDIMScheduler", dict(clip_sample=False, timestep_spacing="trailing")),
+    "zero signal": ("ddim", "DDIMScheduler", dict(clip_sample=False, prediction_type="v_prediction", **ZERO)),
+    "euler zero signal": ("euler", "EulerDiscreteScheduler", dict(prediction_type="v_prediction", **ZERO)),
     "euler": ("euler", "EulerDiscreteScheduler", {}),
     "euler leading": ("euler", "EulerDiscreteScheduler", dict(timestep_spacing="leading", steps_offset=1)),
     "euler trailing": ("euler", "EulerDiscreteScheduler", dict(timestep_spacing="trailing")),
@@ -122,6 +125,23 @@ def test_what_a_file_leaves_out_is_as_its_class_has_it(name):
     own = getattr(diffusers, name)().config
     assert schedule.spacing == own.timestep_spacing
     assert (schedule.final_alpha is None) == (not own.get("set_alpha_to_one", True))
+
+
+@pytest.mark.parametrize("steps", [4, 10])
+def test_clipped_guesses_are_the_librarys(steps):
+    """`clip_sample` where a pipeline does it: SDXL's does, those of 1.x and 2.x switch it off."""
+    said = dict(BETAS, clip_sample=True, clip_sample_range=0.4)
+    assert clipping_of(said, pipeline_clips=False) is None and clipping_of(said, pipeline_clips=True) == 0.4
+
+    def predict(x, span):
+        return network(x, span.t)
+
+    spans = schedule_from(said).spans(steps)
+    *_, (_, x, _) = sample(samplers.Clipped(predict, 0.4), identity(4, 4), make("none"), spans, X)
+    expected, _ = theirs(diffusers.DDIMScheduler(**said), steps)
+    torch.testing.assert_close(x, expected.double(), atol=1e-4, rtol=1e-4)
+    with pytest.raises(InputError, match="thresholding, which is for models of pixels"):
+        clipping_of({"thresholding": True}, pipeline_clips=True)
 
 
 REFUSED = {

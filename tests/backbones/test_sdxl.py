@@ -55,22 +55,23 @@ def edit(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def ours(backbone, noise, control, negatives):
+def ours(backbone, noise, control, negatives, sampler=""):
     predict = backbone.predictor(
         Conditions(PROMPTS, negatives, control, GUIDANCE, SCALE, control_until=1.0), chunk=2
     )
     views = identity(*noise.shape[-2:], count=len(noise))
-    *_, (_, x, _) = sample(predict, views, make("none"), backbone.schedule.spans(STEPS), noise)
+    *_, (_, x, _) = sample(predict, views, make("none"), backbone.schedule.spans(STEPS, sampler), noise)
     return x
 
 
-def theirs(folder, backbone, noise, control, negatives):
-    """Where diffusers' own pipeline ends after the same steps of DDIM, as latents."""
+def theirs(folder, backbone, noise, control, negatives, own=False):
+    """Where diffusers' own pipeline ends after the same steps, of DDIM or its own scheduler, as latents."""
     kind = StableDiffusionXLPipeline if control is None else StableDiffusionXLControlNetPipeline
     parts = {} if control is None else {"controlnet": ControlNetModel.from_pretrained(folder / "controlnet")}
     pipeline = kind.from_pretrained(folder, **parts)
     ends = {"set_alpha_to_one": backbone.schedule.final_alpha == 1.0, "clip_sample": False}
-    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, **ends)
+    if not own:
+        pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, **ends)
     pipeline.set_progress_bar_config(disable=True)
     more = {} if control is None else {"image": control, "controlnet_conditioning_scale": SCALE}
     size = 4 * noise.shape[-1]
@@ -90,6 +91,16 @@ def test_three_steps_equal_the_pipeline(controlled, side, xl, xl_backbone):
     control = torch.rand(3, 3, 4 * side, 4 * side, generator=draw) if controlled else None
     expected = theirs(xl, xl_backbone, noise, control, NEGATIVES)
     torch.testing.assert_close(ours(xl_backbone, noise, control, NEGATIVES), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # the library's own, on new numpy
+def test_its_own_scheduler_is_the_pipelines(xl, xl_backbone, noise, control):
+    """Euler at leading levels, as SDXL's own file has it, from noise of unit variance."""
+    assert xl_backbone.schedule.sampler == "euler"
+    expected = theirs(xl, xl_backbone, noise, control, NEGATIVES, own=True)
+    torch.testing.assert_close(
+        ours(xl_backbone, noise, control, NEGATIVES, "euler"), expected, atol=1e-4, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("zeros", [False, True])

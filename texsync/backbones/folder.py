@@ -19,7 +19,7 @@ from .checked import number, read_json, several, whole
 from .hub import TOKENIZER_FILES
 from .layout import READ, XL, Layout, layout_of
 from .near_words import Near, check_near, near_file
-from .schedulers import sampler_of
+from .schedulers import clipping_of, sampler_of
 from .weights import Weights, find_weights
 
 CLASSES = {
@@ -95,6 +95,7 @@ def read_layout(path: Path) -> ModelFolder:
     configs = {part: read_json(path / part / "config.json") for part in layout.networks}
     configs["scheduler"] = read_json(path / "scheduler" / "scheduler_config.json")
     sampler_of(configs["scheduler"])
+    clipping_of(configs["scheduler"], pipeline_clips=layout is XL)
     _check_numbers(path, configs)
     _check_widths(path, configs, layout)
     return ModelFolder(path, layout, index, classes, configs, {}, read_advice(path), read_near(path))

@@ -23,8 +23,8 @@ NOISIEST = 0.05  # of signal; with less a picture is as good as noise
 UNLIKE, SAME = 0.7, 0.95  # correlations
 TRAINED = 0.4  # standard deviation of an answer that says something
 LEAST_ALPHA = (
-    2.0**-24
-)  # stands for zero signal, so that x0 stays finite; diffusers' Euler sampler uses the same
+    2.0**-30
+)  # stands for zero signal, so that x0 stays finite; the loop takes such a step in float64
 
 
 def schedule_from(config: Mapping[str, Any]) -> FileSchedule:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import Refused, about, got
 from ..schedule import Schedule, Span, at_alpha, at_sigma, chain
+from .checked import number
 from .meta import attempt
 from .quiet import quiet
 
@@ -76,6 +77,21 @@ def filled(config: Mapping[str, Any]) -> dict[str, Any]:
     kind = getattr(diffusers, config.get("_class_name", USUAL))
     whole = {**attempt(Path("the scheduler"), kind).config, **config}
     return {name: value for name, value in whole.items() if not name.startswith("_")}
+
+
+def clipping_of(config: Mapping[str, Any], pipeline_clips: bool) -> float | None:
+    """Where clean guesses in latents are cut, or None; raises InputError for clipping that is for pixels only.
+
+    pipeline_clips: whether the model's pipeline does as its scheduler says; those of Stable Diffusion 1.x and 2.x
+    switch it off.
+    """
+    if config.get("thresholding"):
+        raise Refused.model_config(
+            "the scheduler has thresholding, which is for models of pixels", "set it to false in its config"
+        )
+    if not (pipeline_clips and config.get("clip_sample")):
+        return None
+    return number("the scheduler", "clip_sample_range", config.get("clip_sample_range", 1.0), 1e-3, 1e3)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ...errors import Refused, about, option
 from ...options.control_kinds import said_controls
+from ...samplers import Clipped
 from ..additions import Additions, find_additions
 from ..attention import AttentionRecorder, is_fine
 from ..autoencoder import Autoencoder
-from ..base import Attention
+from ..base import Attention, Predictor
 from ..conditions import Conditions
 from ..controls import FoundControl, check_followed, find_controls
 from ..distilled import distilled
@@ -24,11 +25,13 @@ from ..embeddings import States, usual_layer
 from ..folder import ModelFolder, pixels_per_latent, read_layout
 from ..hub import OnBytes, commit_of
 from ..image_adapter import ImageAdapter
+from ..layout import XL
 from ..loading import Parts, load_parts
 from ..locate import find_model, on_hub, read_found
 from ..meta import attempt
 from ..prediction import prediction_type, schedule_from
 from ..prompts import TextEncoder
+from ..schedulers import clipping_of
 from ..two_encoders import TwoEncoders, two_encoders
 from ..unet import DiffusionPredictor, UNetBackbone
 
@@ -134,6 +137,7 @@ class DiffusionBackbone(UNetBackbone):
         self.advice = distilled(folder).under(folder.advice)
         self.schedule = schedule_from(scheduler)
         self.prediction = prediction_type(scheduler)
+        self.clipping = clipping_of(scheduler, pipeline_clips=folder.layout is XL)
         self.latent_channels = parts.unet.config.in_channels
         self.scale = pixels_per_latent(folder.configs["vae"])
         trained = parts.unet.config.sample_size
@@ -154,7 +158,7 @@ class DiffusionBackbone(UNetBackbone):
         self.autoencoder.tile(self.latent_shape(view_size)[1])
 
     @torch.no_grad()
-    def predictor(self, conditions: Conditions, chunk: int | None = None) -> DiffusionPredictor:
+    def predictor(self, conditions: Conditions, chunk: int | None = None) -> Predictor:
         """See `Backbone.predictor`.
 
         Warns about words that the model will not read.  Raises InputError for control without a ControlNet.
@@ -170,7 +174,8 @@ class DiffusionBackbone(UNetBackbone):
                 f"name one with {option('ip_adapter')}",
             )
         self.text.warn(conditions.prompts, conditions.negatives)
-        return DiffusionPredictor(self, conditions, self.text.embed, chunk)
+        predict = DiffusionPredictor(self, conditions, self.text.embed, chunk)
+        return predict if self.clipping is None else Clipped(predict, self.clipping)
 
     def check_words(self, prompt: str, words: str) -> None:
         self.text.places(prompt, words)
