@@ -87,7 +87,8 @@ def clipping_of(config: Mapping[str, Any], pipeline_clips: bool) -> float | None
     """
     if config.get("thresholding"):
         raise Refused.model_config(
-            "the scheduler has thresholding, which is for models of pixels", "set it to false in its config"
+            f"the {about('scheduler')} has thresholding, which is for models of pixels",
+            "set it to false in its config",
         )
     if not (pipeline_clips and config.get("clip_sample")):
         return None
