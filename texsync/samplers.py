@@ -154,7 +154,7 @@ def _correction(last: Moment, clean: Tensor) -> Tensor:
     return size * ((behind - 0.5) * last.slope + (b1 - behind) * new)
 
 
-class Clipped:
+class CutGuesses:
     """Clean guesses cut to -size..size, with the noise as it was predicted: diffusers' `clip_sample`.
 
     Like a solver's, such a step is a DDIM step with another clean picture.

@@ -137,7 +137,7 @@ def test_clipped_guesses_are_the_librarys(steps):
         return network(x, span.t)
 
     spans = schedule_from(said).spans(steps)
-    *_, (_, x, _) = sample(samplers.Clipped(predict, 0.4), identity(4, 4), make("none"), spans, X)
+    *_, (_, x, _) = sample(samplers.CutGuesses(predict, 0.4), identity(4, 4), make("none"), spans, X)
     expected, _ = theirs(diffusers.DDIMScheduler(**said), steps)
     torch.testing.assert_close(x, expected.double(), atol=1e-4, rtol=1e-4)
     with pytest.raises(InputError, match="thresholding, which is for models of pixels"):

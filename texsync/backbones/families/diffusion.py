@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...errors import Refused, about, option
 from ...options.control_kinds import said_controls
-from ...samplers import Clipped
+from ...samplers import CutGuesses
 from ..additions import Additions, find_additions
 from ..attention import AttentionRecorder, is_fine
 from ..autoencoder import Autoencoder
@@ -175,7 +175,7 @@ class DiffusionBackbone(UNetBackbone):
             )
         self.text.warn(conditions.prompts, conditions.negatives)
         predict = DiffusionPredictor(self, conditions, self.text.embed, chunk)
-        return predict if self.clipping is None else Clipped(predict, self.clipping)
+        return predict if self.clipping is None else CutGuesses(predict, self.clipping)
 
     def check_words(self, prompt: str, words: str) -> None:
         self.text.places(prompt, words)
