@@ -18,7 +18,7 @@ from texsync import Cancelled, InputError, TexsyncWarning, TexturedMesh, texture
 from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.progress import STAGES as ALL_STAGES
 from texsync.show import render as preview
-from texsync.tasks.mesh import MeshOptions
+from texsync.tasks.mesh import Job, MeshOptions
 
 pytestmark = [
     # the random model knows few words, and reads 20 tokens
@@ -347,3 +347,26 @@ def test_every_format_goes_the_whole_way(paint, name):
     made = paint(MESHES / name, steps=1)
     assert made.baked.seen.sum() > 0.3 * made.baked.covered.sum()
     assert made.loaded.stem == Path(name).stem
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "unipc"])
+def test_new_noise_and_histories_do_not_depend_on_chunks(sampler, paint):
+    """Same seed, same picture, whatever the chunk; another seed, another one."""
+    one, other = (paint(CRATE, sampler=sampler, chunk=chunk, steps=3) for chunk in (3, 16))
+    assert np.abs(one.texture.astype(int) - other.texture).max() <= 1
+    assert not np.array_equal(one.texture, paint(CRATE, sampler=sampler, steps=3, seed=1).texture)
+
+
+def test_new_noise_of_a_step_is_the_surfaces():
+    """Drawn as the start's is, so that views agree about it, from a stream of its own for every step and seed."""
+    from zoo import blob_views
+
+    from texsync.tasks.stages import stream
+    from texsync.views import shared_noise
+
+    job, views = Job(MeshOptions("a.obj", "brick", seed=5)), blob_views()
+    first, second = (job.renewal(views, 4)(index) for index in (0, 1))
+    again = shared_noise(views, 4, torch.Generator().manual_seed(stream(5, 0)))
+    assert torch.equal(first, again) and not torch.equal(first, second)
+    assert len({stream(seed, index) for seed in range(50) for index in range(50)}) == 2500
+    assert not torch.equal(first, job.noise(views, 4))
