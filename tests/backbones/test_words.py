@@ -17,6 +17,8 @@ from texsync.couplings import make
 from texsync.errors import TexsyncWarning
 from texsync.loop import sample
 from texsync.options.prompt_grammar import Tag, parse, plain, tags_of
+from texsync.tasks.named_loras import warn_of_tags, weighed_loras
+from texsync.tasks.wide import WideOptions
 from texsync.views import identity
 
 GRAMMAR = {
@@ -57,6 +59,7 @@ def test_tags_are_names_and_not_words():
         ("a [cat|dog] here", "change during a run"),
         ("a [dog:0.5]", "change during a run"),
         ("<lora:rust:1>", "is empty"),
+        ("copper <lora:rust:much>", "'<lora:rust:much>', whose weight is no number"),
     ],
 )
 @pytest.mark.parametrize("where", ["prompt", "negative"])
@@ -163,15 +166,29 @@ def test_guidance_rescale_ends_where_the_pipeline_ends(tiny_v_model, noise, resc
     torch.testing.assert_close(x, torch.as_tensor(expected), atol=1e-4, rtol=1e-4)
 
 
-def test_files_that_a_prompt_names_are_said_not_to_be_read(backbone):
-    with pytest.warns(TexsyncWarning, match=r"names <lora:rust:0.8>, which is not read from there"):
-        backbone.text.warn(["red <lora:rust:0.8>"])
+def test_embeddings_that_a_prompt_calls_and_files_that_it_names_are_no_words(backbone):
     with pytest.warns(
         TexsyncWarning, match=r"calls <old-metal>, embedding:bad, which the model has no embedding"
     ):
         backbone.text.warn(["red <old-metal>"], ["embedding:bad copper"])
     named, triggered, bare = backbone.text.embed(["red <lora:rust:0.8>", "red <old-metal>", "red"]).words
     assert torch.equal(named, bare) and torch.equal(triggered, bare)
+
+
+def test_a_lora_that_a_prompt_names_has_its_weight_from_there(recwarn):
+    """Where its file is given, without a weight of its own; what is not given is said."""
+    asked = {
+        "lora": ["loras/rust.safetensors", "old.safetensors:0.3", "owner/paint"],
+        "negative": "<lora:old:0.9>",
+    }
+    options = WideOptions("copper <lora:rust:0.8> <lora:paint:0.5>", **asked)
+    assert weighed_loras(options) == ("loras/rust.safetensors:0.8", "old.safetensors:0.3", "owner/paint")
+    warn_of_tags(options)
+    assert not recwarn.list
+    with pytest.warns(
+        TexsyncWarning, match="names <lora:moss:0.2>, which is not there; give its file with lora"
+    ):
+        warn_of_tags(WideOptions("stone <lora:moss:0.2>"))
 
 
 def test_an_embedding_of_several_vectors_is_called_by_its_name(tiny_model):

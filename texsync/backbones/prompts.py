@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Refused, TexsyncWarning, about, got
-from ..options.prompt_grammar import plain, tags_of, without_tags
+from ..options.prompt_grammar import plain, without_tags
 from .embeddings import Embeddings, States
 from .near_words import Near, in_words, read_as
 from .prompt_words import find_words
@@ -184,14 +184,10 @@ class TextEncoder:
             warnings.warn(message, TexsyncWarning, stacklevel=2)
 
     def _warn_of_names(self, texts: Iterable[str]) -> None:
-        """Say which files and embeddings prompts name that are not there; their names are no words of the prompt."""
+        """Say which embeddings prompts call that are not there; their names are no words of the prompt."""
         known = self.tokenizer.get_vocab()
-        tags = dict.fromkeys(str(tag) for text in texts for tag in tags_of(text))
         calls = (call for text in texts for call in TRIGGER.finditer(without_tags(text)))
         triggers = dict.fromkeys(call.group() for call in calls if not _token_of(call, known))
-        if tags:
-            message = f"the prompt names {', '.join(tags)}, which is not read from there"
-            warnings.warn(message, TexsyncWarning, stacklevel=3)
         if triggers:
             message = f"the prompt calls {', '.join(triggers)}, which the model has no embedding for"
             warnings.warn(message, TexsyncWarning, stacklevel=3)

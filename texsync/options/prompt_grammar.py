@@ -46,8 +46,15 @@ class Tag:
 
 
 def tags_of(text: str) -> list[Tag]:
-    """The files that a prompt names."""
-    return [Tag(kind.lower(), name, weight) for kind, name, weight in TAG.findall(text)]
+    """The files that a prompt names; raises InputError for a weight that is none."""
+    found = [Tag(kind.lower(), name, weight.partition(":")[0]) for kind, name, weight in TAG.findall(text)]
+    for tag in found:
+        if tag.weight and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", tag.weight):
+            raise Refused.prompt_syntax(
+                f"the {about('prompt')} has {str(tag)!r}, whose weight is no number",
+                "write e.g. <lora:name:0.8>",
+            )
+    return found
 
 
 def without_tags(text: str) -> str:
@@ -70,6 +77,7 @@ def parse(text: str) -> list[list[Piece]]:
     Brackets nest and multiply; a backslash makes a bracket a letter, and one without its partner is a letter.
     Raises InputError for a weight beyond 5 and for prompts that change during a run.
     """
+    tags_of(text)
     text = without_tags(text)
     if editing := EDITING.search(text):
         raise Refused.prompt_syntax(

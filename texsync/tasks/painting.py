@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import parts
+from .named_loras import warn_of_tags
 from .stages import Stages
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Painting(Stages):
     def backbone(self) -> Backbone:
         """The model, downloaded and loaded where it is not there; raises InputError for what it cannot do."""
         parts.picture_of(self.options)  # before gigabytes move
+        warn_of_tags(self.options)
         parts.fetch_model(self.options, self.controlnet, self.on_progress)
         with self.stage("model"):
             backbone = parts.model_of(self.options, self.controlnet)

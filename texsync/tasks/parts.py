@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, got, option
 from ..options.shared import SETTINGS
+from .named_loras import weighed_loras
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,11 +54,9 @@ def model_of(options: Any, controlnet: str | Path | None) -> Backbone:
 
 def _added(options: Any) -> dict[str, Any]:
     """What is added to the model."""
-    return {
-        name: getattr(options, name)
-        for name in ("vae", "lora", "embedding", "ip_adapter")
-        if getattr(options, name, None)
-    }
+    names = ("vae", "lora", "embedding", "ip_adapter")
+    said = {name: getattr(options, name) for name in names if getattr(options, name, None)}
+    return said | ({"lora": weighed_loras(options)} if "lora" in said else {})
 
 
 def picture_of(options: Any) -> dict[str, Any]:
