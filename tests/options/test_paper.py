@@ -21,7 +21,7 @@ from texsync.tasks.mesh import Job, MeshOptions
 from texsync.tasks.reading import mask_cells
 from texsync.tasks.wide import WideOptions
 
-PLANE = {"steps": 50, "integrator": "paper", "fade": "first", "noise": "independent"}
+PLANE = {"steps": 50, "integrator": "paper", "fade": "first", "noise": "independent", "clipping": "raw"}
 MASKED = {**PLANE, "mask_cells": "nearest"}
 KINDS = {
     "mesh": (
