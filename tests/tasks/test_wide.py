@@ -37,6 +37,44 @@ def paint(tiny_model):
     return run
 
 
+# ---- words ------------------------------------------------------------------------------------------------------
+
+
+def test_each_window_has_the_prompt_of_the_stretch_that_its_middle_lies_in():
+    across, down = frame(16, overlap=1), frame(6, 16, overlap=1)
+    for made in (across, down):
+        views = made.views()
+        middles = [sum(made.corner(views, i)) + 3 for i in range(views.shape[0])]
+        said = made.prompts(views, "forest | beach")
+        assert said == ["forest" if middle < 8 else "beach" for middle in middles] and len({*said}) == 2
+        assert {*made.prompts(views, "forest")} == {"forest"}
+
+
+def test_two_prompts_paint_what_each_paints_alone_at_its_end(paint):
+    """Far from the border; uncoupled, so that nothing else could carry one prompt to the other's end."""
+    options = {"width": 384, "overlap": 16, "coupling": "none", "seed": 3}
+    pictures = [
+        paint(words, **options).image for words in ("red copper | blue marble", "red copper", "blue marble")
+    ]
+    both, left, right = (np.asarray(picture, float) for picture in pictures)
+    assert close_to(both[:, :90], left[:, :90]) and close_to(both[:, -90:], right[:, -90:])
+    assert not close_to(both[:, :90], right[:, :90]) and not close_to(left, right)
+
+
+def close_to(one, other) -> bool:
+    return bool(np.abs(one - other).max() <= 1)
+
+
+@pytest.mark.parametrize("prompt", ["forest |", "| forest", "forest | ... | beach"])
+def test_an_empty_stretch_is_refused(prompt):
+    with pytest.raises(InputError, match="is empty"):
+        WideOptions(prompt)
+
+
+def test_windows_fade_into_each_other_unless_one_asks_for_the_papers_pasting():
+    assert WideOptions("x").assemble == "blend" and WideOptions("x", like_paper=True).assemble == "paste"
+
+
 # ---- geometry ---------------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
@@ -22,11 +22,26 @@ VIEWS_WIDE = 4  # of the default picture
 MOST_SHOWN = 8  # windows on the contact sheet
 
 
+@dataclass(frozen=True)
+class Stretches(Prompt):
+    """Prompts from one end of the picture to the other, parted by |."""
+
+    def __call__(self, name: str, value: Any) -> str:
+        for part in value.split("|") if isinstance(value, str) else ():
+            super().__call__(name, part)
+        return super().__call__(name, value)
+
+
 @option_class
 class WideOptions(ImageOptions):
     """A picture larger than the model sees at once; sizes in pixels."""
 
-    prompt: str = declare("What the picture shows.", Prompt(), kw_only=False, argument=True)
+    prompt: str = declare(
+        "What the picture shows; 'forest | beach' has one beside the other.",
+        Stretches(),
+        kw_only=False,
+        argument=True,
+    )
     width: int | None = declare(
         "Pixels; any from one view up.", Whole(16, LONGEST_SIDE), "main", default=unsaid("four views")
     )
@@ -69,10 +84,10 @@ def wide_image(asked: WideOptions) -> Pictures:
     backbone = run.backbone()
     frame = Frame.of(asked, run.view_size(backbone), backbone.scale)
     views = frame.views()
-    count, shown = views.shape[0], frame.shown(views)
+    shown = frame.shown(views)
     followed = run.control(frame.width * frame.scale, frame.height * frame.scale)
     hints = None if followed is None else frame.crops(views, followed)
-    predict = run.predictor(backbone, [asked.prompt] * count, control=hints)
+    predict = run.predictor(backbone, frame.prompts(views, asked.prompt), control=hints)
     coupling = run.couplings(backbone, views, memory=1)
     finals = run.denoise_all(backbone, predict, views, coupling)
     made = []
@@ -122,6 +137,14 @@ class Frame:
     def corner(self, views: Views, i: int) -> tuple[int, int]:
         """(top, left) cell of window i."""
         return divmod(int(views.look.indices[i * self.window**2]), self.width)
+
+    def prompts(self, views: Views, prompt: str) -> list[str]:
+        """Each window's, of those parted by |: the one in whose stretch of the longer side its middle lies."""
+        said = [part.strip() for part in prompt.split("|")]
+        axis, length = (1, self.width) if self.width >= self.height else (0, self.height)
+        corners = [self.corner(views, i)[axis] for i in range(views.shape[0])]
+        middles = [(corner + self.window / 2) % length for corner in corners]
+        return [said[int(len(said) * middle / length)] for middle in middles]
 
     def crops(self, views: Views, picture: Tensor) -> Tensor:
         """What the windows show of a picture of the canvas (3, H, W) in pixels: (N, 3, s, s)."""
