@@ -16,11 +16,6 @@ LOWER = f"lower {option('guidance')}, {option('strength')} or {option('control_s
 OVERFLOW = f"use {option('dtype', 'fp32')}, or {LOWER}"
 
 
-FAINT = (
-    1e-3  # where x holds less signal than this, float32 cannot tell the clean picture that its noise implies
-)
-
-
 def sample(
     predict: Callable[[Tensor, Span], Tensor],
     views: Views,

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,15 @@ def test_a_damaged_texture_is_left_out_with_a_word(kind, lazily):
     source = Image.open(io.BytesIO(half)) if lazily else half
     with pytest.warns(TexsyncWarning, match="normal map .*; the result goes without it"):
         assert readable(source, "normal map") is None
+
+
+def test_a_texture_that_would_fill_the_memory_is_left_out_with_a_word():
+    """A normal map of a few hundred bytes that says it is 60,000 pixels a side."""
+    picture = bytearray(saved("PNG", Image.new("L", (4, 4))))
+    picture[16:24] = (60_000).to_bytes(4, "big") * 2
+    picture[29:33] = zlib.crc32(bytes(picture[12:29])).to_bytes(4, "big")
+    with pytest.warns(TexsyncWarning, match="normal map .*; the result goes without it"):
+        assert readable(bytes(picture), "normal map") is None
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "I;16", "F", "LAB", "P", "1"])

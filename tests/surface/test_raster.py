@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from painted import MESHES
 from pytorch3d.renderer import MeshRasterizer, RasterizationSettings
 from pytorch3d.structures import Meshes
 from refusals import refused
@@ -110,6 +111,16 @@ def test_a_tight_frame_is_filled_from_edge_to_edge_and_crops_nothing(lump, stret
         assert ((side > 89.9) | (zoom > zoom.min() * (spread - 1e-4))).all()
         assert all((c.position == before.position).all() for c, before in zip(cameras, ring(), strict=True))
         assert framed(cameras, points, margin=0.05, spread=spread) == cameras
+
+
+def test_a_rabbit_fills_a_fifth_of_its_views():
+    """With the framing that meshes get unless one asks for another."""
+    from texsync.tasks.mesh import MeshOptions
+
+    rabbit = prepare(load(MESHES / "rabbit.obj"), policy="auto", texture_size=64)
+    views = framed(ring(), rabbit.vertices[np.unique(rabbit.faces)])
+    tight, loose = (look(rabbit, cameras, 64).mask.float().mean() for cameras in (views, ring()))
+    assert MeshOptions("rabbit.obj", "fur").framing == "tight" and tight > 0.2 > loose
 
 
 def test_ring_is_the_papers_set_in_both_orders():

@@ -261,6 +261,14 @@ def test_rescaling_is_safe_for_what_is_even():
 # ---- the task ---------------------------------------------------------------------------------------------------
 
 
+def test_nan_on_the_way_back_to_noise_is_named(picture, tiny_model):
+    spoilt = load_model(tiny_model, "none", device="cpu")
+    with torch.no_grad():
+        spoilt.parts.unet.conv_out.weight[0] = torch.nan
+    with pytest.raises(InputError, match="NaN or infinity after following the picture back to its noise"):
+        edit_image(picture, SOURCE, TARGET, model=spoilt, steps=4)
+
+
 @pytest.mark.parametrize("find", ["attention", "difference"])
 def test_an_edit_comes_with_its_reconstruction_and_mask(change, find):
     made = change(find=find, count=2)

@@ -218,11 +218,14 @@ def both_paths(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """From the picture to its noise, noisiest first, and from that noise to a picture again; the finder records."""
     from ..backbones.inversion import REFINEMENTS, invert, path
+    from ..errors import check_finite
+    from ..loop import OVERFLOW
 
     told = run.predictor(backbone, [finder.options.source], [""], guidance=1.0)
     total = len(spans) * (1 + REFINEMENTS)
     with run.stage("invert", total):
         inverted = invert(run.counted("invert", total, told), spans, latents.to(backbone.home))
+        check_finite(inverted[0], "following the picture back to its noise", OVERFLOW)
     once = run.counted("attend", len(spans), told)
     with run.stage("attend", len(spans)), finder.recording(once) as heard:
         resampled = path(heard, spans, inverted[0])
