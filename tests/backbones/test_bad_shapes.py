@@ -97,7 +97,8 @@ class Evil:
 
 
 MODEL, FILE = ["--model", "sd1"], ["--model", "sd1.safetensors"]
-CONTROL = [*FILE, "--controlnet"]
+NO_CONTROL = [*FILE, "--controlnet", "none"]
+CONTROL = [*FILE, "--control-kind", "depth", "--controlnet"]
 XL, SCHEDULER, INDEX = ["--model", "sdxl"], "scheduler/scheduler_config.json", "model_index.json"
 # name: what is written, what is asked for, what is said
 CASES = {
@@ -121,15 +122,15 @@ CASES = {
     ),
     "a layer is missing": (
         lambda h, s: without(h, s, "model.diffusion_model.middle_block.1.norm"),
-        ["--model", "half.safetensors", "--controlnet", "sd1-control.safetensors"],
+        ["--model", "half.safetensors", *CONTROL[2:], "sd1-control.safetensors"],
         "lacks 2 weights, mid_block.attentions.0.norm.bias first",
     ),
     "no LoRA": (
         None,
-        [*CONTROL, "none", "--lora", "rust.safetensors:0.5"],
+        [*NO_CONTROL, "--lora", "rust.safetensors:0.5"],
         "there is no LoRA rust.safetensors",
     ),
-    "no VAE": (None, [*CONTROL, "none", "--vae", "vae.safetensors"], "there is no file vae.safetensors"),
+    "no VAE": (None, [*NO_CONTROL, "--vae", "vae.safetensors"], "there is no file vae.safetensors"),
     "no inversion": (None, [*FILE, "--embedding", "x.pt"], "there is no textual inversion x.pt"),
     # ---- mixed
     "SDXL's LoRA": (
@@ -186,7 +187,7 @@ CASES = {
                 lora_unet_mid_block_attentions_7_proj_in__lora_up__weight=(16, 2),
             ),
         ),
-        [*CONTROL, "none", "--lora", "x.safetensors"],
+        [*NO_CONTROL, "--lora", "x.safetensors"],
         "another kind of model: the unet has no layer mid_block_attentions_7_proj_in",
     ),
     "layers of another width": (
@@ -198,7 +199,7 @@ CASES = {
                 lora_unet_mid_block_attentions_0_proj_in__lora_up__weight=(16, 2),
             ),
         ),
-        [*CONTROL, "none", "--lora", "x.safetensors"],
+        [*NO_CONTROL, "--lora", "x.safetensors"],
         "its layer mid_block_attentions_0_proj_in is 16 x 99, the model's 16 x 16",
     ),
     "a model as control": (

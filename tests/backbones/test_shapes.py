@@ -88,7 +88,7 @@ def one_file(ending, control_ending=".safetensors", control="original", **notes)
         }
         # SDXL's ControlNets have diffusers' names wherever they come from
         chosen = names["diffusers" if kind == "sdxl" else control]
-        return file, single.write_single(place / f"control{control_ending}", chosen)
+        return file, single.write_single(place / f"control_depth{control_ending}", chosen)
 
     return write
 
