@@ -29,6 +29,17 @@ pytestmark = [
 STAGES = ["mesh", "model", "geometry", "denoise", "decode", "texture"]
 WRITTEN = {"glb", "obj", "mtl", "_texture.png"}
 
+NOT_THERE = [  # None is their value
+    "controlnet",
+    "chunk",
+    "clip_skip",
+    "control_kind",
+    "vae",
+    "ip_adapter",
+    "image_prompt",
+    "vram",
+]
+
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
@@ -184,11 +195,7 @@ def test_run_json_holds_every_option_and_paints_the_same_again(paint, still, tmp
         assert set(record) >= set(MeshOptions.defaults())
         again = record["options"]
         assert {name: again[name] for name in asked} == asked
-        assert not [
-            name
-            for name, value in again.items()
-            if value is None and name not in ("controlnet", "chunk", "clip_skip")
-        ]
+        assert not [name for name, value in again.items() if value is None and name not in NOT_THERE]
         assert np.array_equal(texture_mesh(CRATE, **again).texture, made.texture)
         assert record["mesh"] == {"name": "crate", "faces": 968} and record["versions"]["texsync"]
 
