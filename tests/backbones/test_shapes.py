@@ -14,6 +14,7 @@ from texsync.backbones import single_file
 from texsync.backbones.by_name import load_model
 from texsync.backbones.clip_words import clip_tokenizer
 from texsync.backbones.conditions import Conditions
+from texsync.backbones.prediction import schedule_from
 from texsync.couplings import make
 from texsync.errors import TexsyncWarning
 from texsync.loop import sample
@@ -167,9 +168,11 @@ def test_two_steps_equal_the_pipeline(shape, kind, tmp_path, layouts, made):
     expected = pipeline(
         PROMPTS, image=control, negative_prompt=NEGATIVES, latents=noise, output_type="latent", **options
     ).images
+    config = DDIMScheduler.load_config(layouts[kind] / "scheduler") | {"_class_name": "DDIMScheduler"}
+    spans = schedule_from(config).spans(2)  # SDXL's own is Euler's
     backbone = loaded(shape, kind, tmp_path, layouts, made)
     predict = backbone.predictor(Conditions(PROMPTS, NEGATIVES, control, guidance=5.0, control_scale=0.7))
-    *_, (_, x, _) = sample(predict, identity(8, 8, count=2), make("none"), backbone.schedule.spans(2), noise)
+    *_, (_, x, _) = sample(predict, identity(8, 8, count=2), make("none"), spans, noise)
     torch.testing.assert_close(x, torch.as_tensor(expected), atol=1e-4, rtol=1e-4)
 
 
