@@ -21,10 +21,11 @@ GRACE = 3.0  # seconds to stop in after Cancel; then the process is ended
 PATIENCE = 60.0  # seconds that a result waits while the user drags or paints
 STAGES = {
     "mesh": "Reading the mesh",
+    "download": "Downloading the model (MB)",
     "model": "Loading the model",
     "geometry": "Looking at the mesh",
     "denoise": "Painting",
-    "decode": "Developing the views",
+    "decode": "Decoding the views",
     "texture": "Baking the texture",
     "save": "Writing the picture",
 }
@@ -252,8 +253,8 @@ class Session:
         order = list(STAGES)
         if job.stage == "denoise":
             return 0.1 + 0.8 * job.step / job.total
-        place = order.index(job.stage) if job.stage in order else 0
-        return 0.03 * place if place < order.index("denoise") else 0.9 + 0.03 * (place - 3)
+        place, painting = order.index(job.stage) if job.stage in order else 0, order.index("denoise")
+        return 0.025 * place if place < painting else 0.9 + 0.03 * (place - painting)
 
     def seconds_left(self) -> float | None:
         """An estimate once some steps are over; None before."""
