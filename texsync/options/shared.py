@@ -56,6 +56,7 @@ SAMPLERS = {
     "euler-ancestral": "Euler's levels, with new noise after each step",
     "ddpm": "DDPM's levels, with new noise after each step, as the authors' mesh code samples",
 }
+SAMPLER_LABELS = {"ddim": "DDIM", "dpm++": "DPM++ 2M", "unipc": "UniPC", "lcm": "LCM", "tcd": "TCD", "ddpm": "DDPM"}
 PLAIN_SAMPLERS = ("ddim", "euler", "tcd")  # these look at one step alone and add no noise
 ATTENTIONS = {
     "none": "each view attends to itself",
@@ -259,7 +260,7 @@ class SharedOptions(RunOptions):
     )
     sampler: str | None = declare(
         "How steps are taken; some look back, some add noise.",
-        Choice(SAMPLERS),
+        Choice(SAMPLERS, labels=SAMPLER_LABELS),
         default=unsaid("what the model's scheduler is"),
         usual="ddim",
     )
