@@ -13,9 +13,9 @@ from torch import Tensor
 from .errors import Refused, about, got
 
 SPACINGS = ("leading", "trailing", "linspace")
-FAINT = (
-    1e-3  # where x holds less signal than this, float32 cannot tell the clean picture that its noise implies
-)
+LEAST_SIGNAL = 2.0**-17  # stands for none, so that the clean picture can be told from x and its noise
+# where x holds less signal than this, float32 cannot tell the clean picture that its noise implies
+FAINT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,12 @@ class Span:
     def faint(self) -> bool:
         """Whether x holds hardly any signal, so that what is divided by it is lost or runs away."""
         return self.signal < FAINT
+
+    @property
+    def empty(self) -> bool:
+        """Whether the step begins at nothing but noise, for which so little signal stands that what is divided by it
+        has no meaning."""
+        return self.signal < 2 * LEAST_SIGNAL
 
     @property
     def gamma(self) -> float:
@@ -239,9 +245,6 @@ class Flow(Schedule):
         least = shifted(1 / len(self.alphas), self.shift)
         even = [1 + (least - 1) * i / max(steps - 1, 1) for i in range(steps)]
         return [shifted(level, self.shift) for level in even]
-
-
-LEAST_SIGNAL = 2.0**-17  # stands for none, so that the clean picture can be told from x and its noise
 
 
 def shifted(level: float, shift: float) -> float:

@@ -56,7 +56,14 @@ SAMPLERS = {
     "euler-ancestral": "Euler's levels, with new noise after each step",
     "ddpm": "DDPM's levels, with new noise after each step, as the authors' mesh code samples",
 }
-SAMPLER_LABELS = {"ddim": "DDIM", "dpm++": "DPM++ 2M", "unipc": "UniPC", "lcm": "LCM", "tcd": "TCD", "ddpm": "DDPM"}
+SAMPLER_LABELS = {
+    "ddim": "DDIM",
+    "dpm++": "DPM++ 2M",
+    "unipc": "UniPC",
+    "lcm": "LCM",
+    "tcd": "TCD",
+    "ddpm": "DDPM",
+}
 PLAIN_SAMPLERS = ("ddim", "euler", "tcd")  # these look at one step alone and add no noise
 ATTENTIONS = {
     "none": "each view attends to itself",

@@ -35,7 +35,7 @@ class CSG(Coupling):
     def step(self, x, z, predict, views: Views, span: Span):
         held = self.held(views, span).to(x)
         # without signal x is noise: that of the source, carried on, is the most that the pull can mean
-        pull = span.noise_next / span.noise if span.faint else span.gamma * self.strength
+        pull = span.noise_next / span.noise if span.empty else span.gamma * self.strength
         return free(x, predict, span) + pull * held * (x[:1] - x), z
 
     def held(self, views: Views, span: Span) -> Tensor:

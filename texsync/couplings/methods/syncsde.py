@@ -70,7 +70,7 @@ class SyncSDE(Coupling):
             return x_next, z
         prefix = views.prefix(self.memory, self.blend)
         known = prefix.mask.to(x.device, x.dtype)
-        if self.integrator == "paper" and not span.faint:
+        if self.integrator == "paper" and not span.empty:
             return x_next + self.pull(span) * known * (prefix.reference(x) - x), z
         return torch.where(known > 0, self._exact(x, x0, x_next, prefix.reference, known, span), x_next), z
 
