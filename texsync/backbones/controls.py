@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from ..errors import Refused, TexsyncWarning, about, option
 from ..options.control_kinds import SaidControl, check_rendered, kind_by_name, said_controls
 from .checked import read_json
-from .folder import ControlFolder, ModelFolder
+from .folder import ControlFolder, ModelFolder, no_control_folder
 from .hub import OnBytes
-from .locate import NO_CONTROL, find_control
+from .locate import NO_CONTROL, find_control, on_hub
 
 NOT_SAID = "depth"  # what a model's own ControlNet follows if nothing says
 
@@ -96,9 +96,10 @@ def check_followed(controlnet: str | None) -> None:
     """Raises InputError for a ControlNet that follows what no mesh has, or does not say what, before any is fetched."""
     for said in said_controls(controlnet):
         if said.name and said.name != NO_CONTROL:
-            check_rendered(
-                said.name, said.kind or kind_by_name(said.name, _noted(Path(said.name).expanduser()))
-            )
+            place = Path(said.name).expanduser()
+            if not place.exists() and not on_hub(said.name):
+                raise no_control_folder(place)
+            check_rendered(said.name, said.kind or kind_by_name(said.name, _noted(place)))
         elif said.kind:
             check_rendered(said.name, said.kind)
 

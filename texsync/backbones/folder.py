@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refused, about, got, option
+from ..errors import InputError, Refused, about, got, option
 from .advice import Advice, read_advice
 from .checked import number, read_json, several, whole
 from .hub import TOKENIZER_FILES
@@ -101,12 +101,17 @@ def read_layout(path: Path) -> ModelFolder:
     return ModelFolder(path, layout, index, classes, configs, {}, read_advice(path), read_near(path))
 
 
+def no_control_folder(path: Path) -> InputError:
+    """For a ControlNet that is not there."""
+    return Refused.controlnet(
+        f"no ControlNet folder {about(path)}", f"give {option('controlnet')} a folder or a hub id"
+    )
+
+
 def read_control(path: Path, model: ModelFolder) -> ControlFolder:
     """Check a ControlNet folder and that it fits the model; raises InputError."""
     if not path.is_dir():
-        raise Refused.controlnet(
-            f"no ControlNet folder {about(path)}", f"give {option('controlnet')} a folder or a hub id"
-        )
+        raise no_control_folder(path)
     config = read_json(path / "config.json")
     kind = config.get("_class_name", "ControlNetModel")
     if kind != "ControlNetModel":

@@ -121,6 +121,11 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except odd:
+        if not is_weights(path):
+            raise Refused.model_missing(
+                f"{about(path)} is a file without weights",
+                "give a folder in the diffusers layout, or a .safetensors or .ckpt file",
+            ) from None
         raise Refused.model_damaged(f"{about(path)} is not a readable safetensors file", AGAIN) from None
 
 

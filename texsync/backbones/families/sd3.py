@@ -26,7 +26,7 @@ from ..conditions import Conditions
 from ..controls import NOT_SAID, Control, check_followed, the_only
 from ..download import fetch as fetched
 from ..embeddings import PENULTIMATE, Embeddings
-from ..folder import pixels_per_latent
+from ..folder import no_control_folder, pixels_per_latent
 from ..hub import OnBytes
 from ..loading import Parts, load_network, load_tokenizer, quiet
 from ..locate import EMBEDDED, NO_CONTROL, on_hub
@@ -163,9 +163,7 @@ def read_configs(path: Path) -> dict[str, dict[str, Any]]:
 def read_control_config(path: Path, transformer: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a ControlNet that fits the transformer; raises InputError."""
     if not path.is_dir():
-        raise Refused.controlnet(
-            f"no ControlNet folder {about(path)}", f"give {option('controlnet')} a folder or a hub id"
-        )
+        raise no_control_folder(path)
     config = read_json(path / "config.json")
     if config.get("_class_name") != CONTROL[1]:
         raise Refused.controlnet(
