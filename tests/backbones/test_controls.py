@@ -101,7 +101,10 @@ def test_how_controlnets_are_said(text, parts):
             "not said what --controlnet someone/mystery follows; say it, e.g. --control-kind depth",
         ),
         ("depth=lllyasviel/control_v11f1p_sd15_depth + someone/mystery", "someone/mystery follows"),
-        ("depth=lllyasviel/control_v11f1p_sd15_depth + no/such/folder", "not said what"),
+        (
+            "depth=lllyasviel/control_v11f1p_sd15_depth + no/such/folder",
+            "no ControlNet folder no/such/folder",
+        ),
         ("tile=lllyasviel/control", "(tile)"),
     ],
 )
