@@ -48,7 +48,7 @@ PROMPTS, NEGATIVES = ["red copper", "a view", "a red object"], ["view", "", "cop
         ("C:\\models\\control_sd15_scribble.safetensors", "scribble"),
         ("/cache/models--lllyasviel--control_v11p_sd15_normalbae/snapshots/0123", "normal"),
         ("/home/poses/hedge/my-controlnet", None),
-        ("/work/tile-project/cn/controlnet", None),
+        ("/home/me/tile-project/cn/controlnet", None),
         ("someone/controlnet", None),
     ],
 )
