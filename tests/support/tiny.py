@@ -22,6 +22,15 @@ WORDS = ("weathered", "copper", "front", "view", "a", "red", "object")
 SD15_NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 
 
+def loud_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
+    """One for the UNet that is heard; a fresh one says nothing."""
+    controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 8, 8))
+    for layer in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
+        torch.nn.init.normal_(layer.weight, std=0.5)
+    torch.nn.init.normal_(controlnet.controlnet_cond_embedding.conv_out.weight, std=0.5)
+    return controlnet
+
+
 def write_tokenizer(folder: Path) -> CLIPTokenizer:
     """CLIP's tokenizer with the letters of `WORDS` as its vocabulary and one merge per word's letters."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,10 +65,7 @@ def parts(tokenizer: CLIPTokenizer, prediction: str = "epsilon", seed: int = 0) 
         attention_head_dim=2,
         norm_num_groups=4,
     )
-    controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 8, 8))
-    for layer in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
-        torch.nn.init.normal_(layer.weight, std=0.5)  # a fresh ControlNet says nothing: make this one heard
-    torch.nn.init.normal_(controlnet.controlnet_cond_embedding.conv_out.weight, std=0.5)
+    controlnet = loud_controlnet(unet)
     vae = AutoencoderKL(
         block_out_channels=(8, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 3,

@@ -10,7 +10,6 @@ import tiny
 import torch
 from diffusers import (
     AutoencoderKL,
-    ControlNetModel,
     EulerDiscreteScheduler,
     StableDiffusionXLControlNetPipeline,
     UNet2DConditionModel,
@@ -56,10 +55,7 @@ def networks(tokenizer: CLIPTokenizer, seed: int = 0) -> dict[str, Any]:
         projection_class_embeddings_input_dim=6 * SIZES + POOLED,
         norm_num_groups=4,
     )
-    controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 8, 8))
-    for layer in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
-        torch.nn.init.normal_(layer.weight, std=0.5)  # a fresh ControlNet says nothing: make this one heard
-    torch.nn.init.normal_(controlnet.controlnet_cond_embedding.conv_out.weight, std=0.5)
+    controlnet = tiny.loud_controlnet(unet)
     vae = AutoencoderKL(
         block_out_channels=(8, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 3,
