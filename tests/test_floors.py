@@ -29,6 +29,7 @@ FLOOR = dict(
     backbones=4,
     couplings=5,
     files=5,
+    known=5,
     loop=6,
     mini=6,
     tasks=7,

@@ -30,7 +30,7 @@ class ShellOption(click.Option):
         self.section = section
 
 
-class Known(click.ParamType):
+class KnownValue(click.ParamType):
     """A name that a kind knows; they are looked for when they are needed, not when a command is declared."""
 
     name = "name"
@@ -141,7 +141,7 @@ def _type(said: Declared) -> dict[str, Any]:
     if _is_list(said):
         return {"type": _path(said), "multiple": True}
     if isinstance(kind, kinds.CouplingName):
-        return {"type": Known(kind)}
+        return {"type": KnownValue(kind)}
     if isinstance(kind, kinds.Choice):
         return {"type": click.STRING if said.metavar else click.Choice(list(kind.known))}
     return {"type": {kinds.Whole: click.INT, kinds.Real: click.FLOAT}.get(type(kind), _path(said))}

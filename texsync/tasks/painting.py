@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..backbones.base import Backbone, Predictor
     from ..backbones.conditions import Conditions
     from ..couplings import Coupling
+    from ..known import Known
     from ..samplers import Sampler
     from ..views import Views
 
@@ -124,17 +125,22 @@ class Painting(Stages):
         views: Views,
         coupling: Callable[[int], Coupling],
         start: Callable[[int], Tensor] | None = None,
+        known: Known | None = None,
     ) -> list[Tensor]:
         """The clean latents (N, C, h, w) of every seed, on the model's device.
 
         coupling: by seed, see `couplings`.  start: seed to where its run begins, (N, C, h, w); None is `noise`.
+        known: what the pictures are known to be.
         """
         start = start or (lambda seed: self.noise(views, backbone.latent_channels, seed))
         sampler, seeds, finals = self.sampler(backbone), self.options.seeds, []
         spans = sampler.spans(backbone.schedule, self.steps(backbone))
+        if known is not None:
+            spans, predict, views = known.spans(spans), known.through(predict), known.views(views)
         with self.stage("denoise", len(spans) * len(seeds)):
             for k, seed in enumerate(seeds):
                 x, where = start(seed).to(backbone.home), {"run": k, "runs": len(seeds), "seed": seed}
+                x = x if known is None else known.begin(spans[0], x)
                 more: dict[str, Any] = {"backbone": backbone, "sampler": sampler}
                 finals.append(self.denoised(predict, views, coupling(seed), spans, x, **more, **where))
         return finals

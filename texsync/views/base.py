@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -70,6 +70,10 @@ class Prefix:
         """Pictures x (N, C, h, w) to the reference that the ones before give each, same shape; 0 outside of `mask`."""
         return to_pictures(self._lookup(to_columns(x)), (len(x), *x.shape[2:]))
 
+    def heard(self, share: Tensor) -> Prefix:
+        """The same, of which each pixel hears a share (N, 1, h, w) in [0, 1]."""
+        return replace(self, mask=self.mask * share.to(self.mask))
+
 
 @dataclass(frozen=True, eq=False)
 class Views:
@@ -82,6 +86,7 @@ class Views:
     shape: (N, h, w).  canvas: a tuple of ints with product K.
     shares: blend weights are shares of a cell, in [0, 1], as masks are: views that hold half of it pull
     with half the force.
+    hears: (N, 1, h, w) in [0, 1], how much each pixel follows what other views say; None: fully.
     Families of views are functions that return one of these: see `lookup`.
     """
 
@@ -90,6 +95,8 @@ class Views:
     shape: tuple[int, int, int]
     canvas: tuple[int, ...]
     shares: bool = False
+    hears: Tensor | None = None
+    _compiled: dict[tuple[int | None, str], Prefix] = field(default_factory=dict, init=False, repr=False)
     _prefixes: dict[tuple[int | None, str], Prefix] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -115,7 +122,14 @@ class Views:
 
     def show(self, z: Tensor, x: Tensor) -> Tensor:
         """Look at the canvas z; pixels whose cell has no weight take their value from the pictures x."""
-        return torch.where(self.seen.to(x.device), self.f(z), x)
+        shown = torch.where(self.seen.to(x.device), self.f(z), x)
+        return shown if self.hears is None else x + self.hears.to(x) * (shown - x)
+
+    def listening(self, hears: Tensor) -> Views:
+        """The same views, whose pixels follow the others only so much; hears: see above."""
+        made = replace(self, hears=hears)
+        object.__setattr__(made, "_compiled", self._compiled)
+        return made
 
     @property
     def covered(self) -> Tensor:
@@ -143,9 +157,13 @@ class Views:
         the largest (the earliest of equals), so that noise keeps its variance.
         Made once, then kept: geometry does not move.
         """
-        if (memory, blend) not in self._prefixes:
-            self._prefixes[memory, blend] = self._compile(memory, blend)
-        return self._prefixes[memory, blend]
+        key = memory, blend
+        if key not in self._prefixes:
+            if key not in self._compiled:
+                self._compiled[key] = self._compile(memory, blend)
+            prefix = self._compiled[key]
+            self._prefixes[key] = prefix if self.hears is None else prefix.heard(self.hears)
+        return self._prefixes[key]
 
     def _compile(self, memory: int | None, blend: str) -> Prefix:
         if blend not in BLENDS or (memory is not None and memory < 1):

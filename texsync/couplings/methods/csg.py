@@ -44,4 +44,4 @@ class CSG(Coupling):
         sure = source >= 1 - max(math.cos(2 * math.pi * span.progress / 3), 0.0)
         held = (source * sure).repeat(len(views.blend_weight), 1, 1, 1)
         held[0] = 0
-        return held
+        return held if views.hears is None else held * views.hears.to(held)
