@@ -39,9 +39,7 @@ class Known:
         if len(left) == len(spans):
             return left
         first = left[0].frac or 1.0
-        return [
-            replace(span, index=index, count=len(left), start=first) for index, span in enumerate(left)
-        ]
+        return [replace(span, index=index, count=len(left), start=first) for index, span in enumerate(left)]
 
     def begin(self, span: Span, noise: Tensor) -> Tensor:
         """Where the run begins: noise (N, C, h, w) of variance 1, with what is known in it.  span: its first step."""
