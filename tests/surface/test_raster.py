@@ -16,7 +16,7 @@ from refusals import refused
 from texsync.files.load import load
 from texsync.surface.cameras import Camera, framed, ring, to_pytorch3d, view_name
 from texsync.surface.pixels import depth_condition, look, project, visible
-from texsync.surface.raster import rasterize
+from texsync.surface.raster import NEAREST, rasterize
 from texsync.surface.types import Surface
 from texsync.surface.uv import prepare
 
@@ -42,14 +42,24 @@ CROPPED = [
 ]
 
 
-@pytest.mark.parametrize("set_of", [ring(), CROPPED], ids=["whole", "cropped"])
+INSIDE = [  # the lump, from in it and beside it: faces reach behind these cameras
+    Camera(30, 20, 0.3, target=(0.1, 0.0, 0.05), roll_deg=40),
+    Camera(250, -60, 0.5, 90, target=(0.2, 0.1, -0.1)),
+    Camera.looking((0.4, 0.5, 0.6), (0.2, 0.1, 0.0), (1, 1, 0), fov_deg=100),
+]
+
+
+@pytest.mark.parametrize("set_of", [ring(), CROPPED, INSIDE], ids=["whole", "cropped", "inside"])
 def test_embree_fragments_are_pytorch3ds(lump, set_of):
     cameras, size = to_pytorch3d(set_of), 48
     ours = rasterize(lump.vertices, lump.faces, cameras, size)
     verts, faces = torch.tensor(lump.vertices, dtype=torch.float32), torch.tensor(lump.faces)
-    settings = RasterizationSettings(image_size=size, cull_backfaces=False, perspective_correct=True)
-    theirs = MeshRasterizer(cameras=cameras, raster_settings=settings)(Meshes([verts], [faces]).extend(10))
-    packed = torch.arange(10).view(-1, 1, 1, 1) * len(faces)
+    settings = RasterizationSettings(
+        image_size=size, cull_backfaces=False, perspective_correct=True, z_clip_value=NEAREST
+    )
+    meshes = Meshes([verts], [faces]).extend(len(set_of))
+    theirs = MeshRasterizer(cameras=cameras, raster_settings=settings)(meshes)
+    packed = torch.arange(len(set_of)).view(-1, 1, 1, 1) * len(faces)
     face = torch.where(theirs.pix_to_face >= 0, theirs.pix_to_face - packed, -1)
     same = face == ours.pix_to_face
     assert same.float().mean() > 0.999  # a centre on an edge may go to either side
@@ -74,10 +84,41 @@ def test_rasterising_is_perspective_correct_and_two_sided(camera):
         assert (pixels.facing[0][on] > 0.2).all()
 
 
-@pytest.mark.parametrize("camera", ring() + (Camera(33, -50), Camera(33, -50, centre=(0.3, -0.4), zoom=2)))
+@pytest.mark.parametrize(
+    "camera", [*ring(), Camera(33, -50), Camera(33, -50, centre=(0.3, -0.4), zoom=2), *INSIDE]
+)
 def test_a_cameras_position_is_what_pytorch3d_makes_of_it(camera):
     centre = to_pytorch3d([camera]).get_camera_center()[0].numpy()
     assert np.allclose(centre, camera.position, atol=1e-5)
+
+
+@pytest.mark.parametrize("camera", [Camera(40, 30, target=(0.3, -0.2, 0.1), roll_deg=35), *INSIDE])
+def test_a_camera_sees_its_target_in_the_middle_and_its_up_above(camera):
+    target, up, right = (
+        torch.tensor(np.array(a), dtype=torch.float32) for a in (camera.target, camera.up, camera.right)
+    )
+    middle, above, beside = project(
+        [camera], torch.stack([target, target + 0.1 * up, target + 0.1 * right]), 100
+    )[0]
+    assert torch.allclose(middle[:2], torch.tensor(50.0), atol=1e-2) and middle[2] == pytest.approx(
+        camera.distance
+    )
+    assert above[1] < 49 and above[0] == pytest.approx(50, abs=1e-2)
+    assert beside[0] > 51 and beside[1] == pytest.approx(50, abs=1e-2)
+
+
+def test_what_is_behind_a_camera_is_not_seen():
+    """From the middle of a box: a view sees what it looks at, and never the wall behind it."""
+    box = surface_of(trimesh.creation.box((1, 1, 1)))
+    pixels = look(
+        box,
+        [Camera(a, e, 0.1, 90, target=tuple(-0.1 * Camera(a, e).direction)) for a, e in ((0, 0), (90, 0))],
+        64,
+    )
+    assert pixels.mask.all()
+    points = torch.tensor([[0.1, 0.1, -0.5], [0.1, 0.1, 0.5], [-0.5, 0.1, 0.1], [0.5, 0.1, 0.1]])
+    seen = visible(pixels, points, torch.nn.functional.normalize(points * (points.abs() > 0.4)))[0]
+    assert seen.tolist() == [[True, False, False, False], [False, False, True, False]]
 
 
 def test_the_front_view_shows_plus_x_on_the_right_and_plus_y_on_top():

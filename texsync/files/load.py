@@ -59,6 +59,7 @@ def load(mesh: Any, up: str = "auto", front: str = "auto") -> Loaded:
         uv_faces=uv_faces,
         parts=parts,
         to_world=to_world,
+        axes=own,
         polygon=_polygons(parts, shapes),
         names=tuple(part.node for part in parts for _ in shapes[part.shape].materials[0]),
     )

@@ -65,12 +65,14 @@ class Loaded(Mesh):
     """A scene ready to be unwrapped and painted: its arrays, and what stands where in the file.
 
     source: what was read.  to_world: (4, 4), from the render frame to the file's.
+    axes: which axes of the file point up and to the front, by its format.
     finish: how the new material takes light, where that is known.
     """
 
     source: Source
     parts: tuple[Part, ...]
     to_world: np.ndarray
+    axes: tuple[str, str]
     finish: Finish | None = None
 
     @property

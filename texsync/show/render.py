@@ -65,16 +65,13 @@ def _lit(pixels: Pixels, wrap: float = 0.5) -> Tensor:
 
 
 def view_titles(cameras: Sequence[Camera]) -> list[str]:
-    """ "45°" or "0°, 30° up": azimuth, and elevation where there is one."""
-    return [
-        f"{c.azimuth_deg:g}°"
-        + (
-            f", {abs(c.elevation_deg):g}° {'up' if c.elevation_deg > 0 else 'down'}"
-            if c.elevation_deg
-            else ""
-        )
-        for c in cameras
-    ]
+    """A camera's name; else "45°" or "0°, 30° up": azimuth, and elevation where there is one."""
+    return [camera.name or _degrees(camera) for camera in cameras]
+
+
+def _degrees(camera: Camera) -> str:
+    around, up = round(camera.azimuth_deg, 1), round(camera.elevation_deg, 1)
+    return f"{around:g}°" + (f", {abs(up):g}° {'up' if up > 0 else 'down'}" if up else "")
 
 
 def turntable(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,15 +21,20 @@ if TYPE_CHECKING:
 
 PAPER_AZIMUTHS = (180, 225, 270, 315, 0, 45, 90, 135)
 ALTERNATE_AZIMUTHS = (0, 45, 315, 90, 270, 135, 225, 180)
+STEEP = 1e-9  # sine of an angle that counts as none
+ROUNDING_DEG = 1e-9
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A perspective camera on a sphere around the origin, looking at it, and the square that its picture shows.
+    """A perspective camera that looks at `target`, and the square that its picture shows.
 
-    azimuth_deg, elevation_deg: degrees.  distance: render-frame units.  fov_deg: vertical and horizontal, of the
-    whole frame.  centre: what the middle of the picture shows, in half widths of the whole frame, +x right, +y up.
+    azimuth_deg, elevation_deg: of the way from the target to the camera, degrees.  distance: between the two,
+    render-frame units.  fov_deg: vertical and horizontal, of the whole frame.  centre: what the middle of the picture
+    shows, in half widths of the whole frame, +x right, +y up.
     zoom: how many times larger than in the whole frame things are in the picture.
+    target: (3,) render frame.  roll_deg: how far the camera is turned clockwise, as who holds it sees it.
+    prompt: of this view alone; `{prompt}` in it stands for the mesh's.  name: for people.
     The defaults make the unit sphere touch the frame (asin(1/2) = 30 degrees), so nothing is cropped.
     """
 
@@ -39,6 +44,29 @@ class Camera:
     fov_deg: float = 60.0
     centre: tuple[float, float] = (0.0, 0.0)
     zoom: float = 1.0
+    target: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    roll_deg: float = 0.0
+    prompt: str | None = None
+    name: str | None = None
+
+    @classmethod
+    def looking(cls, position: Any, look_at: Any, up: Any = None, **more: Any) -> Camera:
+        """The camera at `position` (3,) that looks at `look_at` (3,).
+
+        up: (3,) what points up in its picture, of any length; None: +y, or where it looks along that, what the front is
+        below or above of.  more: the other fields.
+        Raises InputError where the two places are one, or `up` lies along the line of sight.
+        """
+        away = np.subtract(position, look_at).astype(float)
+        distance = float(np.linalg.norm(away))
+        if not distance > 0:
+            raise Refused.camera_wrong(f"a {about('camera')} stands where it looks", "move one of the two")
+        back, level = away / distance, float(np.hypot(away[0], away[2]) / distance)
+        elevation = math.degrees(math.atan2(back[1], level))
+        azimuth = math.degrees(math.atan2(back[0], back[2])) if level > STEEP else 0.0
+        target = tuple(float(value) for value in look_at)
+        camera = cls(azimuth, elevation, distance, target=target, **more)
+        return camera if up is None else replace(camera, roll_deg=_roll_deg(camera, up))
 
     @property
     def extent(self) -> float:
@@ -47,7 +75,7 @@ class Camera:
 
     @property
     def direction(self) -> np.ndarray:
-        """Unit vector (3,) from the origin to the camera."""
+        """Unit vector (3,) from the target to the camera."""
         azimuth, elevation = np.radians([self.azimuth_deg, self.elevation_deg])
         return np.array(
             [np.cos(elevation) * np.sin(azimuth), np.sin(elevation), np.cos(elevation) * np.cos(azimuth)]
@@ -57,14 +85,35 @@ class Camera:
     def up(self) -> np.ndarray:
         """Unit vector (3,) that points up in the picture; from straight above the front is below."""
         azimuth, elevation = np.radians([self.azimuth_deg, self.elevation_deg])
-        return np.array(
+        level = np.array(
             [-np.sin(elevation) * np.sin(azimuth), np.cos(elevation), -np.sin(elevation) * np.cos(azimuth)]
         )
+        if not self.roll_deg:
+            return level
+        roll = math.radians(self.roll_deg)
+        return math.cos(roll) * level + math.sin(roll) * np.cross(level, self.direction)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Unit vector (3,) that points right in the picture."""
+        return np.cross(self.up, self.direction)
 
     @property
     def position(self) -> np.ndarray:
         """Camera centre (3,), render frame."""
-        return self.distance * self.direction
+        return np.array(self.target) + self.distance * self.direction
+
+
+def _roll_deg(camera: Camera, up: Any) -> float:
+    """How far a camera without roll is to be turned for `up` (3,) to point up in its picture."""
+    up = np.asarray(up, float)
+    across, along = up @ camera.right, up @ camera.up
+    if math.hypot(across, along) <= STEEP * np.linalg.norm(up):
+        raise Refused.camera_wrong(
+            f"a {about('camera')} looks along its own up, {got(up.tolist())}", "give another up"
+        )
+    roll = math.degrees(math.atan2(across, along))
+    return roll if abs(roll) > ROUNDING_DEG else 0.0
 
 
 def ring(order: str = "alternate") -> tuple[Camera, ...]:
@@ -135,6 +184,7 @@ def to_pytorch3d(cameras: Sequence[Camera], device: str = "cpu") -> PerspectiveC
         dist=[c.distance for c in cameras],
         elev=[c.elevation_deg for c in cameras],
         azim=[c.azimuth_deg for c in cameras],
+        at=torch.tensor([c.target for c in cameras], dtype=torch.float32),
         up=torch.as_tensor(np.stack([c.up for c in cameras]), dtype=torch.float32),
     )
     # PyTorch3D's x goes to the left

@@ -155,7 +155,7 @@ def visible(
     towards = (normals[None] * to_camera).sum(-1)
     facing = towards.abs().clamp(0, 1)
     column, row = (where[..., k].floor().long() for k in (0, 1))
-    inside = (column >= 0) & (column < pixels.size) & (row >= 0) & (row < pixels.size)
+    inside = (column >= 0) & (column < pixels.size) & (row >= 0) & (row < pixels.size) & (where[..., 2] > 0)
     limit = pixels.size - 1
     view = torch.arange(len(pixels.cameras), device=points.device)[:, None]
     hit = view, row.clamp(0, limit), column.clamp(0, limit)

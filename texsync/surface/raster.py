@@ -17,6 +17,7 @@ from pytorch3d.structures import Meshes
 from torch import Tensor, nn
 
 COINCIDENT = 1e-4  # render-frame units between layers that count as one; the mesh has radius 1
+NEAREST = 1e-4  # depth from which things are seen; a face that reaches behind the camera is cut there
 FIELDS = ("pix_to_face", "zbuf", "bary_coords", "dists")
 
 
@@ -53,7 +54,9 @@ def _tracer(vertices: np.ndarray, faces: np.ndarray, cameras: CamerasBase, size:
     mesh = Meshes(verts=[torch.as_tensor(vertices, dtype=torch.float32)], faces=[torch.as_tensor(faces)]).to(
         device
     )
-    settings = RasterizationSettings(image_size=size, cull_backfaces=False, perspective_correct=True)
+    settings = RasterizationSettings(
+        image_size=size, cull_backfaces=False, perspective_correct=True, z_clip_value=NEAREST
+    )
     kind = MeshRasterizer if torch.device(device).type == "cuda" else EmbreeRasterizer
     rasterizer = kind(cameras=cameras, raster_settings=settings)
     return lambda camera: rasterizer(mesh, cameras=camera)

@@ -1,0 +1,209 @@
+"""Cameras as JSON: what an artist, or another program, says about where the views stand.
+
+    {"cameras": [{"position": [0, 1.6, 4], "look_at": [0, 1, 0], "fov_deg": 40, "prompt": "{prompt}, a red door"}]}
+
+Each camera is an orbit (`azimuth_deg`), a place that looks at another (`position`), or a matrix (`transform_matrix`).
+Coordinates are those of the mesh's file, or with "frame": "render" texsync's own, see `surface.cameras`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, Refused, about
+from ..options.kinds import Prompt
+from ..surface.cameras import Camera
+from .axes import rotation
+from .formats import Z_UP
+from .json_table import Fields, Is, Number, OneOf, Row, Wrong, check, read_json
+from .loaded import Loaded
+
+MOST_CAMERAS, MOST_BYTES = 1000, 10 * 2**20
+REMEDY = "see docs/cameras.md for what a file of cameras holds"
+POINT = Row(Number(), 3, 3)
+LENGTH = Number(1e-30)
+SQUARE = {  # what every camera may say
+    "fov_deg": Number(1, 170),
+    "centre": Row(Number(-10, 10), 2, 2),
+    "zoom": Number(0.01, 1000),
+    "prompt": Is(str),
+    "name": Is(str),
+}
+TURN = Number(-36000, 36000)
+FORMS = {  # the field that tells a camera's form, and what else is of that form
+    "azimuth_deg": Fields(
+        {"azimuth_deg": TURN},
+        {"elevation_deg": Number(-90, 90), "distance": LENGTH, "target": POINT, "roll_deg": TURN, **SQUARE},
+    ),
+    "position": Fields({"position": POINT, "look_at": POINT}, {"up": POINT, **SQUARE}),
+    "transform_matrix": Fields(
+        {"transform_matrix": Row(Row(Number(), 4, 4), 4, 4), "convention": OneOf(("blender", "opengl"))},
+        SQUARE,
+    ),
+}
+FRAMES = ("mesh", "render")
+FOR_OTHERS = ("opengl_matrix", "blender_matrix", "focal", "middle", "pictures")  # written, and not read
+FILE = Fields({"cameras": Row(Fields(), 1, MOST_CAMERAS)}, {"frame": OneOf(FRAMES)})
+
+
+@dataclass(frozen=True)
+class Frame:
+    """From coordinates of a file, or of Blender's world, to the render frame.
+
+    turn: (3, 3) rotation.  centre: (3,) what becomes the origin.  scale: how long one unit of the render frame is.
+    """
+
+    turn: np.ndarray
+    centre: np.ndarray
+    scale: float
+
+    @classmethod
+    def of(cls, loaded: Loaded, blender: bool = False) -> Frame:
+        """blender: of Blender's world, in which its importers have put the file: +z up, -y front."""
+        scale = float(np.linalg.norm(loaded.to_world[:3, 0]))
+        turn, centre = (loaded.to_world[:3, :3] / scale).T, loaded.to_world[:3, 3]
+        if blender:
+            moved = rotation(*Z_UP).T @ rotation(*loaded.axes)
+            turn, centre = turn @ moved.T, moved @ centre
+        return cls(turn, centre, scale)
+
+    def place(self, point: Sequence[float]) -> np.ndarray:
+        """A place (3,) in the render frame."""
+        return self.turn @ (np.asarray(point, float) - self.centre) / self.scale
+
+    def matrix(self, camera: Camera) -> np.ndarray:
+        """(4, 4) from the camera, which looks along its -z with +y up, to this frame's world."""
+        made = np.eye(4)
+        axes = np.stack([camera.right, camera.up, camera.direction], axis=1)
+        made[:3, :3] = self.turn.T @ axes
+        made[:3, 3] = self.turn.T @ camera.position * self.scale + self.centre
+        return made
+
+
+RENDER = Frame(np.eye(3), np.zeros(3), 1.0)
+
+
+def read_cameras(said: str | Path | Mapping[str, Any], loaded: Loaded) -> tuple[Camera, ...]:
+    """The cameras of a JSON file, or of what such a file holds, in the render frame of a mesh.
+
+    Raises InputError, in one line, for whatever cannot be read or says too little or too much.
+    """
+    name = "cameras" if isinstance(said, Mapping) else Path(said).name
+    try:
+        content = dict(said) if isinstance(said, Mapping) else _content(Path(said))
+        check(content, FILE)
+        _known(content, FILE, "", FOR_OTHERS)
+        frame = RENDER if content.get("frame") == "render" else Frame.of(loaded)
+        return tuple(_camera(one, f"cameras[{k}]", frame, loaded) for k, one in enumerate(content["cameras"]))
+    except OSError as error:
+        raise Refused.cameras_file(
+            f"{about(said)} cannot be read ({error.strerror or error})", "name a JSON file of cameras"
+        ) from None
+    except ValueError as error:  # Wrong, and what is no JSON
+        raise Refused.cameras_file(f"{about(name)}: {str(error)[:200]}", REMEDY) from None
+
+
+def _content(path: Path) -> Any:
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES >> 20} MB")
+    try:
+        return read_json(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise ValueError("it is no text") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON ({error})") from None
+
+
+def _known(value: Mapping[str, Any], kind: Fields, where: str, more: Sequence[str] = ()) -> None:
+    """Raises ValueError for a field that is not known: a misspelt one would have no effect."""
+    for name in value:
+        if name not in {*kind.needed, *kind.may, *more}:
+            known = ", ".join([*kind.needed, *kind.may])
+            raise ValueError(f"{where or 'the file'} has {str(name)[:40]!r}, which is not one of {known}")
+
+
+def _camera(said: Any, where: str, frame: Frame, loaded: Loaded) -> Camera:
+    form = [name for name in FORMS if name in said]
+    if len(form) != 1:
+        what = " and ".join(form) or "none of them"
+        raise ValueError(f"{where} needs one of {', '.join(FORMS)}, and has {what}")
+    kind = FORMS[form[0]]
+    try:
+        check(said, kind)
+    except Wrong as error:
+        raise ValueError(f"{where}: {error}") from None
+    _known(said, kind, where, FOR_OTHERS)
+    square = {name: said[name] for name in SQUARE if name in said}
+    if "centre" in square:
+        square["centre"] = tuple(square["centre"])
+    try:
+        if "prompt" in square:
+            Prompt()(f"{where}.prompt", square["prompt"])
+        return MAKERS[form[0]](said, frame, loaded, square)
+    except InputError as error:
+        raise Refused.cameras_file(f"{about(where)}: {error.message}", error.remedy) from None
+
+
+def _orbit(said: Mapping[str, Any], frame: Frame, loaded: Loaded, square: dict[str, Any]) -> Camera:
+    plain = {name: said[name] for name in ("elevation_deg", "roll_deg") if name in said}
+    if "distance" in said:
+        plain["distance"] = said["distance"] / frame.scale if frame is not RENDER else said["distance"]
+    if "target" in said:
+        plain["target"] = tuple(said["target"] if frame is RENDER else frame.place(said["target"]).tolist())
+    return Camera(said["azimuth_deg"], **plain, **square)
+
+
+def _look(said: Mapping[str, Any], frame: Frame, loaded: Loaded, square: dict[str, Any]) -> Camera:
+    up = frame.turn @ said["up"] if "up" in said else None
+    return Camera.looking(frame.place(said["position"]), frame.place(said["look_at"]), up, **square)
+
+
+def _matrix(said: Mapping[str, Any], frame: Frame, loaded: Loaded, square: dict[str, Any]) -> Camera:
+    """A camera that looks at a place as far away as the origin, or one unit, which no picture depends on."""
+    if said["convention"] == "blender":
+        frame = Frame.of(loaded, blender=True)
+    matrix = np.array(said["transform_matrix"], float)
+    length = np.linalg.norm(matrix[:3, :3], axis=0)
+    axes = matrix[:3, :3] / np.where(length > 0, length, 1)
+    if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3 or np.linalg.det(axes) < 0:
+        raise Refused.camera_wrong(
+            f"its {about('transform_matrix')} does not turn alone",
+            "give three columns of length 1 at right angles",
+        )
+    position = frame.place(matrix[:3, 3])
+    back, up = frame.turn @ axes[:, 2], frame.turn @ axes[:, 1]
+    away = float(np.linalg.norm(position)) or 1.0
+    return Camera.looking(position, position - away * back, up, **square)
+
+
+MAKERS = {"azimuth_deg": _orbit, "position": _look, "transform_matrix": _matrix}
+
+
+def cameras_json(cameras: Sequence[Camera], loaded: Loaded | None = None) -> dict[str, Any]:
+    """What a file of these cameras holds; read again, it gives them to the bit.
+
+    loaded: the mesh; with it every camera is also told as other programs have it: matrices from the camera, which looks
+    along its -z with +y up, to the file's coordinates (`opengl_matrix`) and to Blender's world (`blender_matrix`), and
+    the pinhole of its square picture in shares of a side, `focal` and `middle` (from the left, from the top).
+    """
+    return {"frame": "render", "cameras": [_told(camera, loaded) for camera in cameras]}
+
+
+def _told(camera: Camera, loaded: Loaded | None) -> dict[str, Any]:
+    made = {name: getattr(camera, name) for name in FORMS["azimuth_deg"].needed | FORMS["azimuth_deg"].may}
+    made = {name: list(value) if isinstance(value, tuple) else value for name, value in made.items()}
+    if loaded is not None:
+        x, y = camera.centre
+        made |= {
+            "opengl_matrix": Frame.of(loaded).matrix(camera).tolist(),
+            "blender_matrix": Frame.of(loaded, blender=True).matrix(camera).tolist(),
+            "focal": 1 / camera.extent,
+            "middle": [0.5 - x * camera.zoom / 2, 0.5 + y * camera.zoom / 2],
+        }
+    return {name: value for name, value in made.items() if value is not None}
