@@ -73,7 +73,7 @@ class Frame:
             turn, centre = turn @ moved.T, moved @ centre
         return cls(turn, centre, scale)
 
-    def place(self, point: Sequence[float]) -> np.ndarray:
+    def place(self, point: Sequence[float] | np.ndarray) -> np.ndarray:
         """A place (3,) in the render frame."""
         return self.turn @ (np.asarray(point, float) - self.centre) / self.scale
 
@@ -196,7 +196,8 @@ def cameras_json(cameras: Sequence[Camera], loaded: Loaded | None = None) -> dic
 
 
 def _told(camera: Camera, loaded: Loaded | None) -> dict[str, Any]:
-    made = {name: getattr(camera, name) for name in FORMS["azimuth_deg"].needed | FORMS["azimuth_deg"].may}
+    names = {**FORMS["azimuth_deg"].needed, **FORMS["azimuth_deg"].may}
+    made: dict[str, Any] = {name: getattr(camera, name) for name in names}
     made = {name: list(value) if isinstance(value, tuple) else value for name, value in made.items()}
     if loaded is not None:
         x, y = camera.centre

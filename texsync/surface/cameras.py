@@ -64,8 +64,8 @@ class Camera:
         back, level = away / distance, float(np.hypot(away[0], away[2]) / distance)
         elevation = math.degrees(math.atan2(back[1], level))
         azimuth = math.degrees(math.atan2(back[0], back[2])) if level > STEEP else 0.0
-        target = tuple(float(value) for value in look_at)
-        camera = cls(azimuth, elevation, distance, target=target, **more)
+        x, y, z = (float(value) for value in look_at)
+        camera = cls(azimuth, elevation, distance, target=(x, y, z), **more)
         return camera if up is None else replace(camera, roll_deg=_roll_deg(camera, up))
 
     @property
