@@ -10,7 +10,7 @@ import pytest
 import trimesh
 from refusals import refused
 
-from texsync.files.camera_file import Frame, cameras_json, read_cameras
+from texsync.files.camera_file import WorldFrame, cameras_json, read_cameras
 from texsync.files.load import load
 from texsync.surface.cameras import Camera, framed, ring
 from texsync.surface.pixels import look
@@ -109,7 +109,7 @@ def test_blenders_world_is_where_its_importers_put_the_file(tmp_path, ending):
     loaded = box(tmp_path, ending)
     point = np.array([1.0, 2.0, 3.0])
     there = np.array([1.0, -3.0, 2.0]) if ending in ("glb", "obj") else point
-    assert np.allclose(Frame.of(loaded).place(point), Frame.of(loaded, blender=True).place(there))
+    assert np.allclose(WorldFrame.of(loaded).place(point), WorldFrame.of(loaded, blender=True).place(there))
 
 
 def test_the_pinhole_told_to_others_is_where_points_fall(tmp_path):

@@ -53,7 +53,7 @@ FILE = Fields({"cameras": Row(Fields(), 1, MOST_CAMERAS)}, {"frame": OneOf(FRAME
 
 
 @dataclass(frozen=True)
-class Frame:
+class WorldFrame:
     """From coordinates of a file, or of Blender's world, to the render frame.
 
     turn: (3, 3) rotation.  centre: (3,) what becomes the origin.  scale: how long one unit of the render frame is.
@@ -64,7 +64,7 @@ class Frame:
     scale: float
 
     @classmethod
-    def of(cls, loaded: Loaded, blender: bool = False) -> Frame:
+    def of(cls, loaded: Loaded, blender: bool = False) -> WorldFrame:
         """blender: of Blender's world, in which its importers have put the file: +z up, -y front."""
         scale = float(np.linalg.norm(loaded.to_world[:3, 0]))
         turn, centre = (loaded.to_world[:3, :3] / scale).T, loaded.to_world[:3, 3]
@@ -86,7 +86,7 @@ class Frame:
         return made
 
 
-RENDER = Frame(np.eye(3), np.zeros(3), 1.0)
+RENDER = WorldFrame(np.eye(3), np.zeros(3), 1.0)
 
 
 def read_cameras(said: str | Path | Mapping[str, Any], loaded: Loaded) -> tuple[Camera, ...]:
@@ -99,7 +99,7 @@ def read_cameras(said: str | Path | Mapping[str, Any], loaded: Loaded) -> tuple[
         content = dict(said) if isinstance(said, Mapping) else _content(Path(said))
         check(content, FILE)
         _known(content, FILE, "", FOR_OTHERS)
-        frame = RENDER if content.get("frame") == "render" else Frame.of(loaded)
+        frame = RENDER if content.get("frame") == "render" else WorldFrame.of(loaded)
         return tuple(_camera(one, f"cameras[{k}]", frame, loaded) for k, one in enumerate(content["cameras"]))
     except OSError as error:
         raise Refused.cameras_file(
@@ -128,7 +128,7 @@ def _known(value: Mapping[str, Any], kind: Fields, where: str, more: Sequence[st
             raise ValueError(f"{where or 'the file'} has {str(name)[:40]!r}, which is not one of {known}")
 
 
-def _camera(said: Any, where: str, frame: Frame, loaded: Loaded) -> Camera:
+def _camera(said: Any, where: str, frame: WorldFrame, loaded: Loaded) -> Camera:
     form = [name for name in FORMS if name in said]
     if len(form) != 1:
         what = " and ".join(form) or "none of them"
@@ -150,7 +150,7 @@ def _camera(said: Any, where: str, frame: Frame, loaded: Loaded) -> Camera:
         raise Refused.cameras_file(f"{about(where)}: {error.message}", error.remedy) from None
 
 
-def _orbit(said: Mapping[str, Any], frame: Frame, loaded: Loaded, square: dict[str, Any]) -> Camera:
+def _orbit(said: Mapping[str, Any], frame: WorldFrame, loaded: Loaded, square: dict[str, Any]) -> Camera:
     plain = {name: said[name] for name in ("elevation_deg", "roll_deg") if name in said}
     if "distance" in said:
         plain["distance"] = said["distance"] / frame.scale if frame is not RENDER else said["distance"]
@@ -159,15 +159,15 @@ def _orbit(said: Mapping[str, Any], frame: Frame, loaded: Loaded, square: dict[s
     return Camera(said["azimuth_deg"], **plain, **square)
 
 
-def _look(said: Mapping[str, Any], frame: Frame, loaded: Loaded, square: dict[str, Any]) -> Camera:
+def _look(said: Mapping[str, Any], frame: WorldFrame, loaded: Loaded, square: dict[str, Any]) -> Camera:
     up = frame.turn @ said["up"] if "up" in said else None
     return Camera.looking(frame.place(said["position"]), frame.place(said["look_at"]), up, **square)
 
 
-def _matrix(said: Mapping[str, Any], frame: Frame, loaded: Loaded, square: dict[str, Any]) -> Camera:
+def _matrix(said: Mapping[str, Any], frame: WorldFrame, loaded: Loaded, square: dict[str, Any]) -> Camera:
     """A camera that looks at a place as far away as the origin, or one unit, which no picture depends on."""
     if said["convention"] == "blender":
-        frame = Frame.of(loaded, blender=True)
+        frame = WorldFrame.of(loaded, blender=True)
     matrix = np.array(said["transform_matrix"], float)
     length = np.linalg.norm(matrix[:3, :3], axis=0)
     axes = matrix[:3, :3] / np.where(length > 0, length, 1)
@@ -202,8 +202,8 @@ def _told(camera: Camera, loaded: Loaded | None) -> dict[str, Any]:
     if loaded is not None:
         x, y = camera.centre
         made |= {
-            "opengl_matrix": Frame.of(loaded).matrix(camera).tolist(),
-            "blender_matrix": Frame.of(loaded, blender=True).matrix(camera).tolist(),
+            "opengl_matrix": WorldFrame.of(loaded).matrix(camera).tolist(),
+            "blender_matrix": WorldFrame.of(loaded, blender=True).matrix(camera).tolist(),
             "focal": 1 / camera.extent,
             "middle": [0.5 - x * camera.zoom / 2, 0.5 + y * camera.zoom / 2],
         }
