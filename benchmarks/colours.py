@@ -52,7 +52,7 @@ def main() -> None:
         tables = bake_tables(surface, pixels, 512)
         for i, name in enumerate(names):
             job = Job(replace(settings, prompt=f"a {name} object", seed=i))
-            latents = job.denoise(backbone, views, condition, pixels.cameras)
+            (latents,) = job.denoise(backbone, views, condition, pixels.cameras)
             baked = tables.apply(backbone.decode(latents))
             mean = np.average(baked.image[baked.covered] / 255, axis=0, weights=baked.area[baked.covered])
             distance = np.linalg.norm(anchors - lab(mean[None]), axis=1)

@@ -92,7 +92,7 @@ def measure(
         backbone = job.backbone()
         shared.update(backbone=backbone, geometry=job.geometry(surface, backbone))
     backbone, (pixels, condition, views) = shared["backbone"], shared["geometry"]
-    latents = job.denoise(backbone, views, condition, pixels.cameras)
+    (latents,) = job.denoise(backbone, views, condition, pixels.cameras)
     pictures = backbone.decode(latents).cpu()
     return disagreement(pixels, pictures), sharpness(pixels, pictures)
 

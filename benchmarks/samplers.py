@@ -42,7 +42,7 @@ class Bench:
     def pictures(self, prompt: str, **options) -> Tensor:
         """The decoded views (N, 3, h, w) of one run."""
         job = self._job(prompt, **options)
-        latents = job.denoise(self.backbone, self.views, self.condition, self.pixels.cameras)
+        (latents,) = job.denoise(self.backbone, self.views, self.condition, self.pixels.cameras)
         return self.backbone.decode(latents).float().cpu()
 
     def distance(self, one: Tensor, other: Tensor) -> float:

@@ -40,7 +40,7 @@ def painted(mesh: str, prompt: str, size: int, steps: int, model) -> tuple[float
     backbone = job.backbone()
     pixels, condition, views = job.geometry(surface, backbone)
     start = time.perf_counter()
-    latents = job.denoise(backbone, views, condition, pixels.cameras)
+    (latents,) = job.denoise(backbone, views, condition, pixels.cameras)
     seconds = time.perf_counter() - start
     pictures = backbone.decode(latents).float().cpu()
     return seconds, disagreement(pixels, pictures), pictures, pixels.mask

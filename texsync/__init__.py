@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .tasks.motion_result import Motion as Motion
     from .tasks.repeat import repeat as repeat
     from .tasks.textured import TexturedMesh as TexturedMesh
+    from .tasks.variants import Variants as Variants
     from .views import Views as Views
     from .views import ambiguous as ambiguous
     from .views import feathered as feathered
@@ -72,6 +73,7 @@ PUBLIC = {
     ".tasks.motion_result": "Motion",
     ".tasks.repeat": "repeat",
     ".tasks.textured": "TexturedMesh",
+    ".tasks.variants": "Variants",
     ".views": (
         "Views ambiguous feathered flip identity latest lookup masks noise rotations segments "
         "shared_noise stack surface_views windows"

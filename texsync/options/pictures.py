@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import Refused
 from ..errors import option as named
 from .declared import declare, option_class, unsaid
-from .kinds import Choice, Thing, Whole
+from .kinds import Choice, Thing
 from .shared import FADES, SharedOptions, slug
 
 ASSEMBLIES = {
@@ -27,7 +27,6 @@ MASK_CELLS = {
 }
 CELLS = "A latent cell takes the mean of the mask's pixels, or the nearest one."
 STEPS = 50  # the paper's (SyncSDE, supplement A)
-MOST_PICTURES = 1000  # of one run
 LONGEST_SIDE = 65536  # pixels
 
 
@@ -37,13 +36,6 @@ class ImageOptions(SharedOptions):
 
     SMALLER = f"ask for a smaller picture, or use {named('chunk', 1)}"
     PAPER = {"steps": STEPS}
-    count: int = declare(
-        "Pictures to make, of as many seeds from the seed on.",
-        Whole(1, MOST_PICTURES),
-        "main",
-        default=1,
-        sweep=False,
-    )
     control: str | None = declare(
         "What the ControlNet follows in the control image, e.g. canny, depth, plain.",
         Choice(CONTROLS),
@@ -84,8 +76,3 @@ class ImageOptions(SharedOptions):
     def folder(self) -> str:
         """<task>_<words of the prompt>."""
         return f"{type(self).__name__.removesuffix('Options').lower()}_{slug(self.words)}"
-
-    @property
-    def seeds(self) -> range:
-        """One per picture."""
-        return range(self.seed, self.seed + self.count)

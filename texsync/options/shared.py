@@ -90,6 +90,7 @@ DTYPES = {
     "bf16": "half the memory, coarser, no overflow",
 }
 MODEL_OWN = "the model's own"
+MOST_RESULTS = 1000  # of one run
 SETTINGS = ("strength", "integrator", "blend", "fade")  # of a coupling, that are options of tasks
 MADE = {  # why an option cannot be said beside an object, and what to do
     "coupling": ("for a coupling that is made already", "make it with that, or leave out"),
@@ -138,6 +139,14 @@ class SharedOptions(RunOptions):
     """
 
     seed: int = declare("Same seed, same result.", Whole(), "main", default=0, sweep=False)
+    count: int = declare(
+        "Results to make, of as many seeds from the seed on.",
+        Whole(1, MOST_RESULTS),
+        "main",
+        default=1,
+        label="",  # a panel shows one result
+        sweep=False,
+    )
     steps: int | None = declare(
         "Denoising steps.", Whole(1, 1000), "main", default=unsaid("the model's, else the paper's")
     )
@@ -320,7 +329,7 @@ class SharedOptions(RunOptions):
     @property
     def seeds(self) -> range:
         """One per result."""
-        return range(self.seed, self.seed + 1)
+        return range(self.seed, self.seed + self.count)
 
     @property
     def more(self) -> dict[str, Any]:

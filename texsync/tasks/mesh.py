@@ -18,6 +18,7 @@ from ..progress import with_bar
 from . import parts
 from .painting import Painting
 from .textured import MeshSaveOptions, TexturedMesh
+from .variants import Variants, check_room
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -164,8 +165,10 @@ class MeshOptions(SharedOptions):
 
 @takes(MeshOptions)
 @with_bar
-def texture_mesh(options: MeshOptions) -> TexturedMesh:
+def texture_mesh(options: MeshOptions) -> TexturedMesh | Variants:
     """Paint a texture on MESH that fits PROMPT.
+
+    Of several seeds, where `count` says so: then a sequence of textured meshes comes back.
 
     on_progress: see `Progress`.
     Raises InputError on anything that the caller can put right, before any weights load where possible.
@@ -184,7 +187,7 @@ class Job(Painting):
         super().__init__("mesh", options)
         self.extra: Extra | None = None
 
-    def run(self) -> TexturedMesh:
+    def run(self) -> TexturedMesh | Variants:
         from ..errors import check_finite
         from ..files.load import load
         from ..files.pbr import finish_of
@@ -209,14 +212,19 @@ class Job(Painting):
             pixels, controls, views = self.geometry(surface, backbone)
             # refuses what no view can see
             tables = bake_tables(surface, pixels, size, on_chunk=self.told("geometry", rows))
-        latents = self.denoise(backbone, views, controls, pixels.cameras)
+        finals = self.denoise(backbone, views, controls, pixels.cameras)
         with self.stage("decode"):
-            pictures = backbone.decode(latents).float().cpu()
-            check_finite(pictures, "decoding the views", OVERFLOW)
+            pictures = [backbone.decode(latents).float().cpu() for latents in finals]
+            for seen in pictures:
+                check_finite(seen, "decoding the views", OVERFLOW)
         with self.stage("texture"):
-            baked = tables.apply(pictures)
-        report = self.filled(backbone)
-        return TexturedMesh(loaded, surface, baked, pictures, controls[0].cpu(), pixels, report)
+            baked = [tables.apply(seen) for seen in pictures]
+        report, told = self.filled(backbone), controls[0].cpu()
+        made = [
+            TexturedMesh(loaded, surface, texture, seen, told, pixels, report)
+            for texture, seen in zip(baked, pictures, strict=True)
+        ]
+        return made[0] if len(made) == 1 else Variants.of(made, options.seeds)
 
     @property
     def controlnet(self) -> str | None:
@@ -249,6 +257,7 @@ class Job(Painting):
                 f"use {option('attention', 'none')}",
             )
         size, count = self.view_size(backbone), len(ring()) + 2 * (self.options.extra_views == "auto")
+        check_room(self.options.count, count * size**2, self.options.texture_size**2)
         what = f"looking at {count} views of {size} pixels"
         require(count * PIXEL_BYTES * size**2, backbone.home, what, f"lower {option('view_size')}")
 
@@ -293,10 +302,10 @@ class Job(Painting):
 
     def denoise(
         self, backbone: Backbone, views: Views, controls: list[Tensor], cameras: tuple[Camera, ...]
-    ) -> Tensor:
-        """All views down to clean latents (N, C, h, w)."""
+    ) -> list[Tensor]:
+        """All views down to clean latents (N, C, h, w), of every seed."""
         predict = self.predictor(backbone, controls, cameras)
-        return self.denoise_all(backbone, predict, views, self.couplings(backbone, views))[0]
+        return self.denoise_all(backbone, predict, views, self.couplings(backbone, views))
 
     def predictor(self, backbone: Backbone, controls: list[Tensor], cameras: tuple[Camera, ...]) -> Predictor:
         from ..backbones.prompts import view_prompts

@@ -17,13 +17,14 @@ from . import FUNCTIONS, function_of, options_of
 if TYPE_CHECKING:
     from .made import Pictures
     from .textured import TexturedMesh
+    from .variants import Variants
 
 
 SETTLED = {"model": ("controlnet", "device", "dtype"), "coupling": (*SETTINGS, "coupling_options")}
 """What a model or coupling that is an object has settled."""
 
 
-def repeat(run: str | Path, *, on_progress: Any = None, **changes: Any) -> TexturedMesh | Pictures:
+def repeat(run: str | Path, *, on_progress: Any = None, **changes: Any) -> TexturedMesh | Variants | Pictures:
     """Do a run of any task again.
 
     run: a `run.json`, or the folder that holds it.  changes: options that shall differ, by name.

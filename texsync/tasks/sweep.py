@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from .textured import TexturedMesh
+    from .variants import Variants
 
 WIDE = 2.0  # times as wide as high; from there on, values go down the sheet instead of across
 
@@ -67,7 +68,7 @@ class Sweep:
 
 
 def sweep(
-    task: Callable[..., Pictures | TexturedMesh],
+    task: Callable[..., Pictures | TexturedMesh | Variants],
     name: str,
     values: Sequence[Any],
     *,

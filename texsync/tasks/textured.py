@@ -108,22 +108,27 @@ class TexturedMesh:
         `views.png`; turntable, `turntable.gif`; viewer, `viewer.html`.  None is all but the last, which `preview` adds.
         Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
         """
-        from ..files.save import save_model
         from ..record.atomic import atomic_folder
+
+        chosen = MeshSaveOptions(formats=formats, preview=preview).chosen
+        with atomic_folder(folder, overwrite=overwrite) as place:
+            self.write(place, chosen, Path(folder))
+        return Path(folder)
+
+    def write(self, place: Path, chosen: Sequence[str], folder: Path) -> None:
+        """Write into a folder that is there.  chosen: of FORMATS.  folder: where it will be in the end."""
+        from ..files.save import save_model
         from ..show.render import turntable, viewer
 
-        chosen, stem = MeshSaveOptions(formats=formats, preview=preview).chosen, self.loaded.stem
-        with atomic_folder(folder, overwrite=overwrite) as place:
-            made, about = (self.loaded, self.surface, self.baked), origin(self.report)
-            save_model(*made, place, stem, formats=chosen, about=about)
-            if "sheet" in chosen:
-                sheet(self).save(place / "views.png", optimize=True)
-            if "turntable" in chosen:
-                turntable(self.surface, self.texture, place / "turntable.gif")
-            if "viewer" in chosen:
-                viewer(self.mesh, place / "viewer.html")
-            write_record(record(self, Path(folder)), place)
-        return Path(folder)
+        made, about = (self.loaded, self.surface, self.baked), origin(self.report)
+        save_model(*made, place, self.loaded.stem, formats=chosen, about=about)
+        if "sheet" in chosen:
+            sheet(self).save(place / "views.png", optimize=True)
+        if "turntable" in chosen:
+            turntable(self.surface, self.texture, place / "turntable.gif")
+        if "viewer" in chosen:
+            viewer(self.mesh, place / "viewer.html")
+        write_record(record(self, folder), place)
 
     def __repr__(self) -> str:
         said, (high, wide, _) = self.report, self.texture.shape

@@ -18,6 +18,7 @@ from ..tasks import FUNCTIONS, function_of, options_of
 if TYPE_CHECKING:
     from ..files.formats.texmesh import Handed
     from ..tasks.textured import TexturedMesh
+    from ..tasks.variants import Variants
 
 Task = Callable[[dict[str, Any], Progress], dict[str, str]]
 
@@ -64,24 +65,31 @@ def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     return listed(out)
 
 
-def save_handed(result: TexturedMesh, handed: Handed, out: Path, overwrite: bool) -> None:
-    """Write texture.png, uvs.bin if the map is new, and run.json: all or nothing."""
+def save_handed(result: TexturedMesh | Variants, handed: Handed, out: Path, overwrite: bool) -> None:
+    """Write texture.png, uvs.bin if the map is new, and run.json: all or nothing.
+
+    Of several variants texture.png is the first, and each is in seed_<seed>/texture.png.
+    """
     from PIL import Image
 
     from ..files.formats.texmesh import new_uvs
     from ..record.atomic import atomic_folder
-    from ..record.facts import write_record
-    from ..tasks.textured import record
+    from ..record.facts import recorded, write_record
+    from ..tasks.textured import TexturedMesh, record
 
-    image = result.texture
+    made = [result] if isinstance(result, TexturedMesh) else list(result)
+    images = [one.texture for one in made]
     if handed.repaint:
-        image = handed.repaint.apply(image, result.surface)
-    uvs = new_uvs(handed, result.loaded, result.surface)
+        images = [handed.repaint.apply(one.texture, one.surface) for one in made]
+    uvs = new_uvs(handed, made[0].loaded, made[0].surface)
     with atomic_folder(out, overwrite=overwrite) as place:
-        Image.fromarray(image).save(place / "texture.png")
+        Image.fromarray(images[0]).save(place / "texture.png")
+        for one, image in zip(made, images, strict=True) if len(made) > 1 else ():
+            (place / f"seed_{one.report['seed']}").mkdir()
+            Image.fromarray(image).save(place / f"seed_{one.report['seed']}" / "texture.png")
         if uvs is not None:
             (place / "uvs.bin").write_bytes(uvs)
-        write_record(record(result), place)
+        write_record(record(made[0]) if len(made) == 1 else recorded(result.report), place)
 
 
 def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
@@ -114,8 +122,9 @@ def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
 
 
 def listed(folder: Path) -> dict[str, str]:
-    """Name -> path of all files in a folder of results."""
-    return {file.name: str(file) for file in sorted(folder.iterdir())}
+    """Name -> path of all files in a folder of results; of those in a folder of its own: seed_1/rabbit.glb."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): str(file) for file in files}
 
 
 def _check_repaint(handed: Handed, arguments: dict[str, Any]) -> None:
