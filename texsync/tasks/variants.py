@@ -19,7 +19,10 @@ PIXEL_BYTES, TEXEL_BYTES = 12, 5  # of one variant that waits to be saved: three
 
 
 def check_room(count: int, pixels: int, texels: int) -> None:
-    """Raises InputError where so many variants do not fit into the memory.  pixels: of all views.  texels: of the texture."""
+    """Raises InputError where so many variants do not fit into the memory.
+
+    pixels: of all views.  texels: of the texture.
+    """
     import torch
 
     from ..backbones.memory import require
@@ -84,9 +87,9 @@ class Variants(Sequence[TexturedMesh]):
         formats: str | Sequence[str] | None = None,
         preview: bool = False,
     ) -> Path:
-        """Write `overview.png`, `run.json` and a folder `seed_<seed>` for each as `TexturedMesh.save` does: all or nothing.
+        """Write `overview.png`, `run.json` and, as `TexturedMesh.save` does, a folder `seed_<seed>` for each.
 
-        Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
+        All or nothing.  Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
         """
         from ..record.atomic import atomic_folder
 
