@@ -8,7 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import trimesh
 
+from ..surface.partial import Repaint
 from ..surface.types import Mesh, Surface
+from .colour import Colour
 from .mtl import Library
 from .pbr import Finish
 from .shape import Section, Shape
@@ -34,6 +36,23 @@ class Source(Protocol):
 
     def sections(self, loaded: Loaded, part: Part, library: Library) -> tuple[list[Section], list[int]]:
         """What an OBJ file says before faces, and which of it for each face; adds materials to the library."""
+
+    def colour(self, shape: str, name: str | None) -> Colour:
+        """The base colour that a shape has in the file.  name: which of the shape's `materials`."""
+
+    def material_names(self, shape: str) -> tuple[list[str | None], np.ndarray]:
+        """What people call a shape's materials, and (F,) which of them each face has."""
+
+    def object_names(self, part: Part) -> tuple[str, ...]:
+        """What people call the object that a part is of."""
+
+    @property
+    def asked(self) -> Repaint | None:
+        """What the scene's sender asks to be painted anew."""
+
+    @property
+    def picture(self) -> np.ndarray | None:
+        """What the scene shows now, (H, W, 4) uint8 on its UVs, where its sender says it in one picture."""
 
     def other_pictures(self, loaded: Loaded) -> dict[str, bytes | None]:
         """Pictures that go beside an OBJ file: by the name that materials call them; None for what is not there."""

@@ -96,6 +96,15 @@ class Mtl:
                 return readable(data, file)
         return None
 
+    def colour_picture(self) -> Any:
+        """The PIL image of the colour; None if there is none, or, with a warning, if it cannot be read."""
+        for word, rest in self.lines:
+            if word.lower() == "map_kd" or (self.glows and word.lower() == GLOW):
+                file = _options(rest)[1]
+                data = self.read(file)
+                return None if data is None else readable(data, file)
+        return None
+
     def read(self, file: str) -> bytes | None:
         """The bytes of a file that it names; None if that is missing or outside the OBJ's folder."""
         try:

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import trimesh
 
+from ..surface.partial import Repaint
 from ..surface.types import Surface
+from .colour import Colour, colour_of
 from .glb import glb_bytes
 from .loaded import Loaded, Part
 from .mtl import Library
@@ -44,6 +46,31 @@ class TrimeshSource:
         primitive = self.scene.geometry[part.shape].metadata.get("from_gltf_primitive")
         title = " ".join((part.shape if primitive else part.node).split())
         return [Section(title, material=name)], [0] * len(self.shapes[part.shape].faces)
+
+    def colour(self, shape: str, name: str | None) -> Colour:
+        """What trimesh has read."""
+        return colour_of(self._material(shape), shape)
+
+    def material_names(self, shape: str) -> tuple[list[str | None], np.ndarray]:
+        """One, trimesh's."""
+        own = self.shapes[shape]
+        return [name_of(self._material(shape))], np.zeros(len(own.faces), np.int64)
+
+    def object_names(self, part: Part) -> tuple[str, ...]:
+        """Its node, its mesh, and the node of a glTF mesh whose primitive it is."""
+        if not self.scene.geometry[part.shape].metadata.get("from_gltf_primitive"):
+            return (part.node, part.shape)
+        return (part.node, part.shape, str(self.scene.graph.transforms.parents[part.node]))
+
+    @property
+    def asked(self) -> Repaint | None:
+        """What the sender of a scene asks to be painted anew; a file asks for nothing."""
+        return None
+
+    @property
+    def picture(self) -> np.ndarray | None:
+        """What the sender says that the scene shows now, (H, W, 4) uint8, on its UVs; a file's materials say it."""
+        return None
 
     def other_pictures(self, loaded: Loaded) -> dict[str, bytes | None]:
         """None: an MTL file made of such a material names the texture only."""

@@ -307,6 +307,23 @@ class Thing:
 
 
 @dataclass(frozen=True)
+class PictureOr:
+    """A picture, whatever holds it, or a text: one of `words`, or one that begins with one of `before` and a colon."""
+
+    words: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+
+    def __call__(self, name: str, value: Any) -> Any:
+        text = os.fspath(value) if isinstance(value, os.PathLike) else value
+        if not isinstance(text, str):
+            return value
+        said = Text()(name, text)
+        if said in self.words or said.partition(":")[0] in self.before:
+            return said
+        return PathName()(name, said)
+
+
+@dataclass(frozen=True)
 class Call:
     """A function; only Python can give one."""
 
@@ -331,6 +348,7 @@ Kind = (
     | CouplingName
     | Device
     | Thing
+    | PictureOr
     | Call
 )
 

@@ -125,7 +125,7 @@ class Stages:
         return {
             name: value
             for name, value in used.items()
-            if name in files or name not in self.inputs or value is None
+            if name in files or name not in self.inputs or value is None or isinstance(value, str)
         }
 
 

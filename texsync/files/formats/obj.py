@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import trimesh
 
+from ..colour import WHITE, Colour
 from ..loaded import Loaded, Part
 from ..mtl import Library, Mtl, channels, lines_of, read_mtl
 from ..obj_file import ObjFile, read_obj
@@ -29,6 +30,19 @@ class ObjSource(TrimeshSource):
         """The material of that name in the file."""
         more = channels(self.materials[name]) if name in self.materials else {}
         return painted(None, image, name or loaded.stem, more, loaded.finish)
+
+    def colour(self, shape: str, name: str | None) -> Colour:
+        """What the file's material says; its picture alone counts where it has one, as most readers have it."""
+        said = self.materials.get(name or "")
+        if said is None:
+            return Colour()
+        picture = said.colour_picture()
+        red, green, blue = said.numbers("Kd")[:3] if picture is None and len(said.numbers("Kd")) >= 3 else WHITE
+        return Colour(picture, (red, green, blue))
+
+    def material_names(self, shape: str) -> tuple[list[str | None], np.ndarray]:
+        """As the file's `usemtl` lines have it."""
+        return self.shapes[shape].materials
 
     def sections(self, loaded: Loaded, part: Part, library: Library) -> tuple[list[Section], list[int]]:
         """What the file says itself, with the names that materials have now."""

@@ -6,11 +6,14 @@ standard library can write:
 
     {"texsync_mesh": 1, "name": "Suzanne", "parts": [{"name": "Suzanne", "transform": [16 numbers, row by row],
       "vertices": {"at": 0, "count": 1521}, "corner_vertex": {...}, "triangles": {...}, "polygon": {...}, "uv": {...}}],
-     "repaint": {"uv": {...}, "width": 512, "height": 512, "pixels": {...}}}
+     "picture": {"width": 512, "height": 512, "pixels": {...}},
+     "repaint": {"uv": {...}, "weights": {...}, "width": 512, "height": 512, "pixels": {...}}}
 
 at: bytes after the line; count: numbers.  vertices: float32 xyz.  corner_vertex: int32, the vertex at each corner.
 triangles: int32, three corners each.  polygon: int32, the polygon of each triangle.  uv: float32 uv of each corner,
-may be missing.  repaint: see `surface.partial.Repaint`; may be missing.  Axes are Blender's: +z up, -y front.
+may be missing.  picture: what the UVs show now, float32 RGBA from the bottom row on; may be missing.  repaint: see
+`surface.partial.Repaint`; may be missing, and so may its weights, a number for each corner of its triangles, and its
+picture, which is that of all where it has none of its own.  Axes are Blender's: +z up, -y front.
 """
 
 from __future__ import annotations
@@ -49,8 +52,9 @@ PART = Fields(
     },
     {"uv": ARRAY},
 )
-REPAINT = Fields({"uv": ARRAY}, {"width": SIDE, "height": SIDE, "pixels": ARRAY})
-HEADER = Fields({"name": Is(str), "parts": Row(PART)}, {"repaint": REPAINT})
+PICTURE = Fields({"width": SIDE, "height": SIDE, "pixels": ARRAY})
+REPAINT = Fields({"uv": ARRAY}, {"weights": ARRAY, "width": SIDE, "height": SIDE, "pixels": ARRAY})
+HEADER = Fields({"name": Is(str), "parts": Row(PART)}, {"picture": PICTURE, "repaint": REPAINT})
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,28 @@ class HandedPart:
 
 @dataclass(frozen=True)
 class Handed:
-    """Everything in a .texmesh file; `parts` have unique names."""
+    """Everything in a .texmesh file; `parts` have unique names.  picture: (H, W, 4) uint8, row 0 on top, or None."""
 
     name: str
     parts: tuple[HandedPart, ...]
     repaint: Repaint | None = None
+    picture: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class HandedSource(TrimeshSource):
+    """A scene whose sender also says what it shows and what of it is to be painted."""
+
+    handed: Handed
+
+    @property
+    def asked(self) -> Repaint | None:
+        return self.handed.repaint
+
+    @property
+    def picture(self) -> np.ndarray | None:
+        asked = self.handed.repaint
+        return self.handed.picture if asked is None or asked.old is None else asked.old
 
 
 def read_handed(path: str | Path) -> Handed:
@@ -108,8 +129,9 @@ def _handed(header: dict[str, Any], data: memoryview) -> Handed:
     for entry in header["parts"]:
         name = unique_name(entry["name"], {part.name for part in parts})
         parts.append(_part(name, entry, data))
-    repaint = _repaint(header["repaint"], data) if "repaint" in header else None
-    return Handed(header["name"], tuple(parts), repaint)
+    picture = _picture(header["picture"], data) if "picture" in header else None
+    repaint = _repaint(header["repaint"], data, picture) if "repaint" in header else None
+    return Handed(header["name"], tuple(parts), repaint, picture)
 
 
 def _part(name: str, entry: dict[str, Any], data: memoryview) -> HandedPart:
@@ -135,18 +157,24 @@ def _part(name: str, entry: dict[str, Any], data: memoryview) -> HandedPart:
     return HandedPart(name, transform, shape, triangles, len(corner_vertex))
 
 
-def _repaint(entry: dict[str, Any], data: memoryview) -> Repaint:
-    old = None
-    if "pixels" in entry:
-        pixels = _array(data, entry["pixels"], FLOATS).reshape(
-            entry.get("height", 0), entry.get("width", 0), 4
-        )
-        pixels = np.nan_to_num(pixels)
-        old = (pixels[::-1] * 255).round().clip(0, 255).astype(np.uint8)  # Blender's first row is the bottom
+def _picture(entry: dict[str, Any], data: memoryview) -> np.ndarray:
+    """(H, W, 4) uint8, row 0 on top."""
+    pixels = _array(data, entry["pixels"], FLOATS).reshape(entry.get("height", 0), entry.get("width", 0), 4)
+    pixels = np.nan_to_num(pixels)
+    return (pixels[::-1] * 255).round().clip(0, 255).astype(np.uint8)  # Blender's first row is the bottom
+
+
+def _repaint(entry: dict[str, Any], data: memoryview, picture: np.ndarray | None) -> Repaint:
+    old = _picture(entry, data) if "pixels" in entry else picture
     uv = _array(data, entry["uv"], FLOATS, 2).astype(np.float64).reshape(-1, 3, 2)
     if not np.isfinite(uv).all():
         raise ValueError("UVs to repaint are no numbers")
-    return Repaint(uv, old)
+    if "weights" not in entry:
+        return Repaint(uv, old)
+    weight = _array(data, entry["weights"], FLOATS).astype(np.float64).reshape(len(uv), 3)
+    if not ((weight >= 0) & (weight <= 1)).all():
+        raise ValueError("weights to repaint are not in 0 to 1")
+    return Repaint(uv, old, weight)
 
 
 def _array(data: memoryview, place: dict[str, int], kind: str, columns: int = 1) -> np.ndarray:
@@ -163,14 +191,14 @@ def _check_corners(indices: np.ndarray, count: int, what: str) -> None:
         raise ValueError(f"{what} refer to number {indices.max()} of {count}")
 
 
-def read(path: Path) -> TrimeshSource:
+def read(path: Path) -> HandedSource:
     """The parts as a trimesh scene, and their shapes by name."""
     handed = read_handed(path)
     scene = trimesh.Scene()
     for part in handed.parts:
         mesh = as_trimesh(part.shape)
         scene.add_geometry(mesh, node_name=part.name, geom_name=part.name, transform=part.transform)
-    return TrimeshSource(scene, {part.name: part.shape for part in handed.parts})
+    return HandedSource(scene, {part.name: part.shape for part in handed.parts}, handed)
 
 
 def new_uvs(handed: Handed, loaded: Loaded, surface: Surface) -> bytes | None:

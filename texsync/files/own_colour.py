@@ -1,0 +1,94 @@
+"""What a mesh shows already: the base colours of its materials, on the map that it is painted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+
+from ..surface.texels import uv_texels
+from ..surface.types import Surface
+from .colour import Colour
+from .corners import keeps_uvs
+from .loaded import Loaded
+
+
+@dataclass(frozen=True)
+class OwnColour:
+    """pixels: (H, W, 3) uint8, row 0 on top.  whole: it is the one picture of the file as it stands, of its own size."""
+
+    pixels: np.ndarray
+    whole: bool
+
+
+def own_colour(loaded: Loaded, surface: Surface, size: int) -> OwnColour | None:
+    """The base colours of a scene on its surface's map; None where no material has a picture.
+
+    The one picture of a file, where its own UVs are kept; else what all materials show, at size x size texels.
+    """
+    colours = _colours(loaded)
+    pictures = [colour for colour in colours if colour.picture is not None]
+    if not pictures:
+        return None
+    first = colours[0]
+    if first.picture is not None and all(one == first for one in colours) and keeps_uvs(loaded, surface):
+        return OwnColour(np.asarray(first.tinted()), True)
+    return OwnColour(_transferred(loaded, surface, colours, size), False)
+
+
+def _colours(loaded: Loaded) -> list[Colour]:
+    """By number in `Loaded.part`: each part's materials."""
+    found: list[Colour] = []
+    for part in loaded.parts:
+        names, _ = loaded.shapes[part.shape].materials
+        found += [loaded.source.colour(part.shape, name) for name in names]
+    return found
+
+
+def _transferred(loaded: Loaded, surface: Surface, colours: list[Colour], size: int) -> np.ndarray:
+    """(size, size, 3): every texel shows what the file's own UVs show there; the padding, the nearest texel's."""
+    face, bary = uv_texels(surface.uv, surface.uv_faces, size)
+    inside = face >= 0
+    face, bary = face[inside], bary[inside]
+    corners = np.zeros((len(face), 3, 2))
+    if loaded.uv is not None and loaded.uv_faces is not None:
+        own = loaded.uv_faces[face]
+        corners = np.where((own >= 0)[..., None], loaded.uv[np.maximum(own, 0)], 0.0)
+    uv = np.einsum("mk,mkd->md", bary, corners)
+    shown = np.zeros((len(face), 3), np.uint8)
+    for number, colour in enumerate(colours):
+        mine = loaded.part[face] == number
+        if mine.any():
+            shown[mine] = looked_up(colour, uv[mine])
+    canvas = np.zeros((size, size, 3), np.uint8)
+    canvas[inside] = shown
+    row, column = distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    padded: np.ndarray = canvas[row, column]
+    return padded
+
+
+def looked_up(colour: Colour, uv: np.ndarray) -> np.ndarray:
+    """(M, 3) uint8: what a material shows at UVs (M, 2), v up, between texels; pictures repeat beyond the unit square."""
+    picture = colour.tinted()
+    table = np.asarray(picture, np.float32)
+    height, width = table.shape[:2]
+    x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
+    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    across, down = (x - left)[:, None], (y - top)[:, None]
+    rows, columns = (top % height, (top + 1) % height), (left % width, (left + 1) % width)
+    upper, lower = (
+        table[row, columns[0]] * (1 - across) + table[row, columns[1]] * across for row in rows
+    )
+    mixed: np.ndarray = (upper * (1 - down) + lower * down).round().clip(0, 255).astype(np.uint8)
+    return mixed
+
+
+def resized(pixels: np.ndarray, size: int) -> np.ndarray:
+    """A picture (H, W, 3) at size x size."""
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    made: Any = Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(made)
