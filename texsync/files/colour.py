@@ -17,7 +17,7 @@ PLAIN_SIDE = 4  # pixels of a picture of one colour
 
 @dataclass(frozen=True)
 class Colour:
-    """picture: a PIL image, perhaps not decoded yet, or None.  tint: factors in [0, 1] that multiply it, linear light."""
+    """picture: a PIL image, perhaps not decoded yet, or None.  tint: what multiplies it, in [0, 1] of linear light."""
 
     picture: Any = None
     tint: tuple[float, float, float] = WHITE
@@ -31,7 +31,9 @@ class Colour:
         if self.tint == WHITE:
             return made
         light = np.array(_to_light(np.arange(256) / 255))
-        tables = [(_to_screen(light * factor) * 255).round().clip(0, 255).astype(np.uint8) for factor in self.tint]
+        tables = [
+            (_to_screen(light * factor) * 255).round().clip(0, 255).astype(np.uint8) for factor in self.tint
+        ]
         return made.point(np.concatenate(tables).tolist())
 
 

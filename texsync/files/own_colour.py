@@ -18,7 +18,7 @@ from .loaded import Loaded
 
 @dataclass(frozen=True)
 class OwnColour:
-    """pixels: (H, W, 3) uint8, row 0 on top.  whole: it is the one picture of the file as it stands, of its own size."""
+    """pixels: (H, W, 3) uint8, row 0 on top.  whole: it is the one picture of the file as it stands."""
 
     pixels: np.ndarray
     whole: bool
@@ -29,22 +29,38 @@ def own_colour(loaded: Loaded, surface: Surface, size: int) -> OwnColour | None:
 
     The one picture of a file, where its own UVs are kept; else what all materials show, at size x size texels.
     """
+    if loaded.source.picture is not None:
+        return _laid(loaded, surface, size, Colour(Image.fromarray(loaded.source.picture[..., :3])))
     colours = _colours(loaded)
-    pictures = [colour for colour in colours if colour.picture is not None]
-    if not pictures:
+    if all(colour.picture is None for colour in colours):
         return None
     first = colours[0]
-    if first.picture is not None and all(one == first for one in colours) and keeps_uvs(loaded, surface):
-        return OwnColour(np.asarray(first.tinted()), True)
+    if first.picture is not None and all(one == first for one in colours):
+        return _laid(loaded, surface, size, first)
     return OwnColour(_transferred(loaded, surface, colours, size), False)
+
+
+def on_map(loaded: Loaded, surface: Surface, size: int, picture: Image.Image) -> OwnColour:
+    """A picture on a file's own UVs, on the map that is painted; on a mesh without any, it is on that map already."""
+    return _laid(loaded, surface, size, Colour(picture))
+
+
+def _laid(loaded: Loaded, surface: Surface, size: int, colour: Colour) -> OwnColour:
+    if loaded.uv is None or keeps_uvs(loaded, surface):
+        return OwnColour(np.asarray(colour.tinted()), True)
+    count = int(loaded.part.max(initial=0)) + 1
+    return OwnColour(_transferred(loaded, surface, [colour] * count, size), False)
 
 
 def _colours(loaded: Loaded) -> list[Colour]:
     """By number in `Loaded.part`: each part's materials."""
     found: list[Colour] = []
+    known: dict[str, list[Colour]] = {}
     for part in loaded.parts:
-        names, _ = loaded.shapes[part.shape].materials
-        found += [loaded.source.colour(part.shape, name) for name in names]
+        if part.shape not in known:
+            names, _ = loaded.shapes[part.shape].materials
+            known[part.shape] = [loaded.source.colour(part.shape, name) for name in names]
+        found += known[part.shape]
     return found
 
 
@@ -71,7 +87,7 @@ def _transferred(loaded: Loaded, surface: Surface, colours: list[Colour], size: 
 
 
 def looked_up(colour: Colour, uv: np.ndarray) -> np.ndarray:
-    """(M, 3) uint8: what a material shows at UVs (M, 2), v up, between texels; pictures repeat beyond the unit square."""
+    """(M, 3) uint8: what a material shows at UVs (M, 2), v up, bilinear; pictures repeat beyond the unit square."""
     picture = colour.tinted()
     table = np.asarray(picture, np.float32)
     height, width = table.shape[:2]
@@ -79,9 +95,7 @@ def looked_up(colour: Colour, uv: np.ndarray) -> np.ndarray:
     left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     across, down = (x - left)[:, None], (y - top)[:, None]
     rows, columns = (top % height, (top + 1) % height), (left % width, (left + 1) % width)
-    upper, lower = (
-        table[row, columns[0]] * (1 - across) + table[row, columns[1]] * across for row in rows
-    )
+    upper, lower = (table[row, columns[0]] * (1 - across) + table[row, columns[1]] * across for row in rows)
     mixed: np.ndarray = (upper * (1 - down) + lower * down).round().clip(0, 255).astype(np.uint8)
     return mixed
 

@@ -55,7 +55,8 @@ def check_start_noise(level: float | None, begins: bool) -> None:
     """Raises InputError for no noise at all, and where there is nothing to begin with."""
     if level == 0:
         raise Refused.option_range(
-            f"{named('start_noise')} is 0, which leaves all as it is", f"give e.g. {named('start_noise', 0.4)}"
+            f"{named('start_noise')} is 0, which leaves all as it is",
+            f"give e.g. {named('start_noise', 0.4)}",
         )
     if level is not None and not begins:
         raise Refused.options_together(
@@ -142,5 +143,3 @@ def numbers(text: str) -> list[int]:
             )
         found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
     return found
-
-

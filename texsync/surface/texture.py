@@ -6,7 +6,7 @@ All of it is geometry, so it is compiled once (`bake_tables`) and applied to as 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import Refused, about, check_finite, got, option
+from .cameras import Camera
 from .faces import areas
 from .fill import Fill, Places, fill
 from .islands import heights
-from .pixels import Pixels, visible
+from .pixels import Pixels, look, visible
 from .texels import uv_texels
 from .types import Surface
 
@@ -119,6 +120,14 @@ def bake_tables(
     nearest, area = _nearest(texel, size), _area(surface, face, texel, size)
     places = Places(size, texel, face, point, normal, area.ravel()[texel], nearest)
     return BakeTables(size, texel, sights, seen, fill(surface, places, seen), nearest, area)
+
+
+def unseen(surface: Surface, cameras: Sequence[Camera], size: int, view_size: int = 512) -> np.ndarray:
+    """(size, size) bool: the texels of a surface that no camera sees, at view_size pixels a side."""
+    tables = bake_tables(surface, look(surface, cameras, view_size), size)
+    hidden = np.zeros(size * size, bool)
+    hidden[tables.texel] = ~tables.seen
+    return hidden.reshape(size, size)
 
 
 def owners(surface: Surface, pixels: Pixels) -> np.ndarray:

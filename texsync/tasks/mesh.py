@@ -11,9 +11,10 @@ from ..errors import Refused, TexsyncWarning, about, option
 from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES, check_rendered, said_controls
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import FRONT, UP, UVS, check_axes
+from ..options.in_context import InContextOptions
 from ..options.kinds import Choice, Prompt, Thing, Whole
 from ..options.prompt_grammar import plain
-from ..options.shared import ATTENTIONS, SharedOptions
+from ..options.shared import ATTENTIONS
 from ..progress import with_bar
 from . import parts
 from .painting import Painting
@@ -21,10 +22,14 @@ from .textured import MeshSaveOptions, TexturedMesh
 from .variants import Variants, check_room
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
     from torch import Generator, Tensor
 
     from ..backbones.base import Backbone, Predictor
     from ..backbones.between_views import Attends
+    from ..known import Known
     from ..surface.cameras import Camera
     from ..surface.extra import Extra
     from ..surface.pixels import Pixels
@@ -64,7 +69,7 @@ EXTRA_VIEWS = {
 
 
 @option_class
-class MeshOptions(SharedOptions):
+class MeshOptions(InContextOptions):
     """How a mesh gets its texture; sizes in pixels or texels a side, None stands for what `unsaid` says.
 
     mesh: path of an OBJ, GLB, glTF, PLY, STL or OFF file, or a trimesh Trimesh or Scene.
@@ -196,6 +201,7 @@ class Job(Painting):
         from ..surface.spread import warn_of_spread
         from ..surface.texture import bake_tables, chunks
         from ..surface.uv import prepare
+        from .in_context import in_context
 
         options = self.options
         with self.stage("mesh"):
@@ -203,6 +209,7 @@ class Job(Painting):
             loaded = load(options.mesh, up=options.up, front=options.front)
             surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
             rehearse(loaded, surface)
+            context = in_context(options, loaded, surface, self.unseen(surface))
         backbone = self.backbone()
         finish = finish_of(plain(options.prompt), backbone.advice.materials)
         loaded = replace(loaded, finish=finish)
@@ -212,13 +219,15 @@ class Job(Painting):
             pixels, controls, views = self.geometry(surface, backbone)
             # refuses what no view can see
             tables = bake_tables(surface, pixels, size, on_chunk=self.told("geometry", rows))
-        finals = self.denoise(backbone, views, controls, pixels.cameras)
+            known = context and context.known(backbone, pixels, views.shape[1])
+        finals = self.denoise(backbone, views, controls, pixels.cameras, known)
         with self.stage("decode"):
             pictures = [backbone.decode(latents).float().cpu() for latents in finals]
             for seen in pictures:
                 check_finite(seen, "decoding the views", OVERFLOW)
         with self.stage("texture"):
             baked = [tables.apply(seen) for seen in pictures]
+            baked = [context.laid(texture) for texture in baked] if context else baked
         report, told = self.filled(backbone), controls[0].cpu()
         made = [
             TexturedMesh(loaded, surface, texture, seen, told, pixels, report)
@@ -300,12 +309,24 @@ class Job(Painting):
             warnings.warn(str(self.extra), TexsyncWarning, stacklevel=2)
         return (*around, *self.extra.cameras)
 
+    def unseen(self, surface: Surface) -> Callable[[int], np.ndarray]:
+        """Texture size to (S, S) bool: texels that no view around the mesh sees."""
+        from ..surface.cameras import ring
+        from ..surface.texture import unseen
+
+        return lambda size: unseen(surface, ring(self.options.view_order), size)
+
     def denoise(
-        self, backbone: Backbone, views: Views, controls: list[Tensor], cameras: tuple[Camera, ...]
+        self,
+        backbone: Backbone,
+        views: Views,
+        controls: list[Tensor],
+        cameras: tuple[Camera, ...],
+        known: Known | None = None,
     ) -> list[Tensor]:
         """All views down to clean latents (N, C, h, w), of every seed."""
         predict = self.predictor(backbone, controls, cameras)
-        return self.denoise_all(backbone, predict, views, self.couplings(backbone, views))
+        return self.denoise_all(backbone, predict, views, self.couplings(backbone, views), known=known)
 
     def predictor(self, backbone: Backbone, controls: list[Tensor], cameras: tuple[Camera, ...]) -> Predictor:
         from ..backbones.prompts import view_prompts

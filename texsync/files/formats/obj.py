@@ -37,7 +37,9 @@ class ObjSource(TrimeshSource):
         if said is None:
             return Colour()
         picture = said.colour_picture()
-        red, green, blue = said.numbers("Kd")[:3] if picture is None and len(said.numbers("Kd")) >= 3 else WHITE
+        red, green, blue = (
+            said.numbers("Kd")[:3] if picture is None and len(said.numbers("Kd")) >= 3 else WHITE
+        )
         return Colour(picture, (red, green, blue))
 
     def material_names(self, shape: str) -> tuple[list[str | None], np.ndarray]:
