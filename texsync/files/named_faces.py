@@ -35,11 +35,14 @@ def named_faces(loaded: Loaded, kind: str, said: str) -> np.ndarray:
 
 def _numbered(loaded: Loaded, said: str) -> np.ndarray:
     wanted = np.unique(numbers(_listed(said)))
-    if loaded.polygon is not None:
-        own = loaded.polygon
-    else:
-        own = np.flatnonzero(np.concatenate([part.kept for part in loaded.parts]))
-    last = int(own.max(initial=0))
+    pieces: list[np.ndarray] = [np.zeros(0, np.int64)]
+    last = -1
+    for part in loaded.parts:
+        polygon = loaded.shapes[part.shape].polygon
+        every = np.arange(len(part.kept)) if polygon is None else np.unique(polygon, return_inverse=True)[1]
+        pieces.append(every[part.kept] + last + 1)
+        last += int(every.max(initial=-1)) + 1
+    own = np.concatenate(pieces)
     if wanted.max() > last:
         raise Refused.option_range(
             f"{about(loaded.stem)} has no face {got(int(wanted.max()))}", f"its faces are 0 to {last}"

@@ -1,0 +1,175 @@
+"""What a mesh shows already takes part in painting it: a start, a part by many names, and the rest to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+from painted import ball
+from PIL import Image
+from refusals import refused
+
+from texsync.files.load import load
+from texsync.files.own_colour import own_colour
+from texsync.options.in_context import numbers
+from texsync.surface.partial import patch
+from texsync.surface.uv import prepare
+from texsync.tasks.in_context import in_context
+from texsync.tasks.mesh import MeshOptions
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::texsync.errors.TexsyncWarning"),
+]
+SIZE = 128
+LEFT, RIGHT = (200, 40, 40), (40, 60, 200)
+
+
+def boards() -> str:
+    """Two squares side by side, an object each, one of oak and one of glass; each on a half of the map."""
+    lines = ["mtllib boards.mtl"]
+    for k, (name, material) in enumerate((("Door", "Oak"), ("Window", "Glass"))):
+        lines += [f"o {name}", *(f"v {x + 1.2 * k} {y} 0" for x, y in ((0, 0), (1, 0), (1, 1), (0, 1)))]
+        u = 0.5 * k
+        lines += [f"vt {u + a} {b}" for a, b in ((0.02, 0.02), (0.48, 0.02), (0.48, 0.98), (0.02, 0.98))]
+        lines += [f"usemtl {material}", "f " + " ".join(f"{4 * k + i}/{4 * k + i}" for i in (1, 2, 3, 4))]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with the boards, their picture, red left and blue right, and masks."""
+    folder = tmp_path_factory.mktemp("boards")
+    (folder / "boards.obj").write_text(boards())
+    (folder / "boards.mtl").write_text("".join(f"newmtl {m}\nmap_Kd p.png\n" for m in ("Oak", "Glass")))
+    (folder / "plain.obj").write_text(boards().replace("boards.mtl", "plain.mtl"))
+    (folder / "plain.mtl").write_text("newmtl Oak\nKd 1 0 0\nnewmtl Glass\nKd 0 0 1\n")
+    picture = Image.new("RGB", (SIZE, SIZE), LEFT)
+    picture.paste(RIGHT, (SIZE // 2, 0, SIZE, SIZE))
+    picture.save(folder / "p.png")
+    masks = {"half": (SIZE // 2, 0, SIZE, SIZE), "none": (0, 0, 0, 0), "all": (0, 0, SIZE, SIZE)}
+    for name, box in masks.items():
+        mask = Image.new("L", (SIZE, SIZE), 0)
+        mask.paste(255, box)
+        mask.save(folder / f"{name}.png")
+    Image.new("L", (SIZE, SIZE // 2), 255).save(folder / "long.png")
+    (folder / "faces.txt").write_text("1\n")
+    return folder
+
+
+def asked(place, mesh="boards.obj", unseen=None, **options):
+    """What the options make of a mesh, without painting it."""
+    said = MeshOptions(str(place / mesh), "x", texture_size=options.pop("texture_size", SIZE), **options)
+    loaded = load(said.mesh)
+    surface = prepare(loaded, said.uvs, said.texture_size)
+    return in_context(
+        said, loaded, surface, lambda size: np.zeros((size, size), bool) if unseen is None else unseen
+    )
+
+
+WHERE = ["{}/half.png", "faces:1", "faces:{}/faces.txt", "material:Glass", "object:Window", "holes"]
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_part_goes_by_many_names(place, where):
+    """The right half each time: new inside, with a soft edge inside it, and the old texture elsewhere, to the bit."""
+    right = np.zeros((SIZE, SIZE), bool)
+    right[:, SIZE // 2 :] = True
+    found = asked(place, repaint=where.format(place), unseen=right, feather=8)
+    new = found.patch.apply(np.full((SIZE, SIZE, 3), 7, np.uint8))
+    assert (new[:, : SIZE // 2] == LEFT).all() and (new[8:-8, SIZE // 2 + 12 : -12] == 7).all()
+    assert found.level == 1.0 and ((found.patch.share > 0) == right).mean() > 0.99
+
+
+def test_the_edge_is_measured_on_the_surface_and_lies_inside():
+    """A ball's cap: its share rises from the border inwards, over the seams of the map; outside it is 0."""
+    mesh = load(ball(4))
+    surface = prepare(mesh, "unwrap", 256)
+    from texsync.surface.partial import spread_mask
+    from texsync.surface.texels import uv_texels
+
+    top = surface.vertices[surface.faces].mean(1)[:, 1] > 0.3
+    mask = spread_mask(surface.uv, surface.uv_faces[top], None, surface, 256)
+    made = patch(np.zeros((256, 256, 3), np.uint8), mask, surface, 16)
+    face, bary = uv_texels(surface.uv, surface.uv_faces, 256)
+    on = face >= 0
+    height = np.einsum("mk,mk->m", bary[on], surface.vertices[surface.faces[face[on]], 1])
+    share = made.share[on]
+    assert (share[height < 0.2] == 0).all() and (share[height > 0.7] == 1).all()
+    rising = [share[(height > low) & (height < low + 0.04)].mean() for low in (0.32, 0.36, 0.40, 0.44)]
+    assert rising == sorted(rising) and rising[0] < 0.4
+
+
+def test_the_own_colours_are_the_file_s_picture_or_what_its_materials_show(place):
+    kept = asked(place, start="own")
+    assert kept.level == 0.6 and kept.patch is None
+    picture = np.asarray(Image.open(place / "p.png"))
+    assert (kept.shown[5, [10, 100]] == picture[5, [10, 100]]).all()
+    moved = asked(place, start="own", uvs="unwrap", texture_size=64)
+    colours = {tuple(c) for c in moved.shown.reshape(-1, 3)}
+    assert colours == {LEFT, RIGHT}  # on the new map, up to its padding
+    loaded = load(str(place / "plain.obj"))
+    assert own_colour(loaded, prepare(loaded, "auto", 64), 64) is None
+
+
+def test_factors_tint_a_picture_in_linear_light():
+    scene = trimesh.Scene(ball())
+    (mesh,) = scene.geometry.values()
+    material = trimesh.visual.material.PBRMaterial(
+        baseColorTexture=Image.new("RGB", (8, 8), "white"), baseColorFactor=[0.2140, 1.0, 0.0, 1.0]
+    )
+    mesh.visual = trimesh.visual.TextureVisuals(
+        uv=np.random.default_rng(0).random((len(mesh.vertices), 2)), material=material
+    )
+    loaded = load(scene)
+    shown = own_colour(loaded, prepare(loaded, "unwrap", 64), 64).pixels
+    assert np.abs(shown.astype(int) - [127, 255, 0]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("code", "options"),
+    [
+        ("start-none", {"mesh": "plain.obj", "repaint": "material:Glass"}),
+        ("start-none", {"mesh": "plain.obj", "start": "own"}),
+        ("mask-size", {"repaint": "{}/long.png"}),
+        ("mask-empty", {"repaint": "{}/none.png"}),
+        ("mask-full", {"repaint": "{}/all.png"}),
+        ("mask-empty", {"repaint": "holes"}),
+        ("picture-missing", {"repaint": "{}/gone.png"}),
+        ("option-choice", {"repaint": "material:Gold"}),
+        ("option-choice", {"repaint": "object:Roof"}),
+        ("option-range", {"repaint": "faces:7"}),
+        ("option-text", {"repaint": "faces:3-1"}),
+        ("option-path", {"repaint": "faces:gone.txt"}),
+        ("repaint-size", {"repaint": "faces:1", "texture_size": 256}),
+        ("option-range", {"start": "own", "start_noise": 0.0}),
+        ("option-range", {"start": "own", "start_noise": 1.5}),
+        ("options-together", {"start_noise": 0.5}),
+        ("options-together", {"feather": 3}),
+        ("picture-missing", {"start": "{}/gone.png"}),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(place, code, options):
+    formatted = {k: v.format(place) if isinstance(v, str) else v for k, v in options.items()}
+    with refused(code):
+        asked(place, **formatted)
+
+
+def test_names_that_are_not_in_the_file_list_those_that_are(place):
+    with pytest.raises(Exception, match="has no material 'Gold'; known: Oak, Glass"):
+        asked(place, repaint="material:Gold")
+    with pytest.raises(Exception, match="has no object 'Roof'; known: Door, Window"):
+        asked(place, repaint="object:Roof")
+    assert numbers("0-2, 7\n9") == [0, 1, 2, 7, 9]
+
+
+def test_the_whole_way(place, paint):
+    """Outside the part the file's own texels, to the bit; from all noise it is from scratch, to the bit."""
+    mesh = place / "boards.obj"
+    picture = np.asarray(Image.open(place / "p.png"))
+    made = paint(mesh, repaint="material:Glass", seed=3)
+    assert (made.texture[:, : SIZE // 2] == picture[:, : SIZE // 2]).all()
+    assert (made.texture[40:-40, 90:110] != picture[40:-40, 90:110]).any()
+    assert made.report["options"]["repaint"] == "material:Glass"
+    scratch = paint(mesh)
+    assert np.array_equal(paint(mesh, start="own", start_noise=1.0).texture, scratch.texture)
+    assert not np.array_equal(paint(mesh, start="own", start_noise=0.5).texture, scratch.texture)
