@@ -27,6 +27,9 @@ STAGES = {
     "denoise": "Painting",
     "decode": "Decoding the views",
     "texture": "Baking the texture",
+    "closer": "Looking closer",
+    "refine": "Painting details",
+    "details": "Baking details",
     "save": "Writing the picture",
 }
 
@@ -254,7 +257,7 @@ class Session:
         if job.stage == "denoise":
             return 0.1 + 0.8 * job.step / job.total
         place, painting = order.index(job.stage) if job.stage in order else 0, order.index("denoise")
-        return 0.025 * place if place < painting else 0.9 + 0.03 * (place - painting)
+        return 0.025 * place if place < painting else 0.9 + 0.1 * (place - painting) / (len(order) - painting)
 
     def seconds_left(self) -> float | None:
         """An estimate once some steps are over; None before."""

@@ -34,11 +34,18 @@ STAGES = {  # in words; where it leads, as a share of the run, nearly all of whi
     "denoise": ("painting", 0.9),
     "decode": ("decoding the views", 0.93),
     "texture": ("baking the texture", 0.96),
+    "closer": ("looking closer", 0.965),
+    "refine": ("painting details", 0.985),
+    "details": ("baking details", 0.99),
     "save": ("writing files", 1.0),
 }
 # until these are over, a log holds its lines back, so that wrong input is told in one line alone
 READING = ("mesh", "picture", "download", "model")
-STEADY = ("invert", "denoise")  # whose steps take the same time each, so that the run's end can be told
+STEADY = (
+    "invert",
+    "denoise",
+    "refine",
+)  # whose steps take the same time each, so that the run's end can be told
 ALONE = ("download",)  # told by itself: how long it takes says nothing about the rest
 EVERY = 10.0  # seconds between two lines in a log
 Asked = TypeVar("Asked", bound=RunOptions)

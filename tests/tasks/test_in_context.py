@@ -173,3 +173,21 @@ def test_the_whole_way(place, paint):
     scratch = paint(mesh)
     assert np.array_equal(paint(mesh, start="own", start_noise=1.0).texture, scratch.texture)
     assert not np.array_equal(paint(mesh, start="own", start_noise=0.5).texture, scratch.texture)
+
+
+def test_details_are_painted_over_the_first_texture(place, paint):
+    """Tiles in stages of their own; the same seed, the same texture; what is to stay stays to the bit."""
+    from painted import Watch
+
+    watch = Watch()
+    plain = paint(place / "boards.obj", extra_views="none")
+    fine = paint(place / "boards.obj", extra_views="none", refine=2, refine_noise=0.5, on_progress=watch)
+    assert not np.array_equal(plain.texture, fine.texture) and fine.texture.shape == plain.texture.shape
+    stages = list(dict.fromkeys(stage for stage, _, _ in watch.calls))
+    assert stages[-3:] == ["closer", "refine", "details"]
+    assert watch.calls[-1] == ("details", 1, 1) and ("refine", 1, 1) in watch.calls
+    part = {"repaint": "material:Glass", "refine": 2, "extra_views": "none"}
+    one, two = (paint(place / "boards.obj", **part, chunk=chunk).texture for chunk in (1, 5))
+    picture = np.asarray(Image.open(place / "p.png"))
+    assert np.abs(one.astype(int) - two).max() <= 1
+    assert (one[:, : SIZE // 2] == picture[:, : SIZE // 2]).all() and (one[40:-40, 90:110] != RIGHT).any()

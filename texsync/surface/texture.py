@@ -6,7 +6,7 @@ All of it is geometry, so it is compiled once (`bake_tables`) and applied to as 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +20,9 @@ from .cameras import Camera
 from .faces import areas
 from .fill import Fill, Places, fill
 from .islands import heights
-from .pixels import Pixels, look, visible
+from .pixels import Pixels, look, project, visible
 from .texels import uv_texels
+from .tiles import some
 from .types import Surface
 
 CHUNK = 400_000  # texels at once; (views, texels, 3) floats stay near 50 MB
@@ -37,6 +38,46 @@ class Texture:
     covered: np.ndarray
     seen: np.ndarray
     area: np.ndarray
+
+
+Sight = tuple[Tensor, Tensor, Tensor]
+"""What one view sees of M texels: which (m,), grid coordinates (m, 2) for `grid_sample`, weight (m,), float32."""
+
+
+class Sum:
+    """The weighted sum of what views say about M texels."""
+
+    def __init__(self, count: int):
+        self.colour, self.total = torch.zeros(count, 3), torch.zeros(count, 1)
+
+    def add(self, image: Tensor, which: Tensor, grid: Tensor, weight: Tensor) -> None:
+        """One view.  image: (3, s, s).  The rest: see `Sight`."""
+        sample = functional.grid_sample(image[None], grid[None, None], align_corners=False)[0, :, 0].T
+        self.colour.index_add_(0, which, weight[:, None] * sample)
+        self.total.index_add_(0, which, weight[:, None])
+
+    def mean(self) -> Tensor:
+        """(M, 3), 0 where no view has said anything."""
+        return self.colour / self.total.clamp(min=1e-12)
+
+    @property
+    def seen(self) -> Tensor:
+        """(M,) bool."""
+        return self.total[:, 0] > 0
+
+
+@dataclass(frozen=True)
+class Texels:
+    """The M covered texels of a map of size x size, by row from the top.
+
+    texel: (M,) flat index.  face: (M,).  point, normal: (M, 3) float64 on the surface.
+    """
+
+    size: int
+    texel: np.ndarray
+    face: np.ndarray
+    point: np.ndarray
+    normal: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -58,13 +99,10 @@ class BakeTables:
 
     def apply(self, images: Tensor) -> Texture:
         """Bake pictures.  images: (N, 3, s, s) in [0, 1], one per view, of any resolution."""
-        colour = torch.zeros(len(self.texel), 3)
-        total = torch.zeros(len(self.texel), 1)
-        for image, (which, grid, weight) in zip(images.float().cpu(), self.sights, strict=True):
-            sample = functional.grid_sample(image[None], grid[None, None], align_corners=False)[0, :, 0].T
-            colour.index_add_(0, which, weight[:, None] * sample)
-            total.index_add_(0, which, weight[:, None])
-        painted = self.fill((colour / total.clamp(min=1e-12)).numpy())
+        sum = Sum(len(self.texel))
+        for image, sight in zip(images.float().cpu(), self.sights, strict=True):
+            sum.add(image, *sight)
+        painted = self.fill(sum.mean().numpy())
         check_finite(painted, "baking the texture", "report it with the mesh")
         canvas = np.zeros((self.size * self.size, 3), np.float32)
         canvas[self.texel] = painted
@@ -100,7 +138,23 @@ def bake_tables(
     on_chunk: told how many of at most `chunks(size)` parts have been looked up; what it raises ends the work.
     Raises InputError if the map covers no texel or no view sees any of the surface.
     """
-    face, bary = uv_texels(surface.uv, surface.uv_faces, size, owners(surface, pixels))
+    texels = texels_of(surface, size, owners(surface, pixels))
+    found = sights(pixels, texels, exponent=exponent, cutoff_deg=cutoff_deg, rim=rim, on_chunk=on_chunk)
+    seen = np.zeros(len(texels.texel), bool)
+    for which, _, _ in found:
+        seen[which.numpy()] = True
+    nearest, area = nearest_texel(texels.texel, size), _area(surface, texels.face, texels.texel, size)
+    where = size, texels.texel, texels.face, texels.point, texels.normal
+    places = Places(*where, area.ravel()[texels.texel], nearest)
+    return BakeTables(size, texels.texel, found, seen, fill(surface, places, seen), nearest, area)
+
+
+def texels_of(surface: Surface, size: int, height: np.ndarray | None = None) -> Texels:
+    """Where every texel of a map lies on the surface.  height: see `uv_texels`.
+
+    Raises InputError if the map covers no texel.
+    """
+    face, bary = uv_texels(surface.uv, surface.uv_faces, size, height)
     texel = np.flatnonzero(face.ravel() >= 0)
     if not len(texel):
         raise Refused.uvs_room(
@@ -113,13 +167,7 @@ def bake_tables(
         for values in (surface.vertices, surface.normals)
     )
     normal /= np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-12)
-    sights = _sights(pixels, face, point, normal, exponent, math.cos(math.radians(cutoff_deg)), rim, on_chunk)
-    seen = np.zeros(len(texel), bool)
-    for which, _, _ in sights:
-        seen[which.numpy()] = True
-    nearest, area = _nearest(texel, size), _area(surface, face, texel, size)
-    places = Places(size, texel, face, point, normal, area.ravel()[texel], nearest)
-    return BakeTables(size, texel, sights, seen, fill(surface, places, seen), nearest, area)
+    return Texels(size, texel, face, point, normal)
 
 
 def unseen(surface: Surface, cameras: Sequence[Camera], size: int, view_size: int = 512) -> np.ndarray:
@@ -143,17 +191,18 @@ def chunks(size: int) -> int:
     return math.ceil(size * size / CHUNK)
 
 
-def _sights(
+def sights(
     pixels: Pixels,
-    face: np.ndarray,
-    point: np.ndarray,
-    normal: np.ndarray,
-    exponent: float,
-    limit: float,
-    rim: float,
-    on_chunk: Callable[[int], None],
-):
-    """Per view: which points it sees, where, and its blend weight."""
+    texels: Texels,
+    *,
+    exponent: float = 6.0,
+    cutoff_deg: float = 80.0,
+    rim: float = 6.0,
+    on_chunk: Callable[[int], None] = lambda done: None,
+) -> list[Sight]:
+    """Per view: which texels it sees, where, and its blend weight; options as in `bake_tables`."""
+    face, point, normal = texels.face, texels.point, texels.normal
+    limit = math.cos(math.radians(cutoff_deg))
     edge = torch.stack([_rim_distance(depth) for depth in pixels.depth.cpu()])[:, None]
     safe, soft = 1.5, max(rim * pixels.size / 256, 2.0)
     device = pixels.depth.device
@@ -178,17 +227,49 @@ def _sights(
     return [tuple(torch.cat(column) for column in zip(*parts, strict=True)) for parts in found]
 
 
+def sights_of_tiles(pixels: Pixels, texels: Texels) -> Iterator[Sight]:
+    """As `sights`, one view after the other, of cameras that show a small part: only what falls on it is looked at."""
+    for view in range(len(pixels.cameras)):
+        own = some(pixels, [view])
+        inside = _inside(own, texels)
+        part = Texels(
+            texels.size,
+            *(table[inside] for table in (texels.texel, texels.face, texels.point, texels.normal)),
+        )
+        if len(inside):
+            which, grid, weight = sights(own, part)[0]
+            yield torch.as_tensor(inside)[which], grid, weight
+        else:
+            yield torch.zeros(0, dtype=torch.int64), torch.zeros(0, 2), torch.zeros(0)
+
+
+def _inside(pixels: Pixels, texels: Texels) -> np.ndarray:
+    """Which texels fall on a view's picture, hidden or not."""
+    found = [np.zeros(0, np.int64)]
+    for start in range(0, len(texels.point), CHUNK):
+        points = torch.as_tensor(texels.point[start : start + CHUNK], dtype=torch.float32)
+        where = project(pixels.cameras, points, pixels.size)[0]
+        on = ((where[:, :2] >= 0) & (where[:, :2] < pixels.size)).all(dim=1) & (where[:, 2] > 0)
+        found.append(np.flatnonzero(on.numpy()) + start)
+    return np.concatenate(found)
+
+
 def _rim_distance(depth: Tensor, jump: float = 0.08) -> Tensor:
-    """Pixels (S, S) to the nearest background or to the nearest step in depth."""
+    """Pixels (S, S) to the nearest background, to the nearest step in depth or to the frame, beyond which a model has
+    not seen how it goes on."""
     filled = torch.where(torch.isfinite(depth), depth, 1e3)[None, None]
     step = functional.max_pool2d(filled, 3, 1, 1) - filled > jump
     behind = functional.max_pool2d(-filled, 3, 1, 1) + filled > jump
     background = torch.from_numpy(distance_transform_edt(torch.isfinite(depth).numpy()))
     border = torch.from_numpy(distance_transform_edt(~(step | behind)[0, 0].numpy()))
-    return torch.minimum(background, border + 0.5).float()
+    along = torch.arange(len(depth)) + 0.5
+    frame = torch.minimum(along, len(depth) - along)
+    return torch.minimum(
+        torch.minimum(background, border + 0.5), torch.minimum(frame, frame[:, None])
+    ).float()
 
 
-def _nearest(texel: np.ndarray, size: int) -> np.ndarray:
+def nearest_texel(texel: np.ndarray, size: int) -> np.ndarray:
     """(S, S) for every texel the nearest covered one: padding that mip-maps and bilinear lookups can reach into."""
     empty = np.ones(size * size, bool)
     empty[texel] = False

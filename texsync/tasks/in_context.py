@@ -36,7 +36,7 @@ class InContext:
     patch: Patch | None = None
 
     def known(self, backbone: Backbone, pixels: Pixels, cells: int) -> Known:
-        """What the views (N) show of it: clean latents, and how much of each of cells x cells is kept."""
+        """What the views (N) of a surface show of it: clean latents, and how much of each of cells x cells is kept."""
         import torch
 
         from ..known import Known

@@ -202,6 +202,7 @@ class Job(Painting):
         from ..surface.texture import bake_tables, chunks
         from ..surface.uv import prepare
         from .in_context import in_context
+        from .refine import refined
 
         options = self.options
         with self.stage("mesh"):
@@ -228,6 +229,8 @@ class Job(Painting):
         with self.stage("texture"):
             baked = [tables.apply(seen) for seen in pictures]
             baked = [context.laid(texture) for texture in baked] if context else baked
+        if options.refine > 1:
+            baked = refined(self, backbone, pixels, baked, context)
         report, told = self.filled(backbone), controls[0].cpu()
         made = [
             TexturedMesh(loaded, surface, texture, seen, told, pixels, report)
@@ -328,7 +331,10 @@ class Job(Painting):
         predict = self.predictor(backbone, controls, cameras)
         return self.denoise_all(backbone, predict, views, self.couplings(backbone, views), known=known)
 
-    def predictor(self, backbone: Backbone, controls: list[Tensor], cameras: tuple[Camera, ...]) -> Predictor:
+    def predictor(
+        self, backbone: Backbone, controls: list[Tensor], cameras: tuple[Camera, ...], alone: bool = True
+    ) -> Predictor:
+        """What tells noise from picture.  alone: each camera is a view, not a tile of one, so it has neighbours."""
         from ..backbones.prompts import view_prompts
         from ..surface.cameras import view_name
 
@@ -345,7 +351,7 @@ class Job(Painting):
             prompts=prompts,
             negatives=negatives,
             control=(controls if len(controls) > 1 else controls[0]) if backbone.reads_control else None,
-            attends=self.attends(cameras),
+            attends=self.attends(cameras) if alone else None,
         )
         return backbone.predictor(conditions, options.chunk)
 

@@ -90,8 +90,9 @@ class Stages:
         seed: int | None = None,
         run: int = 0,
         runs: int = 1,
+        stage: str = "denoise",
     ) -> Tensor:
-        """All views from x down to clean latents, (N, C, h, w); every step is one of the stage "denoise".
+        """All views from x down to clean latents, (N, C, h, w); every step is one of the stage.
 
         backbone: what decodes previews.  sampler: whose spans these are; None: DDIM's.  seed: of new noise, if not
         that of the options.  run: of `runs` with as many steps each, counted from 0.
@@ -104,7 +105,7 @@ class Stages:
         renew = self.renewal(views, x.shape[1], seed)
         for span, now, _ in sample(answers, views, coupling, spans, x, renew):
             x, self.calls = now, self.calls + 1
-            self.on_progress("denoise", run * span.count + span.index + 1, runs * span.count, preview)
+            self.on_progress(stage, run * span.count + span.index + 1, runs * span.count, preview)
         return x
 
     def recorded(self, used: dict[str, Any], **more: Any) -> dict[str, Any]:

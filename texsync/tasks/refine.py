@@ -1,0 +1,133 @@
+"""The detail pass: tiles of the views, painted closer over the first texture, coupled among each other as views are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .in_context import InContext
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..backbones.base import Backbone
+    from ..known import Known
+    from ..surface.cameras import Camera
+    from ..surface.pixels import Pixels
+    from ..surface.texture import Texture
+    from ..surface.types import Surface
+    from ..views import Views
+    from .mesh import Job
+
+AT_ONCE = 8  # tiles that are looked at, decoded and baked together; memory is theirs
+FINER = 4  # pixels per latent cell, for the depth test between tiles
+
+
+def refined(
+    job: Job, backbone: Backbone, pixels: Pixels, first: Sequence[Texture], context: InContext | None
+) -> list[Texture]:
+    """Textures of one surface, one per seed, with details at `refine` times the resolution of their views.
+
+    pixels: what the views see.  first: the textures that they made.  context: what of them is kept.
+    """
+    closer = Closer(job, backbone, pixels)
+    with job.stage("closer"):
+        views, controls = closer.geometry()
+        starts = [closer.known(texture, context) for texture in first]
+    predict = job.predictor(backbone, controls, closer.tiles, alone=False)
+    sampler, seeds, finals = job.sampler(backbone), job.options.seeds, []
+    spans = starts[0].spans(sampler.spans(backbone.schedule, job.steps(backbone)))
+    with job.stage("refine", len(spans) * len(seeds)):
+        coupling = job.couplings(backbone, views)
+        for k, (seed, known) in enumerate(zip(seeds, starts, strict=True)):
+            x = known.begin(spans[0], job.noise(views, backbone.latent_channels, seed).to(backbone.home))
+            told = {"seed": seed, "run": k, "runs": len(seeds), "stage": "refine"}
+            own = known.through(predict), known.views(views), coupling(seed)
+            finals.append(job.denoised(*own, spans, x, backbone=backbone, sampler=sampler, **told))
+    with job.stage("details", len(first)):
+        baked = [closer.baked(latents, texture) for latents, texture in zip(finals, first, strict=True)]
+    return [context.laid(texture) for texture in baked] if context else baked
+
+
+@dataclass
+class Closer:
+    """The tiles of a run's views, and what can be known of them before they are painted."""
+
+    job: Job
+    backbone: Backbone
+    pixels: Pixels
+
+    def __post_init__(self) -> None:
+        from ..surface.pixels import look
+        from ..surface.tiles import showing, some, tiles
+
+        options = self.job.options
+        self.size = self.job.view_size(self.backbone)
+        self.cells = self.backbone.latent_shape(self.size)[1]
+        wanted = tiles(self.pixels, options.refine)
+        coarse = look(self.surface, wanted, self.cells, str(self.backbone.home))
+        self.coarse = some(coarse, showing(coarse))
+
+    @property
+    def surface(self) -> Surface:
+        return self.pixels.surface
+
+    @property
+    def tiles(self) -> tuple[Camera, ...]:
+        return self.coarse.cameras
+
+    def batches(self) -> Iterator[tuple[slice, Pixels]]:
+        """Some tiles after the other, as they are painted."""
+        from ..surface.pixels import look
+
+        for start in range(0, len(self.tiles), AT_ONCE):
+            which = slice(start, start + AT_ONCE)
+            yield which, look(self.surface, self.tiles[which], self.size, str(self.backbone.home))
+
+    def geometry(self) -> tuple[Views, list[Tensor]]:
+        """What the tiles show of the surface, and what ControlNets follow in them, (N, 3, S, S) each."""
+        import torch
+
+        from ..surface.pixels import look
+        from ..views import surface_views
+        from .mesh import LATENT_TEXELS
+
+        fine = look(self.surface, self.tiles, FINER * self.cells, str(self.backbone.home))
+        texels = self.cells * LATENT_TEXELS * self.job.options.refine
+        parts = [self.job.controls(pixels, self.backbone) for _, pixels in self.batches()]
+        controls = [torch.cat(part) for part in zip(*parts, strict=True)]
+        return surface_views(self.coarse, fine, texels), controls
+
+    def known(self, texture: Texture, context: InContext | None) -> Known:
+        """The first texture in every tile, and what of it stays."""
+        import torch
+
+        from ..known import Known
+
+        patch = None if context is None else context.patch
+        shown = InContext(texture.image, self.job.options.refine_noise, patch)
+        parts = [shown.known(self.backbone, pixels, self.cells) for _, pixels in self.batches()]
+        x0, keep = (torch.cat([getattr(part, name) for part in parts]) for name in ("x0", "keep"))
+        return Known(x0, keep, shown.level)
+
+    def baked(self, latents: Tensor, first: Texture) -> Texture:
+        """The texture of painted tiles; the first one's where none sees enough."""
+        import numpy as np
+
+        from ..errors import check_finite
+        from ..loop import OVERFLOW
+        from ..surface.texture import Sum, nearest_texel, owners, sights_of_tiles, texels_of
+
+        size = len(first.image)
+        texels = texels_of(self.surface, size, owners(self.surface, self.pixels))
+        said = Sum(len(texels.texel))
+        for which, pixels in self.batches():
+            pictures = self.backbone.decode(latents[which]).float().cpu()
+            check_finite(pictures, "decoding the details", OVERFLOW)
+            for picture, sight in zip(pictures, sights_of_tiles(pixels, texels), strict=True):
+                said.add(picture, *sight)
+        canvas = first.image.reshape(-1, 3).copy()
+        seen = said.seen.numpy()
+        canvas[texels.texel[seen]] = (said.mean().numpy()[seen] * 255).round().clip(0, 255).astype(np.uint8)
+        return replace(first, image=canvas[nearest_texel(texels.texel, size)])
