@@ -224,7 +224,10 @@ def sights(
             weight = facing[view, which] ** exponent * (distance[which] / soft).clamp(max=1) ** 4
             found[view].append((which + start, grid[view, which], weight))
         on_chunk(start // CHUNK + 1)
-    return [tuple(torch.cat(column) for column in zip(*parts, strict=True)) for parts in found]
+    return [
+        (torch.cat(a), torch.cat(b), torch.cat(c))
+        for a, b, c in (zip(*parts, strict=True) for parts in found)
+    ]
 
 
 def sights_of_tiles(pixels: Pixels, texels: Texels) -> Iterator[Sight]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import Refused, about, option
-from ..options.in_context import HOLES, OWN, InContextOptions, named_place
+from ..options.in_context import HOLES, OWN, named_place
 from ..surface.partial import Patch, Repaint, check_size, patch
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ class InContext:
 
 
 def in_context(
-    options: InContextOptions, loaded: Loaded, surface: Surface, unseen: Callable[[int], np.ndarray]
+    options: Any, loaded: Loaded, surface: Surface, unseen: Callable[[int], np.ndarray]
 ) -> InContext | None:
     """What the options, or the sender of a mesh, ask to be known; None: nothing, all is painted from scratch.
 
-    unseen: texture size to (S, S) bool, the texels that no view around the mesh sees.
+    options: the mesh task's.  unseen: texture size to (S, S) bool, the texels that no view around the mesh sees.
     Raises InputError for a mesh that shows nothing to start from, and for a part that is none.
     """
     size, asked = options.texture_size, loaded.source.asked
@@ -90,7 +90,7 @@ def in_context(
     return InContext(_padded(shown, surface), options.level, made)
 
 
-def _shown(options: InContextOptions, loaded: Loaded, surface: Surface) -> tuple[np.ndarray, bool]:
+def _shown(options: Any, loaded: Loaded, surface: Surface) -> tuple[np.ndarray, bool]:
     """(H, W, 3) uint8 that is there, and whether it is a picture of its own size."""
     from ..files.own_colour import on_map, own_colour
     from .reading import read_picture
@@ -127,7 +127,7 @@ def _padded(shown: np.ndarray, surface: Surface) -> np.ndarray:
 
 
 def _part(
-    options: InContextOptions,
+    options: Any,
     loaded: Loaded,
     surface: Surface,
     asked: Repaint | None,

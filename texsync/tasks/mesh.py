@@ -220,7 +220,7 @@ class Job(Painting):
             pixels, controls, views = self.geometry(surface, backbone)
             # refuses what no view can see
             tables = bake_tables(surface, pixels, size, on_chunk=self.told("geometry", rows))
-            known = context and context.known(backbone, pixels, views.shape[1])
+            known = context.known(backbone, pixels, views.shape[1]) if context else None
         finals = self.denoise(backbone, views, controls, pixels.cameras, known)
         with self.stage("decode"):
             pictures = [backbone.decode(latents).float().cpu() for latents in finals]
@@ -230,7 +230,7 @@ class Job(Painting):
             baked = [tables.apply(seen) for seen in pictures]
             baked = [context.laid(texture) for texture in baked] if context else baked
         if options.refine > 1:
-            baked = refined(self, backbone, pixels, baked, context)
+            baked = refined(self, backbone, pixels, baked, context, LATENT_TEXELS)
         report, told = self.filled(backbone), controls[0].cpu()
         made = [
             TexturedMesh(loaded, surface, texture, seen, told, pixels, report)

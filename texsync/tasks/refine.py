@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .in_context import InContext
 
@@ -18,20 +18,25 @@ if TYPE_CHECKING:
     from ..surface.texture import Texture
     from ..surface.types import Surface
     from ..views import Views
-    from .mesh import Job
 
 AT_ONCE = 8  # tiles that are looked at, decoded and baked together; memory is theirs
 FINER = 4  # pixels per latent cell, for the depth test between tiles
 
 
 def refined(
-    job: Job, backbone: Backbone, pixels: Pixels, first: Sequence[Texture], context: InContext | None
+    job: Any,
+    backbone: Backbone,
+    pixels: Pixels,
+    first: Sequence[Texture],
+    context: InContext | None,
+    cell_texels: int,
 ) -> list[Texture]:
     """Textures of one surface, one per seed, with details at `refine` times the resolution of their views.
 
-    pixels: what the views see.  first: the textures that they made.  context: what of them is kept.
+    job: the mesh task's run.  pixels: what the views see.  first: the textures that they made.  context: what of them
+    is kept.  cell_texels: of the latent texture per latent cell, along a side.
     """
-    closer = Closer(job, backbone, pixels)
+    closer = Closer(job, backbone, pixels, cell_texels)
     with job.stage("closer"):
         views, controls = closer.geometry()
         starts = [closer.known(texture, context) for texture in first]
@@ -54,9 +59,10 @@ def refined(
 class Closer:
     """The tiles of a run's views, and what can be known of them before they are painted."""
 
-    job: Job
+    job: Any
     backbone: Backbone
     pixels: Pixels
+    cell_texels: int
 
     def __post_init__(self) -> None:
         from ..surface.pixels import look
@@ -91,10 +97,9 @@ class Closer:
 
         from ..surface.pixels import look
         from ..views import surface_views
-        from .mesh import LATENT_TEXELS
 
         fine = look(self.surface, self.tiles, FINER * self.cells, str(self.backbone.home))
-        texels = self.cells * LATENT_TEXELS * self.job.options.refine
+        texels = self.cells * self.cell_texels * self.job.options.refine
         parts = [self.job.controls(pixels, self.backbone) for _, pixels in self.batches()]
         controls = [torch.cat(part) for part in zip(*parts, strict=True)]
         return surface_views(self.coarse, fine, texels), controls
