@@ -11,7 +11,7 @@ from refusals import refused
 
 from texsync.files.load import load
 from texsync.files.own_colour import own_colour
-from texsync.options.in_context import numbers
+from texsync.options.start import numbers
 from texsync.surface.partial import patch
 from texsync.surface.uv import prepare
 from texsync.tasks.in_context import in_context

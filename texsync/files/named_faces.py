@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import Refused, about, got
-from ..options.in_context import numbers
+from ..options.start import numbers
 from .loaded import Loaded
 
 NAMED = 20  # names in a line

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import Refused, about, option
-from ..options.in_context import HOLES, OWN, named_place
+from ..options.start import HOLES, OWN, named_place
 from ..surface.partial import Patch, Repaint, check_size, patch
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from ..errors import Refused, TexsyncWarning, about, option
 from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES, check_rendered, said_controls
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import FRONT, UP, UVS, check_axes
-from ..options.in_context import InContextOptions
 from ..options.kinds import Choice, Prompt, Thing, Whole
 from ..options.prompt_grammar import plain
 from ..options.shared import ATTENTIONS
+from ..options.start import InContextOptions
 from ..progress import with_bar
 from . import parts
 from .painting import Painting
