@@ -280,6 +280,12 @@ def test_a_run_remembers_what_was_added(folders, layouts, tmp_path):
     made = wide_image("copper", lora=[f"{tmp_path / 'rust.safetensors'}:0.3"], **options)
     plain = wide_image("copper", **options)
     made.save(tmp_path / "out")
+    (file,) = made.report["additions"]
+    assert file["option"] == "lora" and len(file["sha256"]) == 64 and plain.report["additions"] == []
     again = repeat(tmp_path / "out")
     assert list(again.report["lora"]) == [f"{tmp_path / 'rust.safetensors'}:0.3"]
     assert again.image.tobytes() == made.image.tobytes() != plain.image.tobytes()
+    other = kohya(changes(single.networks(layouts["sd1"]), texts=False), "sd1")[0]
+    save_file(other, tmp_path / "rust.safetensors")
+    with pytest.warns(TexsyncWarning, match=r"rust\.safetensors has changed since that run"):
+        repeat(tmp_path / "out")

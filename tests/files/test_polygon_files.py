@@ -66,10 +66,11 @@ def area(loaded) -> float:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_polygons_of_any_size_are_read_and_come_back(tmp_path, name):
+def test_polygons_of_any_size_are_read_and_come_back(tmp_path, name, capfd, caplog):
     path = tmp_path / name
     path.write_bytes(FILES[name])
     loaded = load(path, up="y", front="z")
+    assert capfd.readouterr() == ("", "") and not caplog.records  # whose texture is not there
     assert area(loaded) == pytest.approx(12.5, rel=1e-5)
     assert len(loaded.shapes[path.stem].vertices) == len(POINTS)  # none torn, in the file's order
     assert np.allclose(loaded.shapes[path.stem].vertices[:, :2], POINTS)

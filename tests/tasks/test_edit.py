@@ -195,6 +195,7 @@ def test_words_of_a_long_or_weighed_prompt_are_found_too(backbone):
         ("a photo of a white cat", "a photo of a white dog", "cat"),
         ("a red ball", "A blue ball", "red"),
         ("a small red ball", "a large blue ball", "small red"),
+        ("a (red:1.4) ball <lora:rust:0.3>", "a [blue] (ball:1.2)", "red"),
     ],
 )
 def test_what_changes_is_what_the_target_lacks(source, target, word):

@@ -11,6 +11,7 @@ from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Choice, Flag, Prompt, Real, Text, Thing
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
+from ..options.prompt_grammar import plain
 from ..options.shared import PLAIN_SAMPLERS
 from ..progress import with_bar
 from .images import Run
@@ -123,10 +124,10 @@ class EditOptions(ImageOptions):
         """The words of the source prompt that change, as they stand there."""
         if self.word is not None:
             return self.word
-        target = {word.lower() for word in re.findall(r"[\w'-]+", self.target)}
-        words = list(re.finditer(r"[\w'-]+", self.source))
-        gone = [word for word in words if word.group().lower() not in target]
-        return self.source[gone[0].start() : gone[-1].end()] if gone else ""
+        source, target = plain(self.source), plain(self.target)  # weights and brackets are no words
+        kept = {word.lower() for word in re.findall(r"[\w'-]+", target)}
+        gone = [word for word in re.finditer(r"[\w'-]+", source) if word.group().lower() not in kept]
+        return source[gone[0].start() : gone[-1].end()] if gone else ""
 
     @property
     def words(self) -> str:

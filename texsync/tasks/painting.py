@@ -154,4 +154,5 @@ class Painting(Stages):
         said |= parts.words_of(self.options, backbone)
         used = parts.recorded({**self.options.record(), **said, **filled}, backbone, self.used)
         objects = parts.objects(self.options, backbone)
-        return self.recorded(used, objects=objects, sent=self.sent, commits=backbone.commits)
+        known = {"sent": self.sent, "commits": backbone.commits, "additions": parts.added_files(self.options)}
+        return self.recorded(used, objects=objects, **known)

@@ -59,6 +59,17 @@ def _added(options: Any) -> dict[str, Any]:
     return said | ({"lora": weighed_loras(options)} if "lora" in said else {})
 
 
+def added_files(options: Any) -> list[dict[str, str]]:
+    """{"option", "path", "sha256"} of every file that is added to the model; a hub's are none."""
+    from ..backbones.additions import split_weight
+    from ..record.inputs import input_files
+
+    said = _added(options)
+    weighed = said.get("lora", ())
+    loras = [split_weight(str(one))[0] for one in ([weighed] if isinstance(weighed, str) else weighed)]
+    return input_files(**said | ({"lora": loras} if loras else {}))
+
+
 def picture_of(options: Any) -> dict[str, Any]:
     """The image prompt of "rust.jpg:0.6", read; raises InputError for one that is none."""
     from .reading import read_picture

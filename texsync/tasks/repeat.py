@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ def repeat(run: str | Path, *, on_progress: Any = None, **changes: Any) -> Textu
         )
     result = function(on_progress=on_progress, **options)
     _compare_commits(record.get("commits"), result.report.get("commits", {}))
+    _compare_additions(record.get("additions"), result.report.get("additions", ()))
     return result
 
 
@@ -126,4 +128,14 @@ def _compare_commits(before: Any, now: dict[str, str]) -> None:
     for part, commit in before.items() if isinstance(before, dict) else ():
         if now.get(part) not in (None, commit):
             message = f"the {part} was at commit {commit} of its hub repository, now it is at {now[part]}"
+            warnings.warn(message, TexsyncWarning, stacklevel=3)
+
+
+def _compare_additions(before: Any, now: Sequence[dict[str, str]]) -> None:
+    """Say which LoRAs and the like have other bytes now."""
+    known = {one["path"]: one["sha256"] for one in now}
+    for one in before if isinstance(before, list) else ():
+        path = one.get("path") if isinstance(one, dict) else None
+        if path in known and known[path] != one.get("sha256"):
+            message = f"{path} has changed since that run, so the result differs"
             warnings.warn(message, TexsyncWarning, stacklevel=3)
