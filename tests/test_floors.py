@@ -34,7 +34,7 @@ FLOOR = dict(
     mini=6,
     tasks=7,
 )
-FLOOR |= dict(flags=8, doctor=8, grouped=9, worker=9, cli=10)  # the doors
+FLOOR |= dict(flags=8, doctor=8, grouped=9, worker=9, batch=9, cli=10)  # the doors
 HEAVY = {"torch", "diffusers", "transformers", "pytorch3d", "trimesh", "xatlas", "embreex"}
 
 

@@ -19,6 +19,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
+from .batch.run import BatchOptions
 from .errors import TexsyncError, enough_memory, out_of_memory, worded
 from .flags import flag, parameters, values_of
 from .grouped import Grouped, MeshByDefault, help_command
@@ -163,8 +164,23 @@ def run_repeat(**values: Any) -> None:
         save(repeat(place.run, on_progress=display, **changes).save)
 
 
+def run_jobs(**values: Any) -> int:
+    """Do many jobs, from JOBS, a .csv or .yaml table: a job a line, any task, any option a column."""
+    from .batch.run import run_batch
+    from .batch.told import Counter
+
+    asked = BatchOptions(**values_of(BatchOptions, values))
+    with Counter() as counter:
+        made = run_batch(**{**asked.arguments("shell"), "on_job": counter})
+    click.echo(f"{made.folder}: {len(made.outcomes) - len(made.failed)} done, {len(made.failed)} failed")
+    return max((2 if one.fault == "input" else 1 for one in made.failed), default=0)
+
+
 for task in FUNCTIONS:
     texsync.add_command(_command(task))
+texsync.add_command(
+    Grouped("batch", params=parameters(BatchOptions), help=run_jobs.__doc__, callback=run_jobs)
+)
 texsync.add_command(
     Grouped("repeat", params=parameters(RepeatOptions), help=run_repeat.__doc__, callback=run_repeat)
 )

@@ -144,8 +144,7 @@ def test_a_lora_changes_the_weights_as_its_matrices_say(write, kind, folders, la
 
 @pytest.mark.parametrize(("write", "kind"), [*FORMATS[:2], FORMATS[3]])
 def test_a_lora_is_what_diffusers_makes_of_it(write, kind, folders, layouts, tmp_path):
-    """Its own loader, through peft, fused; where peft is installed."""
-    pytest.importorskip("peft")
+    """Its own loader, through peft, fused."""
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
     tensors, notes = write(changes(single.networks(layouts[kind]), texts=False), kind)
