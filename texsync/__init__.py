@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .backbones.by_name import load_model as load_model
     from .backbones.conditions import Conditions as Conditions
     from .backbones.warm import warm_model as warm_model
+    from .batch.run import BatchResult as BatchResult
+    from .batch.run import run_batch as run_batch
     from .couplings import CSG as CSG
     from .couplings import Coupling as Coupling
     from .couplings import Independent as Independent
@@ -63,6 +65,7 @@ PUBLIC = {
     ".backbones.by_name": "load_model",
     ".backbones.conditions": "Conditions",
     ".backbones.warm": "warm_model",
+    ".batch.run": "BatchResult run_batch",
     ".couplings": (
         "CSG Coupling Independent MultiDiffusion SyncDiffusion SyncMVD SyncSDE SyncTweedies VisualAnagrams"
     ),

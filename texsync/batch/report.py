@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..options.output import MARK
-from .table import Job
+from .table import JobLine
 from .work import Outcome
 
 FAILED, SUMMARY, PAGE = "failed.csv", "summary.csv", "index.html"
@@ -57,14 +57,14 @@ def write_failed(home: Path, outcomes: Iterable[Outcome]) -> None:
         (home / FAILED).unlink(missing_ok=True)
 
 
-def write_report(home: Path, jobs: Sequence[Job], outcomes: Mapping[str, Outcome]) -> None:
+def write_report(home: Path, jobs: Sequence[JobLine], outcomes: Mapping[str, Outcome]) -> None:
     """summary.csv and index.html over all jobs; those without an outcome have not been done yet."""
     rows = [_row(home, job, outcomes.get(job.key)) for job in jobs]
     _write(home / SUMMARY, _table(SUMMARY_COLUMNS, rows))
     _write(home / PAGE, _page(home, rows))
 
 
-def _row(home: Path, job: Job, outcome: Outcome | None) -> dict[str, Any]:
+def _row(home: Path, job: JobLine, outcome: Outcome | None) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if outcome is not None and outcome.status != "failed":
         try:

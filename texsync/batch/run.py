@@ -11,7 +11,7 @@ from ..errors import Refused, about, option
 from ..options.declared import PYTHON, Options, declare, option_class, takes, unsaid
 from ..options.kinds import Call, Flag, PathName, Text, Whole
 from .report import failed_before, write_failed, write_report
-from .table import Job, read_jobs
+from .table import JobLine, read_jobs
 from .work import Outcome, is_done
 
 LOCK = ".texsync-batch.lock"
@@ -60,7 +60,7 @@ class BatchOptions(Options):
 
 
 @dataclass
-class Batch:
+class BatchResult:
     """What came of all jobs.  outcomes: in the table's order; of those kept from an earlier start, too."""
 
     folder: Path
@@ -71,11 +71,11 @@ class Batch:
         return [one for one in self.outcomes if one.status == "failed"]
 
     def __repr__(self) -> str:
-        return f"<Batch {str(self.folder)!r}: {len(self.outcomes)} jobs, {len(self.failed)} failed>"
+        return f"<BatchResult {str(self.folder)!r}: {len(self.outcomes)} jobs, {len(self.failed)} failed>"
 
 
 @takes(BatchOptions)
-def run_batch(asked: BatchOptions) -> Batch:
+def run_batch(asked: BatchOptions) -> BatchResult:
     """Do all jobs of TABLE, which may be any task's; what was done in an earlier start is kept.
 
     Writes a folder for each job, whole or not at all, failed.csv, summary.csv and index.html.
@@ -102,10 +102,10 @@ def run_batch(asked: BatchOptions) -> Batch:
         finally:
             write_failed(home, outcomes.values())
             write_report(home, jobs, outcomes)
-    return Batch(home, [outcomes[job.key] for job in jobs])
+    return BatchResult(home, [outcomes[job.key] for job in jobs])
 
 
-def _outcomes(asked: BatchOptions, todo: list[Job], home: Path) -> Iterator[Outcome]:
+def _outcomes(asked: BatchOptions, todo: list[JobLine], home: Path) -> Iterator[Outcome]:
     if not todo:
         return
     if asked.ray is not None:
@@ -113,9 +113,9 @@ def _outcomes(asked: BatchOptions, todo: list[Job], home: Path) -> Iterator[Outc
 
         yield from Cluster(asked.ray, asked.jobs, home, asked.overwrite).outcomes(todo)
         return
-    from .pool import Pool, usual_processes
+    from .processes import Processes, usual_processes
 
-    yield from Pool(asked.jobs or usual_processes(), home, asked.overwrite).outcomes(todo)
+    yield from Processes(asked.jobs or usual_processes(), home, asked.overwrite).outcomes(todo)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ MOST_JOBS = 100_000
 
 
 @dataclass(frozen=True)
-class Job:
+class JobLine:
     """One line.
 
     line: where it stands in the table, from 1.  options: what the task is given, files by absolute path.
@@ -45,7 +45,7 @@ class Job:
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def read_jobs(path: Path) -> list[Job]:
+def read_jobs(path: Path) -> list[JobLine]:
     """All jobs of a table; raises InputError, with file and line, for what no job can be made of.
 
     Values are not checked here: a wrong one costs its own line, not the batch.
@@ -132,7 +132,7 @@ def _yaml_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         raise Refused.jobs_file(f"{about(path)} is nested too deep", "give a list of jobs") from None
 
 
-def _job(path: Path, line: int, number: int, row: dict[str, Any]) -> Job:
+def _job(path: Path, line: int, number: int, row: dict[str, Any]) -> JobLine:
     where = f"{path}:{line}"
     task = row.pop("task", "mesh") or "mesh"
     if not isinstance(task, str) or task not in FUNCTIONS:
@@ -156,7 +156,7 @@ def _job(path: Path, line: int, number: int, row: dict[str, Any]) -> Job:
         raise Refused.jobs_file(
             f"{about(where)} has the folder {got(out)!r:.80}", "name one below that of the batch"
         )
-    return Job(line, task, options, Path(out).as_posix(), None if formats is None else str(formats))
+    return JobLine(line, task, options, Path(out).as_posix(), None if formats is None else str(formats))
 
 
 def _value(said: Declared, value: Any, home: Path) -> Any:
@@ -180,7 +180,7 @@ def _beside(value: Any, home: Path) -> Any:
     return str((home / Path(value).expanduser()).absolute()) if isinstance(value, str) and value else value
 
 
-def _check_folders(path: Path, jobs: list[Job]) -> None:
+def _check_folders(path: Path, jobs: list[JobLine]) -> None:
     """Raises InputError for two jobs that would write one folder, or one into the other's."""
     lines: dict[str, int] = {}
     for job in jobs:

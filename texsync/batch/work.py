@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..flags import flag
 from ..options.declared import UNSET, declared
 from ..options.output import MARK, check_output
 from ..tasks import function_of, options_of
-from .table import Job
+from .table import JobLine
 
 MEMORY = "use fewer --jobs, or a smaller mesh or picture"
 
@@ -74,22 +75,34 @@ def _end_with(parent: Any) -> None:
     os._exit(1)
 
 
-def perform(job: Job, home: Path, overwrite: bool = False) -> Outcome:
-    """Do a job; never raises for what is wrong with it.  home: the batch's folder."""
-    start, outcome = time.perf_counter(), Outcome(job.line, job.task, job.out, job.key, "done")
+def perform(
+    job: JobLine,
+    home: Path,
+    overwrite: bool = False,
+    *,
+    key: str | None = None,
+    came_from: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Do a job; never raises for what is wrong with it.
+
+    home: the batch's folder.  key: of the job as it is known elsewhere.  came_from: path of each file that was brought
+    here to where it was, which is what is remembered.
+    """
+    key = job.key if key is None else key
+    start, outcome = time.perf_counter(), Outcome(job.line, job.task, job.out, key, "done")
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", TexsyncWarning)
         try:
-            _made(job, home / job.out, overwrite)
+            _made(job, home / job.out, overwrite, key, came_from or {})
         except Exception as error:
-            outcome = failed(job, *_failure(error))
+            outcome = replace(failed(job, *_failure(error)), key=key)
     outcome.notes = list(dict.fromkeys(_told(one.message) for one in heard))
     outcome.seconds = round(time.perf_counter() - start, 2)
     return outcome
 
 
-def _made(job: Job, folder: Path, overwrite: bool) -> None:
+def _made(job: JobLine, folder: Path, overwrite: bool, key: str, came_from: Mapping[str, str]) -> None:
     check_output(folder, overwrite)
     asked = options_of(job.task)
     lacking = [n for n, said in declared(asked).items() if said.default is UNSET and n not in job.options]
@@ -101,11 +114,13 @@ def _made(job: Job, folder: Path, overwrite: bool) -> None:
         more = saving(formats=job.formats).more
     with enough_memory(asked.SMALLER):
         result = function_of(job.task)(**job.options)
-    result.report["job"] = job.key
+    result.report["job"] = key
+    for file in result.report["files"]:
+        file["path"] = came_from.get(file["path"], file["path"])
     result.save(folder, overwrite=overwrite, **more)
 
 
-def failed(job: Job, code: str, message: str, remedy: str, fault: str) -> Outcome:
+def failed(job: JobLine, code: str, message: str, remedy: str, fault: str) -> Outcome:
     """What came of a job of which nothing came."""
     said = {"code": code, "message": message, "remedy": remedy, "fault": fault}
     return replace(Outcome(job.line, job.task, job.out, job.key, "failed"), **said)  # type: ignore[arg-type]
@@ -128,7 +143,7 @@ def _told(note: Any) -> str:
     return " ".join(text.split())
 
 
-def is_done(job: Job, home: Path) -> bool:
+def is_done(job: JobLine, home: Path) -> bool:
     """Whether the job's folder is there, made by this very job."""
     import json
 

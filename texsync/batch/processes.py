@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from .table import Job
+from .table import JobLine
 from .work import Outcome, failed, perform, ready
 
 CORES_EACH = 4  # of a process without a GPU; mini is hardly faster with more
@@ -31,7 +31,7 @@ def usual_processes() -> int:
     return max(1, min((os.cpu_count() or 1) // CORES_EACH, room // ROOM_EACH))
 
 
-class Pool:
+class Processes:
     """Processes that take jobs; one that dies costs the job that killed it, and no other.
 
     processes: how many.  home: the batch's folder.
@@ -40,11 +40,11 @@ class Pool:
     def __init__(self, processes: int, home: Path, overwrite: bool = False):
         self.processes, self.home, self.overwrite = processes, home, overwrite
 
-    def outcomes(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+    def outcomes(self, jobs: Sequence[JobLine]) -> Iterator[Outcome]:
         """As they come.  Closing the generator ends the processes at once."""
         left = list(jobs)
         while left:
-            suspects: list[Job] = []
+            suspects: list[JobLine] = []
             for job, outcome in self._run(list(left), self.processes):
                 if outcome is None:
                     suspects.append(job)
@@ -57,10 +57,10 @@ class Pool:
                 for _, outcome in self._run([job], 1):
                     yield outcome or _killed(job)
 
-    def _run(self, jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Outcome | None]]:
+    def _run(self, jobs: Sequence[JobLine], processes: int) -> Iterator[tuple[JobLine, Outcome | None]]:
         """(job, outcome), or None for those under way when a process died; the rest is not begun then."""
         executor = _executor(min(processes, len(jobs)), processes)
-        running: dict[Future[Outcome], Job] = {}
+        running: dict[Future[Outcome], JobLine] = {}
         waiting = iter(jobs)
         try:
             for _ in range(processes):
@@ -84,7 +84,7 @@ class Pool:
         finally:
             _end(executor)
 
-    def _begin(self, executor: ProcessPoolExecutor, running: dict, waiting: Iterator[Job]) -> None:
+    def _begin(self, executor: ProcessPoolExecutor, running: dict, waiting: Iterator[JobLine]) -> None:
         job = next(waiting, None)
         if job is not None:
             running[executor.submit(perform, job, self.home, self.overwrite)] = job
@@ -113,6 +113,6 @@ def _end(executor: ProcessPoolExecutor) -> None:
         process.terminate()
 
 
-def _killed(job: Job) -> Outcome:
+def _killed(job: JobLine) -> Outcome:
     message = "the process that painted it was ended, which the system does where memory runs out"
     return failed(job, CODE, message, "use a smaller mesh or picture", "memory")
