@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..backbones.advice import Advice
     from ..backbones.base import Backbone, Predictor
+    from ..known import Known
     from ..schedule import Span
 
 GUIDANCE = 7.5  # the paper's, for a model that recommends nothing (SyncSDE, supplement A.1)
@@ -32,6 +33,7 @@ class Run(Painting):
         super().__init__(task, options)
         self.papers = {**self.papers, **papers}
         self._follow: Image | None = None
+        self._start: Image | None = None
 
     @property
     def controlnet(self) -> str | Path | None:
@@ -46,6 +48,8 @@ class Run(Painting):
         self.coupling()  # what is wrong with it is said first
         if self.options.control_image is not None:
             self._follow = read_picture(self.options.control_image)
+        if getattr(self.options, "start", None) is not None:
+            self._start = read_picture(self.options.start)
         return super().backbone()
 
     def control(self, width: int, height: int) -> Tensor | None:
@@ -55,6 +59,25 @@ class Run(Painting):
         if self._follow is None or self.options.control is None:
             return None
         return control_picture(self._follow, self.options.control, width, height)
+
+    def known(
+        self, backbone: Backbone, size: tuple[int, int], look: Callable[[Tensor], Tensor]
+    ) -> Known | None:
+        """The picture that the run starts from, as its views (N) have it; None: it starts from noise alone.
+
+        size: (width, height) of the canvas in pixels; the picture is cut to its shape.  look: the picture
+        (3, height, width) to what the views show of it, (N, 3, s, s).
+        """
+        from PIL import Image, ImageOps
+
+        from ..known import Known
+        from .reading import to_tensor
+
+        if self._start is None:
+            return None
+        fitted = ImageOps.fit(self._start, size, Image.Resampling.LANCZOS)
+        x0 = backbone.encode(look(to_tensor(fitted)).to(backbone.home)).float()
+        return Known(x0, x0.new_zeros(len(x0), 1, *x0.shape[2:]), self.options.level)
 
     def predictor(
         self,

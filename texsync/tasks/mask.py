@@ -10,6 +10,7 @@ from ..errors import Refused, TexsyncWarning, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Choice, Flag, Prompt, Texts, Thing
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
+from ..options.start import StartOptions
 from ..progress import with_bar
 from .images import Run
 from .made import Made, Pictures
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @option_class
-class MaskOptions(ImageOptions):
+class MaskOptions(StartOptions, ImageOptions):
     """A picture with things in front of a background.
 
     masks: files, PIL images or arrays, white where the thing is; later ones lie in front.
@@ -105,7 +106,8 @@ def masked_image(asked: MaskOptions) -> Pictures:
     followed = run.control(size, size)
     hints = None if followed is None else followed.expand(len(prompts), -1, -1, -1)
     predict = run.predictor(backbone, prompts, control=hints)
-    finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views))
+    known = run.known(backbone, (size, size), lambda picture: picture.expand(len(prompts), -1, -1, -1))
+    finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views), known=known)
     with run.stage("decode", asked.count):
         decoded = [backbone.decode(with_result(views, x, whole)).cpu() for x in finals]
     made = [

@@ -9,6 +9,7 @@ from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Choice, Flag, Prompt, Whole
 from ..options.pictures import ASSEMBLIES, LONGEST_SIDE, ImageOptions
+from ..options.start import StartOptions
 from ..progress import with_bar
 from .images import Run
 from .made import Made, Pictures
@@ -33,7 +34,7 @@ class Stretches(Prompt):
 
 
 @option_class
-class WideOptions(ImageOptions):
+class WideOptions(StartOptions, ImageOptions):
     """A picture larger than the model sees at once; sizes in pixels."""
 
     prompt: str = declare(
@@ -89,7 +90,9 @@ def wide_image(asked: WideOptions) -> Pictures:
     hints = None if followed is None else frame.crops(views, followed)
     predict = run.predictor(backbone, frame.prompts(views, asked.prompt), control=hints)
     coupling = run.couplings(backbone, views, memory=1)
-    finals = run.denoise_all(backbone, predict, views, coupling)
+    size = frame.width * frame.scale, frame.height * frame.scale
+    known = run.known(backbone, size, lambda picture: frame.crops(views, picture))
+    finals = run.denoise_all(backbone, predict, views, coupling, known=known)
     made = []
     with run.stage("decode", asked.count):
         for seed, x in zip(asked.seeds, finals, strict=True):
