@@ -1,0 +1,124 @@
+"""What the detail pass adds to a texture, what it takes, and how much noise it should start from.
+
+    python benchmarks/refine.py [--size 256] [--texture 2048] [--times 2 4] [--levels 0.3 0.4 0.5] [--out DIR]
+
+details: root mean square, x100, of what a picture of the mesh loses when it is shrunk to the first pass's pixels and
+enlarged again: above the first pass's Nyquist limit.  apart: how far tiles are from their mean where
+several show a texel, root mean square, x100; alone: the same of tiles that are not coupled.  MB: the most memory of the
+process until then.  DIR/refine.png: a close look at the first texture and at each of the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from coupling import MESHES
+from rich.console import Console
+from rich.table import Table
+from scipy.ndimage import binary_erosion
+from torch import Tensor
+from torch.nn import functional
+from torchvision.utils import save_image
+
+from texsync import texture_mesh
+from texsync.show.render import render
+from texsync.surface import texture as baking
+from texsync.surface.cameras import Camera
+from texsync.surface.pixels import look
+from texsync.surface.texture import Texture
+from texsync.surface.types import Surface
+from texsync.tasks.mesh import LATENT_TEXELS, Job, MeshOptions
+from texsync.tasks.refine import refined
+
+CLOSE = Camera(25, 10, zoom=2.2)
+
+
+class Watched(baking.Sum):
+    """Also sums squares, so that it knows how far the pictures are apart."""
+
+    last: Watched
+
+    def __init__(self, count: int):
+        super().__init__(count)
+        self.squares, self.heard = torch.zeros(count, 3), torch.zeros(count)
+        Watched.last = self
+
+    def add(self, image: Tensor, which: Tensor, grid: Tensor, weight: Tensor) -> None:
+        super().add(image, which, grid, weight)
+        sample = functional.grid_sample(image[None], grid[None, None], align_corners=False)[0, :, 0].T
+        self.squares.index_add_(0, which, weight[:, None] * sample**2)
+        self.heard.index_add_(0, which, torch.ones(len(which)))
+
+    def apart(self) -> float:
+        """Root mean square, x100, over texels that several pictures show."""
+        shared = self.heard > 1
+        mean = self.squares / self.total.clamp(min=1e-12) - self.mean() ** 2
+        return 100 * float(mean[shared].clamp(min=0).mean().sqrt())
+
+
+def details(surface: Surface, image: np.ndarray, size: int) -> float:
+    """Above the Nyquist limit of views of `size` pixels, root mean square, x100; inside the silhouette."""
+    camera = Camera(0)
+    picture = render(surface, image, [camera], 4 * size, samples=1)
+    less = functional.interpolate(functional.avg_pool2d(picture, 4), scale_factor=4, mode="bicubic")
+    mask = binary_erosion(look(surface, [camera], 4 * size).mask[0].numpy(), iterations=16)
+    return 100 * float((picture - less)[0][:, torch.as_tensor(mask)].pow(2).mean().sqrt())
+
+
+def memory() -> str:
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}"
+
+
+def close(surface: Surface, texture: Texture) -> Tensor:
+    return render(surface, texture.image, [CLOSE], 512, 0.2)[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--mesh", default="rabbit.obj")
+    parser.add_argument("--prompt", default="red and white checks")
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--texture", type=int, default=2048)
+    parser.add_argument("--times", type=int, nargs="+", default=[2, 4])
+    parser.add_argument("--levels", type=float, nargs="+", default=[0.3, 0.4, 0.5])
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--out", type=Path, default=Path("."))
+    options = parser.parse_args()
+    said = {"view_size": options.size, "texture_size": options.texture, "steps": options.steps}
+    said |= {"model": options.model, "extra_views": "none"}
+    start = time.perf_counter()
+    first = texture_mesh(MESHES / options.mesh, options.prompt, **said)
+    taken, sheet = time.perf_counter() - start, [close(first.surface, first.baked)]
+    table = Table("times", "noise", "tiles apart", "alone", "details", "s", "MB")
+    lost = details(first.surface, first.texture, options.size)
+    table.add_row("1", "", "", "", f"{lost:.2f}", f"{taken:.0f}", memory())
+    baking.Sum = Watched  # type: ignore[misc]
+    for times in options.times:
+        for level in options.levels:
+            asked = {**said, "refine": times, "refine_noise": level}
+            apart = []
+            for coupling in ("syncsde", "none"):
+                job = Job(MeshOptions(None, options.prompt, coupling=coupling, **asked))
+                start = time.perf_counter()
+                (made,) = refined(job, job.backbone(), first.pixels, [first.baked], None, LATENT_TEXELS)
+                apart.append((Watched.last.apart(), time.perf_counter() - start, made))
+            (own, taken, made), (alone, *_) = apart
+            sheet.append(close(first.surface, made))
+            lost = details(first.surface, made.image, options.size)
+            figures = f"{own:.2f}", f"{alone:.2f}", f"{lost:.2f}", f"{taken:.0f}", memory()
+            table.add_row(str(times), f"{level}", *figures)
+            print(times, level, *figures, flush=True)
+            save_image(torch.stack(sheet), options.out / "refine.png", nrow=2)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
