@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,29 +10,33 @@ import trimesh
 from trimesh.exchange.gltf import export_glb
 
 from ..surface.types import Surface
+from .atlas import titles
 from .gltf_document import INDICES, SAMPLER, VERTICES
 from .gltf_materials import paint
 from .loaded import Loaded
-from .painted_scene import painted_scene
+from .painted_scene import TILE, painted_scene
 from .shape import OLD_UV
 
 FAR = 1000.0  # sizes away from its own origin from which a mesh loses digits as 32-bit floats
 
 
-def glb_bytes(loaded: Loaded, surface: Surface, png: bytes, name: str) -> bytes:
-    """The scene as GLB, with `png` as the base colour of every mesh of the job.
+def glb_bytes(loaded: Loaded, surface: Surface, pngs: Sequence[bytes]) -> bytes:
+    """The scene as GLB, with the surface's pictures as the base colours of the job's meshes.
 
     A mesh far from its own origin is moved there and its node moved instead, since GLB holds 32-bit floats.
     """
-    scene, pieces = painted_scene(loaded, surface, None)
+    scene, pieces = painted_scene(loaded, surface, [None] * len(pngs))
     pieces |= _gathered(scene)
     _near_origin(scene)
 
     def add_picture(buffers: dict, tree: dict[str, Any]) -> None:
-        buffers["texsync"] = png + bytes(-len(png) % 4)
-        tree["images"].append({"name": name, "mimeType": "image/png", "bufferView": len(buffers) - 1})
-        tree["textures"].append({"source": len(tree["images"]) - 1, "sampler": 0})
-        _paint(tree, len(tree["textures"]) - 1)
+        textures = []
+        for k, (png, name) in enumerate(zip(pngs, titles(loaded.stem, surface), strict=True)):
+            buffers[f"texsync{k or ''}"] = png + bytes(-len(png) % 4)
+            tree["images"].append({"name": name, "mimeType": "image/png", "bufferView": len(buffers) - 1})
+            tree["textures"].append({"source": len(tree["images"]) - 1, "sampler": 0})
+            textures.append(len(tree["textures"]) - 1)
+        _paint(tree, textures)
 
     def finish(tree: dict[str, Any]) -> None:
         tree["asset"]["generator"] = "texsync"
@@ -96,10 +101,11 @@ def _near_origin(scene: trimesh.Scene) -> None:
             edge["matrix"] = np.asarray(edge.get("matrix", np.eye(4))) @ moved[key]
 
 
-def _paint(tree: dict[str, Any], texture: int) -> None:
-    """Every triangle primitive with UVs shows the texture; other pictures read the old UVs where there are some."""
-    for primitive in (primitive for mesh in tree["meshes"] for primitive in mesh["primitives"]):
-        attributes = primitive["attributes"]
+def _paint(tree: dict[str, Any], textures: list[int]) -> None:
+    """Every triangle primitive with UVs shows its texture; other pictures read the old UVs where there are some."""
+    told = [(primitive, mesh) for mesh in tree["meshes"] for primitive in mesh["primitives"]]
+    for primitive, mesh in told:
+        attributes, texture = primitive["attributes"], textures[mesh.get("extras", {}).get(TILE, 0)]
         if "TEXCOORD_0" in attributes:
             moved = 1 if OLD_UV in attributes else None
             if moved:
@@ -131,6 +137,7 @@ def _tidy(tree: dict[str, Any]) -> None:
         extras = thing.get("extras")
         if isinstance(extras, dict):
             extras.pop("from_gltf_primitive", None)
+            extras.pop(TILE, None)
             if extras.get("units") == "meters":
                 extras.pop("units")
         if not extras:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -23,7 +23,8 @@ BLACK = 0.05  # a base colour below is no colour: the picture glows instead ("sh
 class Materials:
     """The materials of a tree that is being changed.
 
-    texture: number of the new picture.  name: for the material of what has none.  painted: (mesh, primitive) of all
+    textures: numbers of the new pictures.  titles: one each, for copies of a material that has several.
+    name: for the material of what has none.  painted: (mesh, primitive) of all
     that is going to show it; a material that something else shows too is copied.  finish: instead of its own metal and
     roughness, unless those are a picture.
     """
@@ -31,14 +32,16 @@ class Materials:
     def __init__(
         self,
         tree: dict[str, Any],
-        texture: int,
+        textures: Sequence[int],
+        titles: Sequence[str],
         name: str,
         painted: set[tuple[int, int]],
         finish: Finish | None = None,
     ):
-        self.tree, self.texture, self.name, self.finish = tree, texture, name, finish
+        self.tree, self.name, self.finish = tree, name, finish
+        self.textures, self.titles = textures, titles
         self.original = deepcopy(tree.get("materials", []))
-        self.made: dict[tuple[int | None, int | None, str], int] = {}
+        self.made: dict[tuple[int | None, int | None, str, int], int] = {}
         self.taken = {
             material
             for m, mesh in enumerate(tree["meshes"])
@@ -47,22 +50,25 @@ class Materials:
             for material in shown(primitive)
         }
 
-    def painted(self, number: int | None, moved: int | None, place: dict[str, Any]) -> int:
+    def painted(self, number: int | None, moved: int | None, place: dict[str, Any], tile: int = 0) -> int:
         """The number of material `number` with the new texture.
 
+        tile: which of the textures.
         moved: the set that its old first UVs are now.  place: which UVs the texture is on, see `colour_place`.
         """
-        key = number, moved, repr(place)
+        key = number, moved, repr(place), tile
         if key not in self.made:
             none = {"name": self.name, **PLAIN}
             material: dict[str, Any] = deepcopy(none if number is None else self.original[number])
             old = same_picture(self.tree, colours_of(material))
-            paint(material, self.texture, moved, place, old)
+            if any(one[0] == number and one[3] != tile for one in self.made):
+                material["name"] = f"{material.get('name', self.name)}_{self.titles[tile]}"
+            paint(material, self.textures[tile], moved, place, old)
             colour: dict[str, Any] = material["pbrMetallicRoughness"]
             if self.finish and "metallicRoughnessTexture" not in colour:
                 colour.update(self.finish.factors())
             self.made[key] = self._placed(number, material)
-            self._paint_properties(number, self.made[key], old)
+            self._paint_properties(number, self.made[key], old, self.textures[tile])
         return self.made[key]
 
     def _placed(self, number: int | None, material: dict[str, Any]) -> int:
@@ -74,18 +80,18 @@ class Materials:
         self.tree["materials"][number] = material
         return number
 
-    def _paint_properties(self, number: int | None, made: int, old: set[int]) -> None:
+    def _paint_properties(self, number: int | None, made: int, old: set[int], new: int) -> None:
         """What a VRM 0 says of its materials a second time, in the same order."""
         said = self.tree.get("extensions", {}).get(VRM, {}).get("materialProperties", [])
         if said and made == len(said):
-            new = {"name": self.name, "shader": "VRM_USE_GLTFSHADER"}
-            said.append(new if number is None else deepcopy(said[min(number, made - 1)]))
+            plain = {"name": self.name, "shader": "VRM_USE_GLTFSHADER"}
+            said.append(plain if number is None else deepcopy(said[min(number, made - 1)]))
         if made >= len(said):
             return
         pictures = said[made].get("textureProperties", {})
         for key, texture in pictures.items():
             if texture in old or (key in COLOUR_PROPERTIES and texture >= 0):
-                pictures[key] = self.texture
+                pictures[key] = new
         vectors = said[made].get("vectorProperties", {})
         white = {"_Color": [1, 1, 1, 1], "_MainTex": [0, 0, 1, 1]}  # the tint; offset and scale
         vectors.update({key: value for key, value in white.items() if key in vectors})

@@ -7,6 +7,7 @@ only where UVs are new: such a primitive gets attributes of its own, with the co
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..glb_chunks import packed
 from ..surface.types import Surface
+from .atlas import squares_of, titles
 from .corners import corner_uvs, keeps_part
 from .gltf_document import INDICES, NUMBERS, SAMPLER, TRIANGLES, VERTICES, Document, element_bytes
 from .gltf_materials import Materials, reads_first_set, shown
@@ -27,39 +29,90 @@ FLOAT, SHORT, LONG = 5126, 5123, 5125
 MOST_SHORT = 65535  # vertices that 16-bit indices can tell apart: their last value means something else
 
 
-def patched(loaded: Loaded, places: GltfPlaces, surface: Surface, png: bytes, name: str) -> bytes:
-    """The file as GLB, with `png` as the base colour of every primitive of the job.
+def patched(loaded: Loaded, places: GltfPlaces, surface: Surface, pngs: Sequence[bytes]) -> bytes:
+    """The file as GLB, with the surface's pictures as the base colours of every primitive of the job.
 
-    A mesh that several nodes show is copied for each of them where their UVs are new.
+    A mesh that several nodes show is copied for each of them where their UVs are new, or their pictures differ.  A
+    primitive with several pictures becomes one for each.
     """
-    draft = Draft(places.document)
+    draft, names = Draft(places.document), titles(loaded.stem, surface)
     painted = {places.primitives[part.shape] for part in loaded.parts}
-    materials = Materials(draft.tree, draft.add_picture(png, name), loaded.stem, painted, loaded.finish)
-    shown_by: dict[int, int] = {}  # mesh -> the node that has the mesh itself, not a copy
-    copy_of: dict[int, int] = {}  # node -> its mesh
+    textures = [draft.add_picture(png, name) for png, name in zip(pngs, names, strict=True)]
+    materials = Materials(draft.tree, textures, names, loaded.stem, painted, loaded.finish)
+    targets, done = _targets(draft, loaded, places, surface), set()
     for part in loaded.parts:
+        (mesh, piece), target = places.primitives[part.shape], targets[places.nodes[part.node]]
+        if (target, piece) in done:  # another node shows the same
+            continue
+        done.add((target, piece))
         kept = keeps_part(loaded, surface, part)
-        node, (mesh, piece) = places.nodes[part.node], places.primitives[part.shape]
-        if shown_by.setdefault(mesh, node) == node or kept:
-            target = mesh
-        else:
-            if node not in copy_of:
-                copy_of[node] = draft.add("meshes", deepcopy(places.document.tree["meshes"][mesh]))
-                draft.tree["nodes"][node]["mesh"] = copy_of[node]
-            target = copy_of[node]
         primitive = deepcopy(places.document.tree["meshes"][mesh]["primitives"][piece])
-        moved = None if kept else _give_uvs(draft, primitive, loaded, surface, part)
-        _show(primitive, materials, moved, place_of(places.document, primitive) if kept else {})
-        draft.tree["meshes"][target]["primitives"][piece] = primitive
+        faces = loaded.shapes[part.shape].faces
+        moved = None
+        if not kept:
+            moved, faces = _give_uvs(draft, primitive, loaded, surface, part)
+        place = place_of(places.document, primitive) if kept else {}
+        whole = draft.tree["meshes"][target]["primitives"]
+        for k, (tile, one) in enumerate(_apart(draft, primitive, faces, squares_of(loaded, surface, part))):
+            _show(one, materials, moved, place, tile)
+            if k:
+                whole.append(one)
+            else:
+                whole[piece] = one
     return packed(*prune(places.document.tree, *draft.done()))
 
 
-def _show(primitive: dict[str, Any], materials: Materials, moved: int | None, place: dict[str, Any]) -> None:
+def _targets(draft: Draft, loaded: Loaded, places: GltfPlaces, surface: Surface) -> dict[int, int]:
+    """The mesh that each node shows in the end: its own, or a copy that is new."""
+    first: dict[
+        tuple[int, int], list[int]
+    ] = {}  # of each primitive, the pictures at the first node that shows it
+    own: dict[int, int] = {}  # mesh -> that node
+    targets: dict[int, int] = {}
+    for part in loaded.parts:
+        node, (mesh, piece) = places.nodes[part.node], places.primitives[part.shape]
+        tile = squares_of(loaded, surface, part).tolist()
+        same = first.setdefault((mesh, piece), tile) == tile and keeps_part(loaded, surface, part)
+        if own.setdefault(mesh, node) == node or (same and targets.get(node, mesh) == mesh):
+            targets[node] = mesh
+        elif targets.get(node, mesh) == mesh:
+            targets[node] = draft.add("meshes", deepcopy(places.document.tree["meshes"][mesh]))
+            draft.tree["nodes"][node]["mesh"] = targets[node]
+    return targets
+
+
+def _apart(
+    draft: Draft, primitive: dict[str, Any], faces: np.ndarray, tile: np.ndarray
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(picture, primitive) for every picture that a primitive has; all share its vertices."""
+    numbers = np.unique(tile).tolist()
+    if len(numbers) == 1:
+        yield numbers[0], primitive
+        return
+    count = draft.tree["accessors"][primitive["attributes"]["POSITION"]]["count"]
+    for number in numbers:
+        one = deepcopy(primitive)
+        one["indices"] = draft.add_indices(faces[tile == number], count)
+        one.pop("mode", None)
+        _drop_draco(one)
+        yield number, one
+
+
+def _drop_draco(primitive: dict[str, Any]) -> None:
+    """The same mesh once more, which is no longer true."""
+    primitive.get("extensions", {}).pop("KHR_draco_mesh_compression", None)
+    if not primitive.get("extensions", True):
+        del primitive["extensions"]
+
+
+def _show(
+    primitive: dict[str, Any], materials: Materials, moved: int | None, place: dict[str, Any], tile: int
+) -> None:
     """Painted materials, no vertex colours: they would tint the texture."""
-    primitive["material"] = materials.painted(primitive.get("material"), moved, place)
+    primitive["material"] = materials.painted(primitive.get("material"), moved, place, tile)
     variants = primitive.get("extensions", {}).get("KHR_materials_variants", {})
     for variant in variants.get("mappings", []):
-        variant["material"] = materials.painted(variant["material"], moved, place)
+        variant["material"] = materials.painted(variant["material"], moved, place, tile)
     for attributes in (primitive["attributes"], *primitive.get("targets", [])):
         for colour in [name for name in attributes if name.startswith("COLOR_")]:
             del attributes[colour]
@@ -67,8 +120,11 @@ def _show(primitive: dict[str, Any], materials: Materials, moved: int | None, pl
 
 def _give_uvs(
     draft: Draft, primitive: dict[str, Any], loaded: Loaded, surface: Surface, part: Part
-) -> int | None:
-    """New first UVs and the vertices they need; returns the set that the old ones are now, None if not needed."""
+) -> tuple[int | None, np.ndarray]:
+    """New first UVs and the vertices they need.
+
+    Returns the set that the old ones are now, None if not needed, and the faces (F, 3).
+    """
     moved = _move_old_set(draft, primitive)
     shape, attributes = loaded.shapes[part.shape], primitive["attributes"]
     vertex, faces, rows = split(len(shape.vertices), [shape.faces, corner_uvs(loaded, surface, part)])
@@ -82,12 +138,10 @@ def _give_uvs(
     if not same or primitive.get("mode", TRIANGLES) != TRIANGLES:
         primitive["indices"] = draft.add_indices(faces, len(vertex))
         primitive.pop("mode", None)
-    primitive.get("extensions", {}).pop("KHR_draco_mesh_compression", None)  # the same mesh, with the old UVs
-    if not primitive.get("extensions", True):
-        del primitive["extensions"]
+    _drop_draco(primitive)
     uv = np.where(rows[:, 1:] >= 0, surface.uv[np.maximum(rows[:, 1], 0)], 0.0)
     attributes["TEXCOORD_0"] = draft.add_uvs(uv)
-    return moved
+    return moved, faces
 
 
 def _move_old_set(draft: Draft, primitive: dict[str, Any]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,11 +29,14 @@ class Source(Protocol):
     @property
     def shapes(self) -> dict[str, Shape]: ...
 
-    def painted(self, loaded: Loaded, surface: Surface, png: bytes, name: str) -> bytes:
-        """The scene as GLB with `png` as the base colour of every mesh of the job.  name: of the picture."""
+    def painted(self, loaded: Loaded, surface: Surface, pngs: Sequence[bytes]) -> bytes:
+        """The scene as GLB with the surface's pictures as base colours."""
 
     def material(self, loaded: Loaded, shape: str, name: str | None, image: Any) -> Any:
         """A PBRMaterial of a shape with `image` as base colour.  name: which of the shape's `materials`."""
+
+    def keys(self, part: Part, by_object: bool) -> list[tuple[Hashable, str]]:
+        """For each of a part's materials, or for the object that it is of: what tells it from others, and its name."""
 
     def sections(self, loaded: Loaded, part: Part, library: Library) -> tuple[list[Section], list[int]]:
         """What an OBJ file says before faces, and which of it for each face; adds materials to the library."""

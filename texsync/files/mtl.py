@@ -29,7 +29,8 @@ OPAQUE = 3  # the highest way to light a surface that knows no transparency
 class Library:
     """The materials of the result.
 
-    picture: name of the texture's file.  default: name of a material that has none.  files: new names of other
+    picture: name of the texture's file.  pictures: those of single nodes' materials, by node and name, where they
+    differ.  default: name of a material that has none.  files: new names of other
     pictures, by the names in the file; those that are not there do not come along.
     """
 
@@ -37,6 +38,11 @@ class Library:
     default: str
     files: dict[str, str] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
+    pictures: dict[tuple[str, str | None], str] = field(default_factory=dict)
+
+    def picture_of(self, node: str, material: str | None) -> str:
+        """The texture's file for what has a material at a node."""
+        return self.pictures.get((node, material), self.picture)
 
     def name(self, wanted: str | None, lines: list[str], blank: str = "_") -> str:
         """The name to use for a material of these lines: the one wanted unless another has it.

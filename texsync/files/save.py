@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import trimesh
 from PIL import Image
 
@@ -20,6 +22,7 @@ from ..errors import InputError, Refused, TexsyncWarning, about
 from ..show.png import stamped_png
 from ..surface.texture import Texture
 from ..surface.types import Surface
+from .atlas import picture_names, pictures, tile_of_material
 from .corners import keeps_own
 from .loaded import Loaded
 from .mtl import Library
@@ -34,11 +37,11 @@ LONGEST_NAME = 80  # characters of a picture's own name: disks take 255 bytes in
 def textured_scene(loaded: Loaded, surface: Surface, texture: Texture) -> trimesh.Scene:
     """The scene as it was, with the new UVs and base colour.
 
-    surface: what `uv.prepare` made of `loaded`.  texture: `.image` (S, S, 3) uint8, row 0 on top.
+    surface: what `uv.prepare` made of `loaded`.  texture: `.image` (H, W, 3) uint8, row 0 on top.
     Warns (TexsyncWarning) of what a GLB or OBJ cannot carry over.
     """
     _warn_of_losses(loaded)
-    scene, pieces = painted_scene(loaded, surface, Image.fromarray(texture.image))
+    scene, pieces = painted_scene(loaded, surface, _images(surface, texture))
     hang(scene, pieces)
     return scene
 
@@ -55,27 +58,26 @@ def save_model(
 ) -> list[Path]:
     """Write <stem>.glb, <stem>.obj, <stem>.mtl and <stem>_texture.png into a folder that exists.
 
+    Where the surface has `Squares` there is a picture for each, see `atlas.picture_names`.
     The GLB holds the texture; the OBJ, in world coordinates and with the file's vertex order, names it.
     formats: which of them; an OBJ has its library and texture with it.  about: what is kept inside GLB and PNG, see
     `files.stamp`.  Returns the paths, GLB first, without other pictures of an OBJ's materials.
     """
-    picture = stamped_png(Image.fromarray(texture.image), about or {})
-    name = f"{stem}_texture.png"
+    pngs = [stamped_png(image, about or {}) for image in _images(surface, texture)]
     files: dict[str, bytes] = {}
     more: dict[str, bytes] = {}
     if {"glb", "obj"} & set(formats):
         _warn_of_losses(loaded)
     if "glb" in formats:
-        model = loaded.source.painted(loaded, surface, picture, stem)
+        model = loaded.source.painted(loaded, surface, pngs)
         files[f"{stem}.glb"] = stamped_glb(model, about) if about else model
     if "obj" in formats:
         library, more = _library(loaded, surface, stem)
-        name = library.picture
         obj = obj_text(loaded, surface, f"{stem}.mtl", library)  # fills the library
         files[f"{stem}.obj"] = obj.encode("utf-8", "replace")
         files[f"{stem}.mtl"] = library.text().encode("utf-8", "replace")
     if {"obj", "png"} & set(formats):
-        files[name] = picture
+        files |= dict(zip(picture_names(stem, surface), pngs, strict=True))
     for file, content in (files | more).items():
         (Path(folder) / file).write_bytes(content)
     return [Path(folder) / file for file in files]
@@ -95,7 +97,7 @@ def rehearse(loaded: Loaded, surface: Surface) -> None:
             for part in loaded.parts:
                 loaded.source.sections(loaded, part, library)
             library.text()
-            loaded.source.painted(loaded, surface, picture.getvalue(), loaded.stem)
+            loaded.source.painted(loaded, surface, [picture.getvalue()] * surface.across)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # whatever a wrong assumption leads to
@@ -119,15 +121,36 @@ def _library(loaded: Loaded, surface: Surface, stem: str) -> tuple[Library, dict
     more: dict[str, bytes] = {}
     for file, data in there.items():
         if data is not None and kept:
-            names[file] = _free_name(file, stem, set(more))
+            names[file] = _free_name(file, stem, {*more, *picture_names(stem, surface)})
             more[names[file]] = data
-    return Library(f"{stem}_texture.png", f"{stem}_material", names), more
+    return _with_pictures(
+        Library(f"{stem}_texture.png", f"{stem}_material", names), loaded, surface, stem
+    ), more
+
+
+def _with_pictures(library: Library, loaded: Loaded, surface: Surface, stem: str) -> Library:
+    """The same, and which of several pictures a material has."""
+    if surface.squares is None:
+        return library
+    if surface.squares.udim:
+        return replace(library, picture=f"{stem}_texture.<UDIM>.png")
+    files = picture_names(stem, surface)
+    tiles = {
+        (part.node, name): k
+        for part in loaded.parts
+        for name, k in tile_of_material(loaded, surface, part).items()
+    }
+    return replace(library, pictures={key: files[k] for key, k in tiles.items()})
+
+
+def _images(surface: Surface, texture: Texture) -> list[Image.Image]:
+    return [Image.fromarray(np.ascontiguousarray(image)) for image in pictures(texture.image, surface)]
 
 
 def _free_name(file: str, stem: str, taken: set[str]) -> str:
     """A name without blanks and not too long, for a copy of a picture beside the result."""
     name = f"{stem}_{'_'.join(Path(file.replace(chr(92), '/')).name.split())[-LONGEST_NAME:]}"
-    while name in taken | {f"{stem}_texture.png"}:
+    while name in taken:
         name = f"{stem}_{name}"
     return name
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -30,9 +30,16 @@ class TrimeshSource:
     scene: trimesh.Scene
     shapes: dict[str, Shape]
 
-    def painted(self, loaded: Loaded, surface: Surface, png: bytes, name: str) -> bytes:
-        """As trimesh writes the scene, with the picture in it."""
-        return glb_bytes(loaded, surface, png, name)
+    def painted(self, loaded: Loaded, surface: Surface, pngs: Sequence[bytes]) -> bytes:
+        """As trimesh writes the scene, with the pictures in it."""
+        return glb_bytes(loaded, surface, pngs)
+
+    def keys(self, part: Part, by_object: bool) -> list[tuple[Hashable, str]]:
+        """The node, or the one material that a mesh has in trimesh."""
+        material = self._material(part.shape)
+        if by_object:
+            return [(part.node, part.node)] * len(self.shapes[part.shape].materials[0])
+        return [(None if material is None else id(material), name_of(material) or UNNAMED)]
 
     def material(self, loaded: Loaded, shape: str, name: str | None, image: Any) -> Any:
         """The material that trimesh has read, with the new colour."""
@@ -41,7 +48,8 @@ class TrimeshSource:
     def sections(self, loaded: Loaded, part: Part, library: Library) -> tuple[list[Section], list[int]]:
         """One object with one material."""
         material = self._material(part.shape)
-        name = library.name(name_of(material), mtl_lines(material, library.picture, loaded.finish))
+        lines = mtl_lines(material, library.picture_of(part.node, None), loaded.finish)
+        name = library.name(name_of(material), lines)
         # nodes of a glTF mesh's primitives are trimesh's: the file does not know them
         primitive = self.scene.geometry[part.shape].metadata.get("from_gltf_primitive")
         title = " ".join((part.shape if primitive else part.node).split())
@@ -90,6 +98,7 @@ class TrimeshSource:
 
 
 TRANSPARENCY = "transparency and cut-outs; the new texture is opaque"
+UNNAMED = "material"
 COLOURS = "vertex colours; the texture has the colour now"
 
 

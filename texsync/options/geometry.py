@@ -15,6 +15,15 @@ UVS = Choice(
     },
     labels={"keep": "Keep Mine", "unwrap": "New Map"},
 )
+ATLAS = Choice(
+    {
+        "one": "one texture for everything",
+        "per-material": "one for each material of the file, on its own UVs",
+        "per-object": "one for each object of the file",
+        "udim": "one for each UDIM tile that the file's UVs lie in",
+    },
+    labels={"udim": "UDIM"},
+)
 AXES = {"auto": "by the file's format", **{f"{sign}{axis}": "" for sign in ("", "-") for axis in "xyz"}}
 LABELS = {axis: axis.upper() for axis in AXES if axis != "auto"}
 UP, FRONT = Choice(AXES, "up axis", LABELS), Choice(AXES, "front axis", LABELS)

@@ -39,13 +39,14 @@ def render(
 ) -> Tensor:
     """The textured surface from each camera: (N, 3, size, size) in [0, 1].
 
-    image: (S, S, 3) uint8 texture, row 0 on top.  shade: 0 shows plain colour, 1 darkens what turns away from a light
+    image: (H, W, 3) uint8 texture, row 0 on top, a row of pictures where the surface has `Squares`.
+    shade: 0 shows plain colour, 1 darkens what turns away from a light
     above the camera's left shoulder to black.
     samples: per pixel each way, so that edges are smooth.
     """
     pixels = look(surface, cameras, samples * size)
     texture = torch.as_tensor(image).permute(2, 0, 1)[None].float() / 255
-    grid = torch.stack([pixels.uv[..., 0] * 2 - 1, 1 - pixels.uv[..., 1] * 2], dim=-1)
+    grid = torch.stack([pixels.uv[..., 0] / surface.across * 2 - 1, 1 - pixels.uv[..., 1] * 2], dim=-1)
     colour = functional.grid_sample(
         texture.expand(len(cameras), -1, -1, -1), grid, padding_mode="border", align_corners=False
     )

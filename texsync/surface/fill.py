@@ -32,13 +32,15 @@ NORMAL_REACH = 0.3  # how far apart, in render-frame units, opposite sides of a 
 
 @dataclass(frozen=True)
 class Places:
-    """The M covered texels of a map of size x size, by row from the top.
+    """The M covered texels of a map, by row from the top.
 
-    texel: (M,) flat index.  face: (M,).  point, normal: (M, 3) on the surface.  area: (M,) of the surface per texel.
-    nearest: (size, size) flat index of the covered texel nearest on the map.
+    shape: (height, width) of the picture.  unit: the same of one unit square.  texel: (M,) flat index.
+    face: (M,).  point, normal: (M, 3) on the surface.  area: (M,) of the surface per texel.
+    nearest: (height, width) flat index of the covered texel nearest on the map.
     """
 
-    size: int
+    shape: tuple[int, int]
+    unit: tuple[int, int]
     texel: np.ndarray
     face: np.ndarray
     point: np.ndarray
@@ -103,7 +105,7 @@ def fill(surface: Surface, places: Places, seen: np.ndarray) -> Fill:
         opened,
         border,
         flow,
-        _levels(matrix, cell // places.size, cell % places.size, island),
+        _levels(matrix, *np.divmod(cell, places.shape[1]), island),
         shut,
         donor,
         share,
@@ -112,10 +114,9 @@ def fill(surface: Surface, places: Places, seen: np.ndarray) -> Fill:
 
 def _links(surface: Surface, places: Places, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of places, at least one of them unseen, between which heat flows, and how easily."""
-    size = places.size
-    number = np.full(size * size, -1, np.int32)
+    number = np.full(places.shape[0] * places.shape[1], -1, np.int32)
     number[places.texel] = np.arange(len(places.texel), dtype=np.int32)
-    grid = number.reshape(size, size)
+    grid = number.reshape(places.shape)
     island = surface.island
     found = [_seam_links(surface, places, grid, island)]
     for one, two in ((grid[:, :-1], grid[:, 1:]), (grid[:-1], grid[1:])):
@@ -149,8 +150,10 @@ def _ease(surface: Surface, one: np.ndarray, two: np.ndarray) -> np.ndarray:
 def _seam_links(surface: Surface, places: Places, grid: np.ndarray, island: np.ndarray):
     """The two texels on either side of every seam, a texel's width at a time."""
     cut = seams(surface)
-    length = np.linalg.norm(cut.ends[:, :, 1] - cut.ends[:, :, 0], axis=2).max(axis=1)
-    count = np.ceil(length * places.size).clip(1, places.size).astype(np.int64)
+    high, wide = places.unit
+    # in shares of a texel's height, so that steps are texels on pictures that are not square, too
+    length = np.linalg.norm((cut.ends[:, :, 1] - cut.ends[:, :, 0]) * [wide / high, 1], axis=2).max(axis=1)
+    count = np.ceil(length * high).clip(1, max(places.unit)).astype(np.int64)
     edge = np.repeat(np.arange(len(count)), count)
     along = (np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / count[edge]
     pair = []
@@ -159,7 +162,7 @@ def _seam_links(surface: Surface, places: Places, grid: np.ndarray, island: np.n
         at = start + along[:, None] * (end - start)
         inward = cut.middle[edge, side] - at
         far = np.linalg.norm(inward, axis=1, keepdims=True).clip(1e-12)
-        at = at + inward * np.minimum(INSET / places.size / far, 0.5)
+        at = at + inward * np.minimum(INSET / min(places.unit) / far, 0.5)
         pair.append(_texel_at(places, grid, island, at, cut.faces[edge, side]))
     a, b = pair
     there = (a >= 0) & (b >= 0)
@@ -168,8 +171,8 @@ def _seam_links(surface: Surface, places: Places, grid: np.ndarray, island: np.n
 
 def _texel_at(places: Places, grid: np.ndarray, island: np.ndarray, at: np.ndarray, face: np.ndarray):
     """The place (M numbers) that shows `at` (E, 2) on the map, or the nearest on the face's own island, or -1."""
-    column = np.floor(at[:, 0] * places.size).astype(np.int64).clip(0, places.size - 1)
-    row = np.floor((1 - at[:, 1]) * places.size).astype(np.int64).clip(0, places.size - 1)
+    column = np.floor(at[:, 0] * places.unit[1]).astype(np.int64).clip(0, places.shape[1] - 1)
+    row = np.floor((1 - at[:, 1]) * places.unit[0]).astype(np.int64).clip(0, places.shape[0] - 1)
     here = grid[row, column]
     near = grid.ravel()[places.nearest[row, column]]
     own = island[places.face[near]] == island[face]

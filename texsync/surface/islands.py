@@ -20,9 +20,7 @@ class Mapped(Protocol):
     @property
     def faces(self) -> np.ndarray: ...
     @property
-    def uv(self) -> np.ndarray: ...
-    @property
-    def uv_faces(self) -> np.ndarray: ...
+    def flat(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def seams(surface: Mapped) -> Seams:
     a = np.setdiff1d(a, whole, assume_unique=True)
     pair = np.stack([a, a + 1], axis=1)
     faces = edges.face[pair]
-    return Seams(faces, edges.uv[pair], surface.uv[surface.uv_faces[faces]].mean(axis=2))
+    return Seams(faces, edges.uv[pair], surface.flat[faces].mean(axis=2))
 
 
 def heights(island: np.ndarray, worth: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -98,7 +96,7 @@ def heights(island: np.ndarray, worth: np.ndarray, corners: np.ndarray) -> np.nd
 
 def _edges(surface: Mapped) -> _Edges:
     spot = weld(surface.vertices, np.zeros(len(surface.vertices), np.int64))[surface.faces]
-    uv = surface.uv[surface.uv_faces]
+    uv = surface.flat
     ends = np.stack([spot, np.roll(spot, -1, axis=1)], axis=2).reshape(-1, 2)
     places = np.stack([uv, np.roll(uv, -1, axis=1)], axis=2).reshape(-1, 2, 2)
     swap = ends[:, 0] > ends[:, 1]

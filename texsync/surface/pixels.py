@@ -22,7 +22,8 @@ class Pixels:
 
     face: (N, S, S) int64, -1 on background.  bary: (N, S, S, 3).  position, normal: (N, S, S, 3) render frame;
     the normal is unit and turned to the camera's side of its triangle, so winding does not matter.
-    uv: (N, S, S, 2).  depth: (N, S, S) view-space z in render-frame units, inf on background.
+    uv: (N, S, S, 2) on the row of pictures, see `Surface.flat`.
+    depth: (N, S, S) view-space z in render-frame units, inf on background.
     behind: (N, S, S) bool, True where the surface shows its inner side: a sheet seen from behind.
     facing: (N, S, S) in [0, 1], cosine between normal and line of sight, 0 on background.
     """
@@ -58,13 +59,13 @@ def look(surface: Surface, cameras: Sequence[Camera], size: int, device: str = "
     hit = face >= 0
     bary = torch.where(hit[..., None], bary, 0.0)
 
-    def interpolate(values: np.ndarray, corners: np.ndarray) -> Tensor:
-        table = torch.as_tensor(values[corners], dtype=torch.float32, device=face.device)
+    def interpolate(corners: np.ndarray) -> Tensor:
+        table = torch.as_tensor(corners, dtype=torch.float32, device=face.device)
         return torch.einsum("nijk,nijkd->nijd", bary, table[face.clamp(min=0)])
 
-    position = interpolate(surface.vertices, surface.faces)
+    position = interpolate(surface.vertices[surface.faces])
     to_camera = functional.normalize(camera_positions(cameras, position) - position, dim=-1)
-    normal = functional.normalize(interpolate(surface.normals, surface.faces), dim=-1)
+    normal = functional.normalize(interpolate(surface.normals[surface.faces]), dim=-1)
     side = torch.as_tensor(outward, dtype=torch.float32, device=face.device)
     behind = hit & ((side[face.clamp(min=0)] * to_camera).sum(-1) < 0)
     normal = torch.where(behind[..., None], -normal, normal)
@@ -75,7 +76,7 @@ def look(surface: Surface, cameras: Sequence[Camera], size: int, device: str = "
         bary=bary,
         position=position,
         normal=normal,
-        uv=interpolate(surface.uv, surface.uv_faces),
+        uv=interpolate(surface.flat),
         depth=torch.where(hit, fragments.zbuf[..., 0], torch.inf),
         facing=torch.where(hit, (normal * to_camera).sum(-1).clamp(0, 1), 0.0),
         behind=behind,

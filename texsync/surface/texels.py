@@ -54,13 +54,23 @@ def _face_below(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.asarray(scene.run(origins, down, output=1)["primID"].astype(np.int64))
 
 
+def both(size: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of a picture of a unit square; a number stands for both."""
+    return (size, size) if isinstance(size, int) else size
+
+
 def uv_texels(
-    uv: np.ndarray, uv_faces: np.ndarray, size: int, height: np.ndarray | None = None
+    uv: np.ndarray,
+    uv_faces: np.ndarray,
+    size: int | tuple[int, int],
+    height: np.ndarray | None = None,
+    across: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which face lies under each texel centre: face (S, S) int64, -1 for none, and bary (S, S, 3).
+    """Which face lies under each texel centre: face (H, W) int64, -1 for none, and bary (H, W, 3).
 
     Row 0 is the top of the picture (v near 1); the centre of texel (row, column) is at
-    u = (column + 0.5) / S, v = 1 - (row + 0.5) / S, as glTF and Blender have it.
+    u = (column + 0.5) / W, v = 1 - (row + 0.5) / H, as glTF and Blender have it.
+    size: (H, W), or one number.  across: unit squares beside each other, each W wide; the picture is as much wider.
     height: (F, 3) in [0, 1], of each corner over the map: where faces share a texel the higher one has it.
     """
     import torch
@@ -73,12 +83,13 @@ def uv_texels(
     raised = np.concatenate([uv[uv_faces], height[..., None]], axis=2).reshape(-1, 3)
     corners = torch.arange(len(raised)).view(-1, 3)
     mesh = Meshes([torch.as_tensor(raised, dtype=torch.float32)], [corners])
-    centre = (np.arange(size, dtype=np.float32) + 0.5) / size
-    column, row = np.meshgrid(centre, 1 - centre)
+    (high, wide), total = both(size), both(size)[1] * across
+    centre = (np.arange(high, dtype=np.float32) + 0.5) / high
+    column, row = np.meshgrid((np.arange(total, dtype=np.float32) + 0.5) / wide, 1 - centre)
     origins = np.stack([column, row, np.full_like(row, 2)], axis=-1).reshape(-1, 3)
     down = np.zeros_like(origins)
     down[:, 2] = -1
     hits = embree_scene(mesh).run(origins, down, output=1)
-    face = hits["primID"].astype(np.int64).reshape(size, size)
-    u, v = (hits[name].reshape(size, size) for name in "uv")
+    face = hits["primID"].astype(np.int64).reshape(high, total)
+    u, v = (hits[name].reshape(high, total) for name in "uv")
     return face, np.where(face[..., None] >= 0, np.stack([1 - u - v, u, v], axis=-1), 0.0)

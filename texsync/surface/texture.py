@@ -21,7 +21,7 @@ from .faces import areas
 from .fill import Fill, Places, fill
 from .islands import heights
 from .pixels import Pixels, look, project, visible
-from .texels import uv_texels
+from .texels import both, uv_texels
 from .tiles import some
 from .types import Surface
 
@@ -30,9 +30,10 @@ CHUNK = 400_000  # texels at once; (views, texels, 3) floats stay near 50 MB
 
 @dataclass(frozen=True)
 class Texture:
-    """image: (S, S, 3) uint8, row 0 on top (v = 1).  covered: (S, S) bool, texels whose centre a face covers.
-    seen: (S, S) bool, those of them that some view painted; the others were filled.
-    area: (S, S) float, surface area per texel in render-frame units squared, 0 where none."""
+    """image: (H, W, 3) uint8, row 0 on top (v = 1).  covered: (H, W) bool, texels whose centre a face covers.
+    seen: (H, W) bool, those of them that some view painted; the others were filled.
+    area: (H, W) float, surface area per texel in render-frame units squared, 0 where none.
+    Where the surface has `Squares`, all of these are rows of pictures."""
 
     image: np.ndarray
     covered: np.ndarray
@@ -68,12 +69,14 @@ class Sum:
 
 @dataclass(frozen=True)
 class Texels:
-    """The M covered texels of a map of size x size, by row from the top.
+    """The M covered texels of a map, by row from the top.
 
-    texel: (M,) flat index.  face: (M,).  point, normal: (M, 3) float64 on the surface.
+    shape: (height, width) of the picture.  unit: of one unit square.  texel: (M,) flat index.
+    face: (M,).  point, normal: (M, 3) float64 on the surface.
     """
 
-    size: int
+    shape: tuple[int, int]
+    unit: tuple[int, int]
     texel: np.ndarray
     face: np.ndarray
     point: np.ndarray
@@ -82,14 +85,14 @@ class Texels:
 
 @dataclass(frozen=True)
 class BakeTables:
-    """Static lookups of one surface, one set of views and one texture size (S).
+    """Static lookups of one surface, one set of views and one texture size.
 
     texel: (M,) flat indices of covered texels.  sights: per view (which of the M, grid coordinates (m, 2) for
     `grid_sample`, weight (m,)), float32.  seen: (M,) bool, which of the M some view sees; `fill` colours the others.
-    nearest: (S, S) flat index of the covered texel to copy.
+    shape: (H, W).  nearest: (H, W) flat index of the covered texel to copy.
     """
 
-    size: int
+    shape: tuple[int, int]
     texel: np.ndarray
     sights: list[tuple[Tensor, Tensor, Tensor]]
     seen: np.ndarray
@@ -104,18 +107,18 @@ class BakeTables:
             sum.add(image, *sight)
         painted = self.fill(sum.mean().numpy())
         check_finite(painted, "baking the texture", "report it with the mesh")
-        canvas = np.zeros((self.size * self.size, 3), np.float32)
+        count = self.shape[0] * self.shape[1]
+        canvas = np.zeros((count, 3), np.float32)
         canvas[self.texel] = painted
         image = (canvas[self.nearest] * 255).round().clip(0, 255).astype(np.uint8)
-        covered = np.zeros(self.size * self.size, bool)
+        covered = np.zeros(count, bool)
         covered[self.texel] = True
         seen = covered.copy()
         seen[self.texel] = self.seen
-        shape = (self.size, self.size)
-        return Texture(image, covered.reshape(shape), seen.reshape(shape), self.area)
+        return Texture(image, covered.reshape(self.shape), seen.reshape(self.shape), self.area)
 
 
-def bake(surface: Surface, pixels: Pixels, images: Tensor, size: int = 1024) -> Texture:
+def bake(surface: Surface, pixels: Pixels, images: Tensor, size: int | tuple[int, int] = 1024) -> Texture:
     """One-off `bake_tables(...).apply(images)`."""
     return bake_tables(surface, pixels, size).apply(images)
 
@@ -123,19 +126,19 @@ def bake(surface: Surface, pixels: Pixels, images: Tensor, size: int = 1024) -> 
 def bake_tables(
     surface: Surface,
     pixels: Pixels,
-    size: int = 1024,
+    size: int | tuple[int, int] = 1024,
     *,
     exponent: float = 6.0,
     cutoff_deg: float = 80.0,
     rim: float = 6.0,
     on_chunk: Callable[[int], None] = lambda done: None,
 ) -> BakeTables:
-    """Compile the lookups from views to a texture of size x size texels.
+    """Compile the lookups from views to a texture of `size` texels, (height, width) or both, for each unit square.
 
     exponent: views are weighed by cos(normal, line of sight)^exponent; 6 as in SyncTweedies' final bake.
     cutoff_deg: steeper sights do not count.  rim: pixels (of 256) beside the silhouette over which a view's weight
     falls to nothing, since decoded pictures mix in the backdrop there; the last 1.5 pixels never count.
-    on_chunk: told how many of at most `chunks(size)` parts have been looked up; what it raises ends the work.
+    on_chunk: told how many of at most `chunks(size, across)` parts have been looked up; what it raises ends the work.
     Raises InputError if the map covers no texel or no view sees any of the surface.
     """
     texels = texels_of(surface, size, owners(surface, pixels))
@@ -143,22 +146,26 @@ def bake_tables(
     seen = np.zeros(len(texels.texel), bool)
     for which, _, _ in found:
         seen[which.numpy()] = True
-    nearest, area = nearest_texel(texels.texel, size), _area(surface, texels.face, texels.texel, size)
-    where = size, texels.texel, texels.face, texels.point, texels.normal
+    nearest = nearest_texel(texels.texel, texels.shape, surface.across)
+    area = _area(surface, texels.face, texels.texel, texels.unit)
+    where = texels.shape, texels.unit, texels.texel, texels.face, texels.point, texels.normal
     places = Places(*where, area.ravel()[texels.texel], nearest)
-    return BakeTables(size, texels.texel, found, seen, fill(surface, places, seen), nearest, area)
+    return BakeTables(texels.shape, texels.texel, found, seen, fill(surface, places, seen), nearest, area)
 
 
-def texels_of(surface: Surface, size: int, height: np.ndarray | None = None) -> Texels:
-    """Where every texel of a map lies on the surface.  height: see `uv_texels`.
+def texels_of(surface: Surface, size: int | tuple[int, int], height: np.ndarray | None = None) -> Texels:
+    """Where every texel of a map lies on the surface.  size: see `bake_tables`.  height: see `uv_texels`.
 
     Raises InputError if the map covers no texel.
     """
-    face, bary = uv_texels(surface.uv, surface.uv_faces, size, height)
+    unit, corners = both(size), surface.flat
+    numbers = np.arange(3 * len(corners)).reshape(-1, 3)
+    face, bary = uv_texels(corners.reshape(-1, 2), numbers, unit, height, surface.across)
+    shape = face.shape[0], face.shape[1]
     texel = np.flatnonzero(face.ravel() >= 0)
     if not len(texel):
         raise Refused.uvs_room(
-            f"the {about('UV map')} covers none of {got(size)} x {size} texels",
+            f"the {about('UV map')} covers none of {got(unit[1])} x {unit[0]} texels",
             f"raise {option('texture_size')} or use {option('uvs', 'unwrap')}",
         )
     face, bary = face.ravel()[texel], bary.reshape(-1, 3)[texel]
@@ -167,15 +174,17 @@ def texels_of(surface: Surface, size: int, height: np.ndarray | None = None) -> 
         for values in (surface.vertices, surface.normals)
     )
     normal /= np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-12)
-    return Texels(size, texel, face, point, normal)
+    return Texels(shape, unit, texel, face, point, normal)
 
 
-def unseen(surface: Surface, cameras: Sequence[Camera], size: int, view_size: int = 512) -> np.ndarray:
-    """(size, size) bool: the texels of a surface that no camera sees, at view_size pixels a side."""
+def unseen(
+    surface: Surface, cameras: Sequence[Camera], size: int | tuple[int, int], view_size: int = 512
+) -> np.ndarray:
+    """(H, W) bool: the texels of a surface that no camera sees, at view_size pixels a side."""
     tables = bake_tables(surface, look(surface, cameras, view_size), size)
-    hidden = np.zeros(size * size, bool)
+    hidden = np.zeros(tables.nearest.size, bool)
     hidden[tables.texel] = ~tables.seen
-    return hidden.reshape(size, size)
+    return hidden.reshape(tables.shape)
 
 
 def owners(surface: Surface, pixels: Pixels) -> np.ndarray:
@@ -186,9 +195,9 @@ def owners(surface: Surface, pixels: Pixels) -> np.ndarray:
     return heights(surface.island, worth, surface.vertices[surface.faces])
 
 
-def chunks(size: int) -> int:
-    """Parts in which `bake_tables` looks up a texture of size x size texels, if the map covers all of it."""
-    return math.ceil(size * size / CHUNK)
+def chunks(size: int | tuple[int, int], across: int = 1) -> int:
+    """Parts in which `bake_tables` looks up so many texels, if the map covers all of them."""
+    return math.ceil(math.prod(both(size)) * across / CHUNK)
 
 
 def sights(
@@ -236,7 +245,8 @@ def sights_of_tiles(pixels: Pixels, texels: Texels) -> Iterator[Sight]:
         own = some(pixels, [view])
         inside = _inside(own, texels)
         part = Texels(
-            texels.size,
+            texels.shape,
+            texels.unit,
             *(table[inside] for table in (texels.texel, texels.face, texels.point, texels.normal)),
         )
         if len(inside):
@@ -272,19 +282,29 @@ def _rim_distance(depth: Tensor, jump: float = 0.08) -> Tensor:
     ).float()
 
 
-def nearest_texel(texel: np.ndarray, size: int) -> np.ndarray:
-    """(S, S) for every texel the nearest covered one: padding that mip-maps and bilinear lookups can reach into."""
-    empty = np.ones(size * size, bool)
+def nearest_texel(texel: np.ndarray, shape: tuple[int, int], across: int = 1) -> np.ndarray:
+    """(H, W) for every texel the nearest covered one of its picture, so that mip-maps and bilinear lookups find colour.
+
+    A picture without any takes the nearest of all.
+    """
+    empty = np.ones(shape[0] * shape[1], bool)
     empty[texel] = False
-    row, column = distance_transform_edt(
-        empty.reshape(size, size), return_distances=False, return_indices=True
-    )
-    return row * size + column
+    empty = empty.reshape(shape)
+    wide = shape[1] // across
+    found = np.zeros(shape, np.int64)
+    for start in range(0, shape[1], wide):
+        own = slice(start, start + wide)
+        whole = bool(empty[:, own].all())
+        row, column = distance_transform_edt(
+            empty if whole else empty[:, own], return_distances=False, return_indices=True
+        )
+        number = row * shape[1] + column + (0 if whole else start)
+        found[:, own] = number[:, own] if whole else number
+    return found
 
 
-def _area(surface: Surface, face: np.ndarray, texel: np.ndarray, size: int) -> np.ndarray:
-    corners, flat = surface.vertices[surface.faces], surface.uv[surface.uv_faces]
-    room = areas(flat) * size * size
-    result = np.zeros(size * size)
-    result[texel] = (areas(corners) / room.clip(1e-12))[face]
-    return result.reshape(size, size)
+def _area(surface: Surface, face: np.ndarray, texel: np.ndarray, unit: tuple[int, int]) -> np.ndarray:
+    room = areas(surface.flat) * unit[0] * unit[1]
+    result = np.zeros(unit[0] * unit[1] * surface.across)
+    result[texel] = (areas(surface.vertices[surface.faces]) / room.clip(1e-12))[face]
+    return result.reshape(unit[0], -1)

@@ -36,6 +36,20 @@ class Mesh:
 
 
 @dataclass(frozen=True)
+class Squares:
+    """The K unit squares of a map that has a picture for each; the pictures stand side by side in one row.
+
+    face: (F,) int64, which of them a face lies in.  names: what to call each.  origin: (K, 2) its lower left corner.
+    udim: whether the names are UDIM's numbers.
+    """
+
+    face: np.ndarray
+    names: tuple[str, ...]
+    origin: np.ndarray
+    udim: bool = False
+
+
+@dataclass(frozen=True)
 class Surface:
     """Triangles in the render frame: +y up, +z front, inside the unit sphere around the origin.
 
@@ -44,6 +58,7 @@ class Surface:
     uv: (U, 2) float64, v upwards (v = 0 is the bottom row, as in OBJ and Blender).  uv_faces: (F, 3) int64
     into uv, so that a seam in the map never splits a vertex of the mesh.
     part: (F,) int64, which mesh of the scene, and which material of it, a face came from.
+    squares: where the map has several pictures; None: all of it lies in the unit square.
     """
 
     vertices: np.ndarray
@@ -52,6 +67,21 @@ class Surface:
     uv: np.ndarray
     uv_faces: np.ndarray
     part: np.ndarray
+    squares: Squares | None = None
+
+    @property
+    def across(self) -> int:
+        """Pictures of the map, side by side."""
+        return len(self.squares.names) if self.squares else 1
+
+    @property
+    def flat(self) -> np.ndarray:
+        """(F, 3, 2) where the corners of each face lie on the row of pictures: u in 0..across, v in 0..1."""
+        corners = self.uv[self.uv_faces]
+        if self.squares is None:
+            return corners
+        moved = np.column_stack([np.arange(self.across), np.zeros(self.across)]) - self.squares.origin
+        return corners + moved[self.squares.face][:, None]
 
     @cached_property
     def piece(self) -> np.ndarray:

@@ -18,7 +18,8 @@ from .beside import placement
 from .charts import PADDING, charts
 from .faces import areas, two_sided
 from .texels import covered_share, parts_sharing, uv_texels
-from .types import Mesh, Surface
+from .types import Mesh, Squares, Surface
+from .udim import udim_tiles, why_no_udim
 from .uncut import uncut
 
 WHOLE_FACES = 20_000  # xatlas grows charts at a cost far above linear, so larger meshes go in pieces
@@ -33,15 +34,20 @@ MULTIPLE = 2.2  # places a texel may stand for on average; mirrored halves, 2, a
 
 
 def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surface:
-    """The surface with the UVs to paint on.
+    """The surface with the UVs to paint on, all in one unit square.
 
     policy: "auto" keeps usable UVs, "keep" insists on them, "unwrap" makes new ones.  texture_size: texels a side.
     Warns (TexsyncWarning) where a map is replaced or shares texels.
     Raises InputError on another policy, and for "keep" where the UVs cannot hold a texture.
     """
+    return surface_of(mesh, *map_of(mesh, policy, texture_size))
+
+
+def map_of(mesh: Mesh, policy: str, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The UVs to paint on, and which of them each corner has; see `prepare`."""
     UVS("uvs", policy)
     if policy != "unwrap":
-        judged = mesh if mesh.uv_faces is None else _only(mesh, _mapped(mesh))
+        judged = mesh if mesh.uv_faces is None else only(mesh, _mapped(mesh))
         trouble = why_unusable(judged)
         if trouble and policy == "keep":
             raise Refused.uvs_unusable(
@@ -49,10 +55,19 @@ def prepare(mesh: Mesh, policy: str = "auto", texture_size: int = 1024) -> Surfa
                 f"use {option('uvs', 'unwrap')} or mend the map",
             )
         if not trouble and (policy == "keep" or not _wastes_or_shares(judged)):
-            return _surface(mesh, *_completed(mesh, *_own(judged), policy, texture_size))
+            return _completed(mesh, *_own(judged), policy, texture_size)
         if trouble and mesh.uv is not None:
-            warnings.warn(f"{mesh.stem}: new UV map, because {trouble}", TexsyncWarning, stacklevel=2)
-    return _surface(mesh, *_new(mesh, texture_size))
+            message = f"{mesh.stem}: new UV map, because {trouble}{_kept_as_tiles(mesh)}"
+            warnings.warn(message, TexsyncWarning, stacklevel=3)
+    return _new(mesh, texture_size)
+
+
+def _kept_as_tiles(mesh: Mesh) -> str:
+    """What keeps UVs of UDIM tiles, "" for others."""
+    if why_no_udim(mesh) or len(udim_tiles(mesh)[0]) < 2:
+        return ""
+    numbers = ", ".join(map(str, udim_tiles(mesh)[0][:NAMED]))
+    return f"; {option('atlas', 'udim')} keeps the UDIM tiles {numbers}"
 
 
 def _mapped(mesh: Mesh) -> np.ndarray:
@@ -62,7 +77,7 @@ def _mapped(mesh: Mesh) -> np.ndarray:
     return np.asarray((mesh.uv_faces >= 0).all(axis=1))
 
 
-def _only(mesh: Mesh, chosen: np.ndarray) -> Mesh:
+def only(mesh: Mesh, chosen: np.ndarray) -> Mesh:
     """Some faces of a mesh."""
     if chosen.all():
         return mesh
@@ -90,7 +105,7 @@ def _completed(
     mapped = _mapped(mesh)
     if mapped.all():
         return uv, own_faces
-    rest, own = _only(mesh, ~mapped), areas(mesh.vertices[mesh.faces[mapped]]).sum()
+    rest, own = only(mesh, ~mapped), areas(mesh.vertices[mesh.faces[mapped]]).sum()
     density = np.sqrt(areas(uv[own_faces]).sum() / own)  # lengths on the map over lengths in space
     area = areas(mesh.vertices[rest.faces]).sum()
     side = int(np.clip(texture_size * density * np.sqrt(area / FILLED), SMALLEST_SIDE, texture_size))
@@ -132,8 +147,9 @@ def _new(mesh: Mesh, texture_size: int) -> tuple[np.ndarray, np.ndarray]:
     return uncut(mesh.vertices, mesh.faces, mesh.polygon, uv, uv_faces, texture_size)
 
 
-def _surface(mesh: Mesh, uv: np.ndarray, uv_faces: np.ndarray) -> Surface:
-    return Surface(*two_sided(mesh.vertices, mesh.faces, mesh.normals), uv, uv_faces, mesh.part)
+def surface_of(mesh: Mesh, uv: np.ndarray, uv_faces: np.ndarray, squares: Squares | None = None) -> Surface:
+    """The mesh with a map."""
+    return Surface(*two_sided(mesh.vertices, mesh.faces, mesh.normals), uv, uv_faces, mesh.part, squares)
 
 
 def why_unusable(mesh: Mesh) -> str:

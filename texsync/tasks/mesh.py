@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused, TexsyncWarning, about, option
+from ..errors import Refused, TexsyncWarning, about, got, option
 from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES, check_rendered, said_controls
 from ..options.declared import declare, option_class, takes, unsaid
-from ..options.geometry import FRONT, UP, UVS, check_axes
+from ..options.geometry import ATLAS, FRONT, UP, UVS, check_axes
 from ..options.kinds import Choice, Prompt, Thing, Whole
 from ..options.prompt_grammar import plain
 from ..options.shared import ATTENTIONS
@@ -98,6 +98,13 @@ class MeshOptions(InContextOptions):
         flag={"keep": "keep-uvs", "unwrap": "unwrap"},
         label="UVs",
     )
+    atlas: str = declare(
+        "One texture for everything, or one for each material, object or UDIM tile of the file.",
+        ATLAS,
+        "surface",
+        default="one",
+        label="",  # a panel applies one texture
+    )
     up: str = declare(
         "Up axis of the file: x, y, z, -x, -y, -z; auto goes by format.",
         UP,
@@ -158,9 +165,14 @@ class MeshOptions(InContextOptions):
     )
 
     def check(self) -> None:
-        """Up and front are not along the same line."""
+        """Up and front are not along the same line; what is there already is one texture."""
         super().check()
         check_axes(self.up, self.front)
+        if self.atlas != "one" and self.begins_somewhere:
+            raise Refused.options_together(
+                f"{option('atlas')} {got(self.atlas)} with a texture to start from or to repaint, which is one",
+                f"use {option('atlas', 'one')}",
+            )
 
     @property
     def folder(self) -> str:
@@ -194,13 +206,13 @@ class Job(Painting):
 
     def run(self) -> TexturedMesh | Variants:
         from ..errors import check_finite
+        from ..files.atlas import prepared
         from ..files.load import load
         from ..files.pbr import finish_of
         from ..files.save import rehearse
         from ..loop import OVERFLOW
         from ..surface.spread import warn_of_spread
         from ..surface.texture import bake_tables, chunks
-        from ..surface.uv import prepare
         from .in_context import in_context
         from .refine import refined
 
@@ -208,14 +220,15 @@ class Job(Painting):
         with self.stage("mesh"):
             self.check_early()
             loaded = load(options.mesh, up=options.up, front=options.front)
-            surface = prepare(loaded, policy=options.uvs, texture_size=options.texture_size)
+            surface = prepared(loaded, options.atlas, options.uvs, options.texture_size)
+            self.check_texture(surface.across)
             rehearse(loaded, surface)
             context = in_context(options, loaded, surface, self.unseen(surface))
         backbone = self.backbone()
         finish = finish_of(plain(options.prompt), backbone.advice.materials)
         loaded = replace(loaded, finish=finish)
         warn_of_spread(loaded, self.view_size(backbone))
-        size, rows = options.texture_size, chunks(options.texture_size)
+        size, rows = options.texture_size, chunks(options.texture_size, surface.across)
         with self.stage("geometry", rows):
             pixels, controls, views = self.geometry(surface, backbone)
             # refuses what no view can see
@@ -247,16 +260,20 @@ class Job(Painting):
 
     def check_early(self) -> None:
         """Raises InputError for a model or device that is not there, and a texture too large for the memory."""
+        parts.check_model(self.options, self.controlnet, rendered=True)
+        self.coupling().check_masks(False)
+        self.check_texture()
+
+    def check_texture(self, across: int = 1) -> None:
+        """Raises InputError for textures too large for the memory.  across: how many."""
         import torch
 
         from ..backbones.memory import require
 
-        options = self.options
-        parts.check_model(options, self.controlnet, rendered=True)
-        self.coupling().check_masks(False)
-        size = options.texture_size
-        what = f"a texture of {size} texels a side"
-        require(TEXEL_BYTES * size**2, torch.device("cpu"), what, f"lower {option('texture_size')}")
+        size = self.options.texture_size
+        what = "a texture" if across == 1 else f"{across} textures"
+        need, home = TEXEL_BYTES * across * size**2, torch.device("cpu")
+        require(need, home, f"{what} of {size} texels a side", f"lower {option('texture_size')}")
 
     def check_model(self, backbone: Backbone) -> None:
         from ..backbones.memory import require

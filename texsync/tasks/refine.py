@@ -124,8 +124,8 @@ class Closer:
         from ..loop import OVERFLOW
         from ..surface.texture import Sum, nearest_texel, owners, sights_of_tiles, texels_of
 
-        size = len(first.image)
-        texels = texels_of(self.surface, size, owners(self.surface, self.pixels))
+        (high, wide), across = first.image.shape[:2], self.surface.across
+        texels = texels_of(self.surface, (high, wide // across), owners(self.surface, self.pixels))
         said = Sum(len(texels.texel))
         for which, pixels in self.batches():
             pictures = self.backbone.decode(latents[which]).float().cpu()
@@ -135,4 +135,4 @@ class Closer:
         canvas = first.image.reshape(-1, 3).copy()
         seen = said.seen.numpy()
         canvas[texels.texel[seen]] = (said.mean().numpy()[seen] * 255).round().clip(0, 255).astype(np.uint8)
-        return replace(first, image=canvas[nearest_texel(texels.texel, size)])
+        return replace(first, image=canvas[nearest_texel(texels.texel, texels.shape, across)])

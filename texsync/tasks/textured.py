@@ -60,7 +60,8 @@ class MeshSaveOptions(SaveOptions):
 class TexturedMesh:
     """A mesh with its new texture.
 
-    mesh: trimesh scene, the input as it was but for the texture.  texture: (S, S, 3) uint8, row 0 on top (v = 1).
+    mesh: trimesh scene, the input as it was but for the texture.  texture: (H, W, 3) uint8, row 0 on top (v = 1); with
+    an atlas of several pictures the row of them, which `textures` has one by one, by name.
     views: (N, 3, s, s) in [0, 1], the pictures the texture was made from.  condition: (N, 3, s, s), what the
     ControlNet read.  report: every option, timings in seconds, versions; what `run.json` holds.
     """
@@ -76,6 +77,14 @@ class TexturedMesh:
     @property
     def texture(self):
         return self.baked.image
+
+    @property
+    def textures(self) -> dict[str, Any]:
+        """(H, W, 3) uint8 each, by the name of its material, object or UDIM tile; "" where there is one only."""
+        from ..files.atlas import pictures
+
+        names = self.surface.squares.names if self.surface.squares else ("",)
+        return dict(zip(names, pictures(self.texture, self.surface), strict=True))
 
     @property
     def mesh(self):

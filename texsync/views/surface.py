@@ -35,8 +35,9 @@ def surface_views(
     """N pictures of one texture, compiled once for the whole run.
 
     pixels: what every latent pixel sees.  fine: the same cameras a whole number of times finer, for the depth
-    test and the silhouette.  texels: side of the latent texture; its cells are the texels that some pixel hits,
-    by row from v = 0, then one private cell per background pixel, which no other view knows.
+    test and the silhouette.  texels: side of the latent texture of a unit square.
+    Its cells are the texels that some pixel hits, by row from v = 0, then one
+    private cell per background pixel, which no other view knows.
 
     `f` is nearest lookup.  In `f_inv` a texel that view j hits takes the mean of those pixels; one that j sees
     between its pixels takes what j says about the nearest texel that it hits (Voronoi filling); views are
@@ -53,7 +54,7 @@ def surface_views(
     """
     _check(pixels, fine, texels, facing_cutoff_deg, exponent, space, inside, reach)
     limit = math.cos(math.radians(facing_cutoff_deg))
-    cell, first = _cells(pixels, texels)
+    cell, first = _cells(pixels, texels, pixels.surface.across)
     table = _table(pixels, fine, cell, limit, exponent, space, inside)
     sights = _sights(pixels, fine, first, limit, exponent)
 
@@ -124,11 +125,13 @@ def _private(cell: np.ndarray, shared: int):
     )
 
 
-def _cells(pixels: Pixels, texels: int) -> tuple[np.ndarray, np.ndarray]:
+def _cells(pixels: Pixels, texels: int, across: int) -> tuple[np.ndarray, np.ndarray]:
     """The cell each pixel shows (P,), and the first pixel of each of the T shared cells (T,)."""
     on = _flat(pixels.mask)
-    column, row = np.clip(np.floor(_flat(pixels.uv, 2) * texels), 0, texels - 1).astype(np.int64).T
-    _, first, shared = np.unique((row * texels + column)[on], return_index=True, return_inverse=True)
+    last = [texels * across - 1, texels - 1]
+    column, row = np.clip(np.floor(_flat(pixels.uv, 2) * texels), 0, last).astype(np.int64).T
+    number = (row * texels * across + column)[on]
+    _, first, shared = np.unique(number, return_index=True, return_inverse=True)
     cell = np.zeros(len(on), np.int64)
     cell[on] = shared
     cell[~on] = len(first) + np.arange((~on).sum())

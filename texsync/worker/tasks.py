@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused, about, enough_memory, option
+from ..errors import Refused, about, enough_memory, got, option
 from ..options.declared import UNSET, Declared, declared, nearest, renamed
 from ..options.kinds import Flag, PathName
 from ..options.output import check_output
@@ -54,6 +54,11 @@ def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     out, overwrite, rest = _place(arguments)
     source = PathName()("mesh", rest.get("mesh"))
     handed = read_handed(source) if source.suffix == f".{ENDING}" else None
+    if handed and rest.get("atlas", "one") != "one":
+        raise Refused.options_together(
+            f"{about('atlas')} {got(rest['atlas'])} on a mesh of another program's, which takes one texture",
+            f"use {option('atlas', 'one')}",
+        )
     if handed and handed.repaint:
         _check_repaint(handed, rest)
     result = _called("mesh", rest, on_progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ..mtl import Library, Mtl, channels, lines_of, read_mtl
 from ..obj_file import ObjFile, read_obj
 from ..pbr import mtl_lines, painted
 from ..shape import Section, Shape, as_trimesh
-from ..source import TRANSPARENCY, TrimeshSource
+from ..source import TRANSPARENCY, UNNAMED, TrimeshSource
 from . import Format
 
 
@@ -46,16 +47,25 @@ class ObjSource(TrimeshSource):
         """As the file's `usemtl` lines have it."""
         return self.shapes[shape].materials
 
+    def keys(self, part: Part, by_object: bool) -> list[tuple[Hashable, str]]:
+        """The object, or the materials' names."""
+        names = self.shapes[part.shape].materials[0]
+        return [(part.node, part.node) if by_object else (name, name or UNNAMED) for name in names]
+
     def sections(self, loaded: Loaded, part: Part, library: Library) -> tuple[list[Section], list[int]]:
         """What the file says itself, with the names that materials have now."""
         shape, named = self.shapes[part.shape], []
         assert shape.run is not None
         for run in shape.runs:
             said = self.materials.get(run.material or "")
+            picture = library.picture_of(part.node, run.material)
+            if library.pictures and run.material not in shape.materials[0]:
+                named.append(run)  # no face of this object has it
+                continue
             lines = (
-                mtl_lines(None, library.picture, loaded.finish)
+                mtl_lines(None, picture, loaded.finish)
                 if said is None
-                else lines_of(said, library.picture, library.files, loaded.finish)
+                else lines_of(said, picture, library.files, loaded.finish)
             )
             named.append(run._replace(material=library.name(run.material, lines, blank=" ")))
         return named, shape.run.tolist()
