@@ -205,7 +205,14 @@ def filled(surface: Surface, seen, colours) -> tuple[np.ndarray, np.ndarray]:
     point = np.einsum("mk,mkd->md", bary, surface.vertices[surface.faces[face]])
     area = np.full(len(texel), 1.0)
     places = Places(
-        64, texel, face, point, surface.normals[surface.faces[face, 0]], area, np.zeros((64, 64), int)
+        (64, 64),
+        (64, 64),
+        texel,
+        face,
+        point,
+        surface.normals[surface.faces[face, 0]],
+        area,
+        np.zeros((64, 64), int),
     )
     lit = seen(point)
     given = np.where(lit, colours(point), np.nan)[:, None]
