@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..options.geometry import ATLAS
-from ..surface.atlas import prepare_apart, prepare_udim
+from ..surface.squares import prepare_apart, prepare_udim
 from ..surface.types import Surface
 from .loaded import Loaded, Part
 
