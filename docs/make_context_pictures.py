@@ -16,7 +16,7 @@ from texsync.surface.cameras import Camera
 
 ROOT = Path(__file__).parents[1]
 EARS = 0.15  # height from which faces are repainted, the mesh having radius 1
-CAMERA = Camera(35, 12, zoom=1.15)
+CAMERA = Camera(35, 12)
 
 
 def shown(result: texsync.TexturedMesh):

@@ -34,7 +34,9 @@ def cube(name: str = "Cube", uv: list[float] | None = None, transform=IDENTITY) 
     }
 
 
-def write(path: Path, *parts: dict, repaint: dict | None = None, **header) -> Path:
+def write(
+    path: Path, *parts: dict, repaint: dict | None = None, picture: dict | None = None, **header
+) -> Path:
     """Write a .texmesh file: every `array` goes after the line of JSON."""
     blocks, at = [], 0
 
@@ -51,7 +53,8 @@ def write(path: Path, *parts: dict, repaint: dict | None = None, **header) -> Pa
         return result
 
     content = {"texsync_mesh": 1, "name": path.stem, "parts": [placed(part) for part in parts]}
-    if repaint:
-        content["repaint"] = placed(repaint)
+    for key, entry in (("picture", picture), ("repaint", repaint)):
+        if entry:
+            content[key] = placed(entry)
     path.write_bytes(json.dumps({**content, **header}).encode() + b"\n" + b"".join(blocks))
     return path

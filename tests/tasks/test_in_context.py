@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
+
+import handed
 import numpy as np
 import pytest
 import trimesh
@@ -152,6 +155,26 @@ def test_what_cannot_be_is_told_in_a_line(place, code, options):
     formatted = {k: v.format(place) if isinstance(v, str) else v for k, v in options.items()}
     with refused(code):
         asked(place, **formatted)
+
+
+def test_a_sender_s_picture_and_weights_take_part(tmp_path):
+    """As Blender hands them over: one picture for a start or a patch, and how much of the new each corner shows."""
+    uv = handed.grid_uvs()
+    chosen = array("f", [n for k in (0, 1, 2, 0, 2, 3) for n in uv[2 * k : 2 * k + 2]])
+    pixels = {"width": 64, "height": 64, "pixels": array("f", [0.2, 0.4, 0.6, 1.0] * 64 * 64)}
+    half = {"uv": chosen, "weights": array("f", [0.5] * 6)}
+    said = {"uvs": "keep", "texture_size": 64}
+    for name, options, repaint in (("start", {"start": "own"}, None), ("part", {"feather": 0}, half)):
+        path = handed.write(tmp_path / f"{name}.texmesh", handed.cube(uv=uv), picture=pixels, repaint=repaint)
+        found = asked(tmp_path, path.name, **said, **options)
+        assert (found.shown == [51, 102, 153]).all()
+        if repaint:
+            share = found.patch.share
+            assert share.max() == 0.5 and 0.1 < (share > 0).mean() < 0.2
+    bad = {"uv": chosen, "weights": array("f", [2.0] * 6)}
+    path = handed.write(tmp_path / "bad.texmesh", handed.cube(uv=uv), picture=pixels, repaint=bad)
+    with refused("mesh-damaged"):
+        asked(tmp_path, path.name, **said)
 
 
 def test_names_that_are_not_in_the_file_list_those_that_are(place):

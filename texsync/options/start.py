@@ -105,18 +105,19 @@ class InContextOptions(StartOptions):
         "How much noise the details start from, as a share.", Real(0.05, 1.0), "surface", default=0.4
     )
 
-    def check(self) -> None:
-        """A feather needs a part to repaint."""
-        super().check()
-        if self.feather is not None and self.repaint is None:
+    @property
+    def begins_somewhere(self) -> bool:
+        """The mesh's sender may ask for a part, too; see `check_fits`."""
+        return True
+
+    def check_fits(self, starts: bool, part: bool) -> None:
+        """Raises InputError for what is said of a start, or of a part, that there is not."""
+        check_start_noise(self.start_noise, starts or part)
+        if self.feather is not None and not part:
             raise Refused.options_together(
                 f"{named('feather')} is of a repainted part, and there is none",
                 f"say which with {named('repaint')}",
             )
-
-    @property
-    def begins_somewhere(self) -> bool:
-        return self.start is not None or self.repaint is not None
 
     @property
     def level(self) -> float:

@@ -78,6 +78,7 @@ def in_context(
     """
     size, asked = options.texture_size, loaded.source.asked
     anew = options.repaint is not None or (asked is not None and loaded.source.picture is not None)
+    options.check_fits(options.start is not None, anew)
     if options.start is None and not anew:
         return None
     shown, whole = _shown(options, loaded, surface)
