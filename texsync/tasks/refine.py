@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..errors import option
 from .in_context import InContext
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from ..views import Views
 
 AT_ONCE = 8  # tiles that are looked at, decoded and baked together; memory is theirs
+PIXEL_BYTES, CONTROL_BYTES = (
+    130,
+    12,
+)  # peak memory of looking, per pixel; of a picture that a ControlNet follows
 FINER = 4  # pixels per latent cell, for the depth test between tiles
 
 
@@ -65,6 +70,7 @@ class Closer:
     cell_texels: int
 
     def __post_init__(self) -> None:
+        from ..backbones.memory import require
         from ..surface.pixels import look
         from ..surface.tiles import showing, some, tiles
 
@@ -72,6 +78,9 @@ class Closer:
         self.size = self.job.view_size(self.backbone)
         self.cells = self.backbone.latent_shape(self.size)[1]
         wanted = tiles(self.pixels, options.refine)
+        what = f"looking at {len(wanted)} tiles"
+        need = len(wanted) * (PIXEL_BYTES * (FINER * self.cells) ** 2 + CONTROL_BYTES * self.size**2)
+        require(need, self.backbone.home, what, f"lower {option('refine')}")
         coarse = look(self.surface, wanted, self.cells, str(self.backbone.home))
         self.coarse = some(coarse, showing(coarse))
 
