@@ -30,7 +30,14 @@ SUMMARY_COLUMNS = (
     "coupling",
     "peak_memory_mb",
 )
-SHOWN = ("views.png", "picture.png", "edit.png", "sheet.png", "panorama.png")  # the first that is there
+SHOWN = (
+    "overview.png",
+    "views.png",
+    "picture.png",
+    "edit.png",
+    "sheet.png",
+    "panorama.png",
+)  # the first that is there
 SIDE = 320  # pixels of a thumbnail's longer side
 
 

@@ -115,7 +115,7 @@ def _made(job: JobLine, folder: Path, overwrite: bool, key: str, came_from: Mapp
     with enough_memory(asked.SMALLER):
         result = function_of(job.task)(**job.options)
     result.report["job"] = key
-    for file in result.report["files"]:
+    for file in result.report.get("files", ()):
         file["path"] = came_from.get(file["path"], file["path"])
     result.save(folder, overwrite=overwrite, **more)
 
