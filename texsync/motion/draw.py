@@ -91,11 +91,17 @@ def followed(joints: np.ndarray, seconds: float = 0.6) -> np.ndarray:
 
 def gif(joints: np.ndarray, words: Sequence[str], path: Path, size: int = 320, fps: int = 10) -> None:
     """Write the motion (F, 22, 3) as an animation; words: (F,) the line above each frame."""
-    every, middle = FPS // fps, followed(joints)
-    pictures = [frame(joints[k], middle[k], words[k], size) for k in range(0, len(joints), every)]
-    palette = pictures[len(pictures) // 2].quantize(16)
-    small = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-    small[0].save(path, save_all=True, append_images=small[1:], duration=1000 // fps, loop=0, optimize=True)
+    middle, shown = followed(joints), range(0, len(joints), FPS // fps)
+    palette = _frame_at(joints, middle, words, shown[len(shown) // 2], size).quantize(16)
+    small = (  # one after the other, since a frame takes half a megabyte
+        _frame_at(joints, middle, words, k, size).quantize(palette=palette, dither=Image.Dither.NONE)
+        for k in shown
+    )
+    next(small).save(path, save_all=True, append_images=small, duration=1000 // fps, loop=0, optimize=True)
+
+
+def _frame_at(joints: np.ndarray, middle: np.ndarray, words: Sequence[str], k: int, size: int) -> Image.Image:
+    return frame(joints[k], middle[k], words[k], size)
 
 
 def sheet(joints: np.ndarray, titles: Sequence[str], columns: int = 10, side: int = 150) -> Image.Image:
