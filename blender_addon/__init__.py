@@ -2,8 +2,16 @@
 """TexSync in Blender: a panel that textures the selected mesh while one goes on working.
 
 bpy and the standard library only.  The work is done by another program, `texsync worker`, which is started when needed.
-Files without bpy: client, handoff, installed, offered, results, session, state, words.
+Files without bpy: client, handoff, installed, offered, results, session, state, vocabulary, waiting,
+wording.
 """
+
+import sys
+
+# an add-on that is updated while Blender runs is this file read again, with the parts of the old edition still here
+for _name in [name for name in sys.modules if name.startswith(f"{__name__}.")]:
+    del sys.modules[_name]
+    globals().pop(_name.rpartition(".")[2], None)
 
 bl_info = {
     "name": "TexSync",
@@ -19,23 +27,25 @@ bl_info = {
 def register() -> None:
     import bpy
 
-    from . import panel, properties, pump
+    from . import drawing, panel, properties, pump
 
     for kind in _classes():
         bpy.utils.register_class(kind)
     bpy.types.Scene.texsync = bpy.props.PointerProperty(type=properties.TexSyncSettings)
     bpy.app.handlers.load_pre.append(pump.before_load)
-    panel.open_pictures()
+    drawing.open_pictures()
+    panel.add_menus()
 
 
 def unregister() -> None:
     import bpy
 
-    from . import panel, pump, state
+    from . import drawing, panel, pump, state
 
     pump.stop()
-    state.session.close()
-    panel.close_pictures()
+    state.another_file()
+    panel.remove_menus()
+    drawing.close_pictures()
     bpy.app.handlers.load_pre.remove(pump.before_load)
     del bpy.types.Scene.texsync
     for kind in reversed(_classes()):
@@ -43,12 +53,14 @@ def unregister() -> None:
 
 
 def _classes() -> tuple:
-    from . import help_operators, operators, panel, preferences, properties
+    from . import help_operators, operators, panel, preferences, prompt_help, properties, result_operators
 
     return (
         preferences.TexSyncPreferences,
         properties.TexSyncSettings,
         *operators.CLASSES,
+        *result_operators.CLASSES,
         *help_operators.CLASSES,
+        *prompt_help.CLASSES,
         *panel.CLASSES,
     )

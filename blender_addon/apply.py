@@ -10,39 +10,45 @@ from pathlib import Path
 
 import bpy
 
-from . import handoff, image_nodes, meshdata, results, scene
-
-MARK = "texsync_result"  # custom property of a material: the folder it was made from
+from . import handoff, materials, meshdata, results, scene
 
 
-def apply(folder: Path) -> list[bpy.types.Object]:
-    """Show a result: new image, new material in a new slot (old ones stay), new UV map if there is one.
+def apply(folder: Path, among: list[bpy.types.Object] | None = None) -> list[bpy.types.Object]:
+    """Show a result: new image, its materials, new UV map if there is one.
 
+    among: the objects to put it on, those that it was made for or that have the same faces; None: its own.
     Returns the objects.  Raises ValueError, in words, before anything is changed.
     """
     record = results.read(folder)
-    picture = folder / "texture" / "texture.png"
-    if not picture.is_file():
-        raise ValueError(f"{picture} is not there any more; generate again")
-    targets = record["targets"]
-    objects = [scene.find(target) for target in targets]
-    maps = _maps(folder, targets, objects)
+    if results.picture(folder) is None:
+        raise ValueError(f"The picture in {folder} is not there any more; generate again")
+    found = scene.targets(record, among)
+    maps = _maps(folder, record["targets"], found)
     faces = _faces(folder) if record.get("partial") else None
+    objects = [item for item in found if item is not None]
     with _object_mode(objects):
-        names = [
-            _put_map(item.data, uv, target) for item, uv, target in zip(objects, maps, targets, strict=True)
-        ]
-        material = _material(folder, record, objects[0].data, names[0])
-        for item in objects:
-            _put_material(item.data, material, record, faces)
+        look = materials.Look(folder, record, _image(folder, record))
+        for target, item, uv in zip(record["targets"], found, maps, strict=True):
+            if item is not None:
+                _put(look, record, target, item, uv, faces)
     return objects
+
+
+def _put(look, record: dict, target: dict, item: bpy.types.Object, uv: array | None, faces) -> None:
+    rendered = next((layer.name for layer in item.data.uv_layers if layer.active_render), "")
+    name = target["uv_map"] if uv is None else meshdata.set_uvs(item.data, uv)
+    # other materials read the map for rendering without naming it
+    alone = faces is None and record.get("material", "new") != "slot"
+    if uv is not None and alone and record.get("render_map", True):
+        item.data.uv_layers[name].active_render = True
+    look.put(item, target.get("slot", 0), name, "" if rendered == name else rendered, faces)
 
 
 def _maps(folder: Path, targets: list[dict], objects: list) -> list[array | None]:
     """The new map of each object, or None for all; raises ValueError if one has no place for it, or lost its own."""
     found = [path for path in (folder / "texture" / "uvs.bin", folder / "map" / "uvs.bin") if path.is_file()]
     for target, item in zip(targets, objects, strict=True):
-        names = [layer.name for layer in item.data.uv_layers]
+        names = [layer.name for layer in item.data.uv_layers] if item else [target["uv_map"]]
         if found and len(names) >= meshdata.MOST_MAPS and not any(meshdata.NEW_MAP in name for name in names):
             raise ValueError(f"{item.name} has {len(names)} UV maps, as many as Blender allows; remove one")
         if not found and target["uv_map"] not in names:
@@ -52,65 +58,26 @@ def _maps(folder: Path, targets: list[dict], objects: list) -> list[array | None
     return list(handoff.read_uvs(found[0], [target["corners"] for target in targets]))
 
 
-def _put_map(mesh: bpy.types.Mesh, uv: array | None, target: dict) -> str:
-    return target["uv_map"] if uv is None else meshdata.set_uvs(mesh, uv)
-
-
 def _faces(folder: Path) -> array:
     flags = array("b")
     flags.frombytes((folder / "faces.bin").read_bytes())
     return flags
 
 
-def _material(folder: Path, record: dict, mesh: bpy.types.Mesh, uv_map: str) -> bpy.types.Material:
-    """The result's material: from an earlier time that it was applied, or new."""
-    for material in bpy.data.materials:
-        node = image_nodes.base_colour(material)
-        if material.get(MARK) == str(folder) and node and image_nodes.uv_map_of(node) == uv_map:
-            return material
-    image = _image(folder, record)
-    old = _old_material(record, mesh)
-    if old and image_nodes.base_colour(old):
-        material = image_nodes.copied_material(record["name"], old, image, uv_map)
-    else:
-        material = image_nodes.new_material(record["name"], image, uv_map)
-    material[MARK] = str(folder)
-    return material
-
-
-def _old_material(record: dict, mesh: bpy.types.Mesh) -> bpy.types.Material | None:
-    """The material whose other faces are to look as before; only when some faces are painted."""
-    slot = record["slot"] if record.get("partial") else None
-    return mesh.materials[slot] if slot is not None and slot < len(mesh.materials) else None
-
-
 def _image(folder: Path, record: dict) -> bpy.types.Image:
-    image = bpy.data.images.load(str(folder / "texture" / "texture.png"))
-    image.name = record["name"]
+    """The result's picture, under a file name of its own: Unpack and exporters write it by that."""
+    for image in bpy.data.images:
+        if image.get(materials.MARK) == str(folder):
+            return image
+    taken = [Path(bpy.path.basename(image.filepath)).name for image in bpy.data.images if image.filepath]
+    image = bpy.data.images.load(str(results.free_picture(folder, taken)))
+    image.name, image[materials.MARK] = record["name"], str(folder)
     if record.get("storage", "pack") == "pack":
         image.pack()
     elif bpy.data.filepath:
         with contextlib.suppress(ValueError):  # on another drive there is no relative path
             image.filepath = bpy.path.relpath(image.filepath)
     return image
-
-
-def _put_material(mesh: bpy.types.Mesh, material, record: dict, faces: array | None) -> None:
-    """In the slot that has it already, or a new one; on all faces, or on those that `faces` and the old slot say."""
-    slot = mesh.materials.find(material.name)
-    if slot < 0:
-        mesh.materials.append(material)
-        slot = len(mesh.materials) - 1
-    index = array("i", bytes(4 * len(mesh.polygons)))
-    if faces is None:
-        index = array("i", [slot]) * len(mesh.polygons)
-    else:
-        mesh.polygons.foreach_get("material_index", index)
-        for face, old in enumerate(index):
-            if faces[face] or old == record["slot"]:
-                index[face] = slot
-    mesh.polygons.foreach_set("material_index", index)
-    mesh.update()
 
 
 @contextlib.contextmanager
@@ -130,3 +97,10 @@ def _object_mode(objects: list) -> Iterator[None]:
         yield
     finally:
         bpy.ops.object.mode_set(mode=mode)
+
+
+def restore(objects: list[bpy.types.Object]) -> None:
+    """Their own materials back."""
+    with _object_mode(objects):
+        for item in objects:
+            materials.restore(item)

@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 # one folder in the zip: a legacy install would scatter files that lie at its top
 TOP = "texsync_addon"
 NOT_SHIPPED = ("build.py",)
+MODEL = HERE.parent / "texsync" / "mini" / "weights"
 DATE = (2026, 1, 1, 0, 0, 0)  # the same files make the same zip
 
 
@@ -35,22 +36,50 @@ def build(folder: Path) -> Path:
 
 
 def describe() -> Path:
-    """Write options.json: what texsync declares of the options that the panel shows.  Not kept in git."""
+    """Write options.json, what texsync declares of the options that the panel shows, and words.json, what the model
+    inside texsync knows.  Not kept in git."""
     sys.path.insert(0, str(HERE.parent))
     try:
+        from texsync.mini import words
         from texsync.options.declared import described
         from texsync.tasks import options_of
     finally:
         sys.path.pop(0)
-    text = json.dumps(described(options_of("mesh")), indent=1, ensure_ascii=False)
-    path = HERE / "options.json"
-    path.write_text(f"{text}\n", encoding="utf-8")
+    kinds = {
+        "Materials": [*words.MATERIALS],
+        "Colours": [*words.COLOURS],
+        "Patterns": [*words.PATTERNS],
+        "How it looks": [*words.MODIFIERS],
+        "On top": [f"with {name}" for name in words.OVERLAYS],
+    }
+    _write("words.json", {"mini": _words(MODEL, kinds)})
+    return _write("options.json", described(options_of("mesh")))
+
+
+def _words(model: Path, kinds: dict[str, list[str]]) -> dict:
+    """What a model with a vocabulary of whole words knows, by kind, and what it reads other words as."""
+    tokens = json.loads((model / "tokenizer" / "tokenizer.json").read_text(encoding="utf-8"))
+    near = json.loads((model / "tokenizer" / "near.json").read_text(encoding="utf-8"))
+    known = [word for word in tokens["model"]["vocab"] if word.isalpha() and word not in near]
+    likes = {word: ", ".join(list(parts)[:2]) for word, parts in near.items()}
+    return {"kinds": kinds, "known": " ".join(known), "near": likes}
+
+
+def _write(name: str, content) -> Path:
+    path = HERE / name
+    path.write_text(f"{json.dumps(content, indent=1, ensure_ascii=False)}\n", encoding="utf-8")
     return path
 
 
 def shipped() -> list[Path]:
     """Python files, what texsync declares, the manifest and the licence."""
-    files = [*HERE.glob("*.py"), HERE / "options.json", HERE / "blender_manifest.toml", HERE / "LICENSE"]
+    files = [
+        *HERE.glob("*.py"),
+        HERE / "options.json",
+        HERE / "words.json",
+        HERE / "blender_manifest.toml",
+        HERE / "LICENSE",
+    ]
     return sorted(file for file in files if file.name not in NOT_SHIPPED)
 
 

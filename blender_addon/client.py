@@ -25,32 +25,33 @@ class CannotStart(Exception):
     """The program is not there, or the system refuses to run it; the text says which."""
 
 
-def environment() -> dict[str, str]:
-    """What the worker inherits."""
+def environment(offline: bool = False) -> dict[str, str]:
+    """What the worker inherits.  offline: it may not use the network, as Blender may not."""
     kept = {name: value for name, value in os.environ.items() if name not in NOT_THEIRS}
-    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    said = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    return {**kept, **said, **({"HF_HUB_OFFLINE": "1"} if offline else {})}
 
 
-def start_options() -> dict:
+def start_options(offline: bool = False) -> dict:
     """Popen's options for a process of its own that opens no window and gets no Ctrl-C of Blender's."""
     if WINDOWS:
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-        return {"creationflags": flags, "env": environment()}
-    return {"start_new_session": True, "env": environment()}
+        return {"creationflags": flags, "env": environment(offline)}
+    return {"start_new_session": True, "env": environment(offline)}
 
 
 class Client:
     """One `texsync worker`.  Reading happens in a thread; `events()` never waits.
 
     command: program and arguments that come before "worker".  log: file for whatever the worker prints.
-    Raises CannotStart.
+    offline: it may not use the network.  Raises CannotStart.
     """
 
-    def __init__(self, command: list[str], log: Path):
-        self.command, self.log = list(command), log
+    def __init__(self, command: list[str], log: Path, offline: bool = False):
+        self.command, self.log, self.offline = list(command), log, offline
         self._queue: queue.SimpleQueue[dict] = queue.SimpleQueue()
-        log.parent.mkdir(parents=True, exist_ok=True)
         try:
+            log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as file:
                 self.process = subprocess.Popen(
                     [*command, "worker"],
@@ -58,7 +59,7 @@ class Client:
                     stdout=subprocess.PIPE,
                     stderr=file,
                     cwd=log.parent,
-                    **start_options(),
+                    **start_options(offline),
                 )
         except OSError as error:
             raise CannotStart(f"{command[0]}: {error.strerror or error}") from error
@@ -125,16 +126,17 @@ class Doctor:
 
     TIME = 180.0  # seconds; a cold disk takes a minute to import everything
 
-    def __init__(self, command: list[str]):
+    def __init__(self, command: list[str], offline: bool = False):
         self._answer: dict | None = None
-        threading.Thread(target=self._ask, args=([*command, "doctor", "--json"],), daemon=True).start()
+        asked = ([*command, "doctor", "--json"], offline)
+        threading.Thread(target=self._ask, args=asked, daemon=True).start()
 
-    def _ask(self, command: list[str]) -> None:
+    def _ask(self, command: list[str], offline: bool) -> None:
+        options = {"capture_output": True, "stdin": subprocess.DEVNULL, "timeout": self.TIME}
         try:
-            done = subprocess.run(
-                command, capture_output=True, stdin=subprocess.DEVNULL, timeout=self.TIME, **start_options()
-            )
-            self._answer = json.loads(done.stdout)
+            done = subprocess.run(command, **options, **start_options(offline))
+            answer = json.loads(done.stdout)
+            self._answer = answer if isinstance(answer, dict) else failed("it gave no report")
         except OSError as error:
             self._answer = failed(f"{command[0]}: {error.strerror or error}")
         except subprocess.TimeoutExpired:

@@ -4,7 +4,8 @@
 import bpy
 
 from . import preferences, pump, state
-from .operators import command_known, log_file, settings
+from .operators import command_known, settings
+from .pump import log_file
 from .wording import START, Problem
 
 
@@ -30,10 +31,13 @@ class TEXSYNC_OT_open_log(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not log_file().is_file():
+        try:
+            there = log_file().is_file()
+        except ValueError:
+            there = False
+        if not there:
             cls.poll_message_set("There is no log yet")
-            return False
-        return True
+        return there
 
     def execute(self, context):
         bpy.ops.wm.path_open(filepath=str(log_file()))
@@ -113,7 +117,7 @@ class TEXSYNC_OT_check(bpy.types.Operator):
 
     def execute(self, context):
         try:
-            state.examine(preferences.command())
+            state.examine(preferences.command(), preferences.offline())
         except ValueError as error:
             state.session.problem = Problem(str(error), START, "start", "preferences")
             self.report({"ERROR"}, str(error))

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import bpy
 
-from . import handoff, image_nodes, meshdata, results, scene
+from . import handoff, image_nodes, meshdata, obstacles, results, scene
 from .session import Request
 
 
 class Generation:
-    """One press of Generate.
+    """One texture to be made.
 
     Modifiers that make faces (Mirror, Subdivision) are painted as the viewport shows them, on the UVs that they make
     of the mesh's own.  If those are to be new, the worker makes the map first ("unwrap"), and Blender's modifiers carry
@@ -23,34 +23,63 @@ class Generation:
     """
 
     def __init__(
-        self, context, settings, base: Path, start: Callable[[Request], None], done: Callable[[Path], None]
+        self,
+        settings,
+        objects: list[bpy.types.Object],
+        partial: bool,
+        base: Path,
+        start: Callable[[Request], None],
+        done: Callable[[Path, dict], None],
+        number: int = 0,
     ):
-        self.settings, self.start, self.done = settings, start, done
-        self.partial = scene.only_selected(context, settings)
+        self.objects, self.partial = objects, partial
+        self.start, self.done = start, done
         self.arguments = settings.arguments()
-        self.uvs = "keep" if self.partial else settings.uvs
-        self.objects = scene.chosen(context)
-        name = settings.texture_name.strip() or f"{self.objects[0].name} {settings.prompt.strip()}"
-        self.record = {
+        self.arguments["seed"] = (settings.seed + number) % 2**31
+        self.previews = settings.previews
+        self.uvs = settings.uvs
+        self.record = self._record(settings, number)
+        self.folder = results.new_folder(base, self.record["name"])
+
+    def _record(self, settings, number: int) -> dict:
+        """What the result is to remember."""
+        first = self.objects[0].name
+        name = settings.texture_name.strip() or f"{first} {settings.prompt.strip()}"
+        return {
             "name": name[:60],
+            "file_name": f"{first} {settings.texture_name.strip() or settings.prompt.strip()}"[:60],
             "prompt": settings.prompt,
-            "seed": settings.seed,
+            "seed": self.arguments["seed"],
+            "settings": {**settings.values(), "seed": self.arguments["seed"]},
             "storage": settings.storage,
+            "material": settings.material,
+            "render_map": settings.render_map,
+            "show": settings.show,
+            "apply": number == 0,
             "partial": self.partial,
-            "slot": None,
+            "repaint": False,
+            "file": scene.file(),
             "targets": [],
         }
-        self.folder = results.new_folder(base, name)
 
     def begin(self) -> None:
         """Hand the meshes over and start the (first) job; raises OSError or ValueError, in words."""
         with self._views() as views:
             for item, view in zip(self.objects, views, strict=True):
                 self.record["targets"].append({**scene.describe(item, view), "uv_map": self._own_map(view)})
+            if self.partial:
+                self._choose(views[0])
             if self.uvs != "keep" and any(meshdata.changed_by_modifiers(view) for view in views):
                 self._ask_for_map(views)
             else:
                 self._paint(views, [None] * len(views), self.uvs)
+
+    def _choose(self, view: bpy.types.Object) -> None:
+        """Note which faces are selected now."""
+        (self.folder / "faces.bin").write_bytes(meshdata.selected_faces(view.data).tobytes())
+        self.record["targets"][0]["slot"] = obstacles.first_slot(view, view.data)
+        if self._old_node(view):
+            self.uvs = "keep"  # the old picture is on it
 
     @contextmanager
     def _views(self) -> Iterator[list[bpy.types.Object]]:
@@ -61,29 +90,31 @@ class Generation:
     def _own_map(self, view: bpy.types.Object) -> str:
         """The map that is active in the list of UV maps; for selected faces the one that their picture is on."""
         layers = view.data.uv_layers
-        node = self._old_node(view) if self.partial else None
+        node = self._old_node(view)
         named = image_nodes.uv_map_of(node)
         if node and not named:
             named = next((layer.name for layer in layers if layer.active_render), "")
         return named if named in layers else layers.active.name if layers.active else ""
 
     def _old_node(self, view: bpy.types.Object):
-        """The node with the picture that the selected faces show; None if there is none."""
-        slot = self._slot(view)
-        return image_nodes.base_colour(view.data.materials[slot]) if slot < len(view.data.materials) else None
-
-    @staticmethod
-    def _slot(view: bpy.types.Object) -> int:
-        """Material slot of the first selected face."""
-        flags = meshdata.selected_faces(view.data)
-        return view.data.polygons[flags.index(1)].material_index if 1 in flags else 0
+        """The node with the picture that the selected faces show; None if there is none to paint on."""
+        if not self.partial or self.uvs == "unwrap" or not view.data.uv_layers:
+            return None
+        return image_nodes.readable(obstacles.old_material(view))[0]
 
     def _ask_for_map(self, views: list[bpy.types.Object]) -> None:
         """The first of two jobs: a map of the meshes without their modifiers."""
         self._write("map.texmesh", [self._as_is(number, view) for number, view in enumerate(views)])
         asked = {name: self.arguments[name] for name in ("texture_size", "front")}
         asked |= {"mesh": str(self.folder / "map.texmesh"), "uvs": self.uvs, "out": str(self.folder / "map")}
-        self.start(Request(self.folder.name, "unwrap", asked, self._mapped, self.drop))
+        job = Request(
+            self.folder.name, "unwrap", asked, self._mapped, self.drop, False, self.title, touches=True
+        )
+        self.start(job)
+
+    @property
+    def title(self) -> str:
+        return f"{self.record['name']}, seed {self.record['seed']}"
 
     def drop(self) -> None:
         """It came to nothing: leave nothing behind."""
@@ -99,29 +130,34 @@ class Generation:
 
     def _go_on(self, files: dict) -> None:
         targets = self.record["targets"]
-        self.objects = [scene.find(target) for target in targets]
+        self.objects = scene.targets(self.record, None)
         maps: list[array | None] = [None] * len(targets)
         if "uvs.bin" in files:
             maps = list(handoff.read_uvs(Path(files["uvs.bin"]), [target["corners"] for target in targets]))
         with self._views() as views:
-            self._paint(views, maps, "keep")
+            self._paint(views, maps, "keep", follows=True)
 
-    def _paint(self, views: list[bpy.types.Object], maps: list[array | None], uvs: str) -> None:
+    def _paint(
+        self, views: list[bpy.types.Object], maps: list[array | None], uvs: str, follows: bool = False
+    ) -> None:
         parts = [self._shown(number, view, maps[number]) for number, view in enumerate(views)]
         repaint = self._repaint(views[0]) if self.partial else None
         self._write("mesh.texmesh", parts, repaint)
         results.write(self.folder, self.record)
         asked = {**self.arguments, "uvs": uvs, "mesh": str(self.folder / "mesh.texmesh")}
         asked["out"] = str(self.folder / "texture")
-        if repaint and "width" in repaint:
+        if repaint:
             asked["texture_size"] = repaint["width"]
-        job = Request(self.folder.name, "mesh", asked, self._painted, self.drop, self.settings.previews)
+        job = Request(self.folder.name, "mesh", asked, self._painted, self.drop, self.previews, self.title)
+        job.follows = follows
         self.start(job)
 
     def _painted(self, files: dict) -> None:
-        (self.folder / "mesh.texmesh").unlink(missing_ok=True)
-        (self.folder / "map.texmesh").unlink(missing_ok=True)
-        self.done(self.folder)
+        for name in ("mesh.texmesh", "map.texmesh"):
+            with suppress(OSError):  # held open by another program
+                (self.folder / name).unlink(missing_ok=True)
+        results.name_picture(self.folder, self.record)
+        self.done(self.folder, self.record)
 
     def _write(self, name: str, parts: list[dict], repaint: dict | None = None) -> None:
         handoff.write(self.folder / name, self.record["name"], parts, repaint)
@@ -152,35 +188,37 @@ class Generation:
                 return self._part(number, mesh, own)
         return self._as_is(number, view)  # the modifiers drop UVs
 
-    def _repaint(self, view: bpy.types.Object) -> dict:
-        """The selected faces on the map, and the picture there; raises ValueError where that cannot be painted on."""
+    def _repaint(self, view: bpy.types.Object) -> dict | None:
+        """The selected faces on the map, and the picture there; None if they get a texture of their own."""
         node = self._old_node(view)
-        self.record["slot"] = self._slot(view)
-        flags = meshdata.selected_faces(view.data)
-        (self.folder / "faces.bin").write_bytes(flags.tobytes())
-        uv = meshdata.uv_of(view.data, self._map_name(0))
-        entry = {"uv": meshdata.selected_triangles(view.data, uv)}
-        if node is None:
-            return entry
-        old = image_nodes.pixels(node.image)
+        old = image_nodes.pixels(node.image) if node else None
         if old is None:
-            raise ValueError(f"The picture {node.image.name} cannot be read; reload it in the image editor")
-        if old["width"] != old["height"] or not 64 <= old["width"] <= 8192:
-            size = f"{old['width']} x {old['height']}"
-            raise ValueError(
-                f"The picture {node.image.name} has {size} texels; only square ones can be painted on"
-            )
-        return {**entry, **old}
+            return None
+        self.record["repaint"] = True
+        uv = meshdata.uv_of(view.data, self._map_name(0))
+        return {"uv": meshdata.selected_triangles(view.data, uv), **old}
 
 
 def start(
-    context, settings, base: Path, begin: Callable[[Request], None], done: Callable[[Path], None]
-) -> Generation:
-    """Hand over what is chosen; nothing is left behind if that fails.  Raises OSError or ValueError, in words."""
-    run = Generation(context, settings, base, begin, done)
+    context, settings, base: Path, begin: Callable[[Request], None], done: Callable[[Path, dict], None]
+) -> None:
+    """Hand over what is chosen: one job for all objects or one each, and as many seeds as asked for; in that order.
+
+    Nothing is left behind if that fails.  Raises OSError or ValueError, in words.
+    """
+    objects, partial = scene.chosen(context), scene.only_selected(context, settings)
+    groups = [[item] for item in objects] if settings.each else [objects]
+    asked: list[Request] = []
+    runs: list[Generation] = []
     try:
-        run.begin()
+        for group in groups:
+            for number in range(settings.count):
+                runs.append(Generation(settings, group, partial, base, asked.append, done, number))
+                runs[-1].begin()
     except Exception:
-        run.drop()
+        for run in runs:
+            run.drop()
         raise
-    return run
+    for run, request in zip(runs, asked, strict=True):
+        run.start = begin
+        begin(request)

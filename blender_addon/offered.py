@@ -22,14 +22,9 @@ def of(*sections: str) -> list[dict]:
     return [one for one in options().values() if one["section"] in sections]
 
 
-def zero_is_unsaid(one: dict) -> bool:
-    """Whether 0 can stand for what texsync decides by itself."""
-    return one["default"] is None and one["kind"] == "Whole" and one["low"] > 0
-
-
 def has_switch(one: dict) -> bool:
-    """Whether a switch says that the field counts, because no number can stand for "unsaid"."""
-    return one["default"] is None and one["kind"] in ("Whole", "Real", "Reals") and not zero_is_unsaid(one)
+    """Whether a switch says that a number counts, because none can stand for what texsync decides by itself."""
+    return one["default"] is None and one["kind"] in ("Whole", "Real", "Reals")
 
 
 def switch(one: dict) -> str:

@@ -5,9 +5,9 @@ import random
 from pathlib import Path
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import BoolProperty, StringProperty
 
-from . import apply, jobs, preferences, pump, scene, state
+from . import apply, jobs, obstacles, preferences, pump, scene, state
 from .properties import models
 from .wording import Problem
 
@@ -17,11 +17,10 @@ def settings(context):
 
 
 class TEXSYNC_OT_generate(bpy.types.Operator):
-    """Paint a texture on the selected mesh; you can go on working meanwhile"""
+    """Paint a texture on the selected meshes; you can go on working meanwhile"""
 
     bl_idname = "texsync.generate"
-    bl_label = "Generate"
-    bl_options = {"INTERNAL"}
+    bl_label = "Generate Texture"
 
     @classmethod
     def poll(cls, context):
@@ -31,19 +30,14 @@ class TEXSYNC_OT_generate(bpy.types.Operator):
         return not why
 
     def execute(self, context):
-        session, chosen = state.session, preferences.preferences()
-        session.problem = None
+        session = state.session
+        session.problem, state.waiting.held, state.outcome.done = None, False, ""
         state.window = context.window
+        state.place = context.area.as_pointer() if context.area else 0
         try:
-            command, base = preferences.command(), preferences.output_folder()
-            log = log_file()
-            jobs.start(
-                context,
-                settings(context),
-                base,
-                lambda job: session.run(command, log, job, chosen.keep_warm),
-                pump.show_result,
-            )
+            preferences.command()
+            jobs.start(context, settings(context), preferences.output_folder(), pump.begin, pump.finished)
+            pump.start_next()
         except ValueError as error:
             session.problem = Problem(str(error), "", "input", "" if command_known() else "preferences")
         except OSError as error:
@@ -59,9 +53,7 @@ class TEXSYNC_OT_generate(bpy.types.Operator):
 
 def blocked(context) -> str:
     """Why Generate is grey, or ""."""
-    if state.session.busy:
-        return "A texture is being made; cancel it first"
-    return scene.obstacle(context, settings(context))
+    return obstacles.obstacle(context, settings(context))
 
 
 def command_known() -> bool:
@@ -71,16 +63,11 @@ def command_known() -> bool:
         return False
 
 
-def log_file() -> Path:
-    return preferences.output_folder() / "worker.log"
-
-
 class TEXSYNC_OT_cancel(bpy.types.Operator):
     """Stop; nothing in the scene changes"""
 
     bl_idname = "texsync.cancel"
-    bl_label = "Cancel"
-    bl_options = {"INTERNAL"}
+    bl_label = "Cancel Texture"
 
     @classmethod
     def poll(cls, context):
@@ -95,27 +82,38 @@ class TEXSYNC_OT_cancel(bpy.types.Operator):
 
 
 class TEXSYNC_OT_apply(bpy.types.Operator):
-    """Put this result on its object: new image, new material, and the UV map it was made with"""
+    """Put a result on the selected objects, or on the one it was made for: image, material, and UV map"""
 
     bl_idname = "texsync.apply"
     bl_label = "Apply TexSync Texture"
-    bl_options = {"UNDO", "INTERNAL"}  # no REGISTER: "Adjust Last Operation" would run it at every change
+    bl_options = {"UNDO"}  # no REGISTER: "Adjust Last Operation" would run it at every change
 
     result: StringProperty(options={"SKIP_SAVE"})
+    own: BoolProperty(options={"SKIP_SAVE"}, description="Put it on the object it was made for")
 
     @classmethod
     def description(cls, context, given):
         return f"{cls.__doc__}\n{given.result}"
 
     def execute(self, context):
+        among = None if self.own else scene.chosen(context) or None
         try:
-            objects = apply.apply(Path(self.result))
+            objects = apply.apply(self._folder(), among)
         except (ValueError, OSError) as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         names = ", ".join(item.name for item in objects)
         self.report({"INFO"}, f"New texture on {names}; Undo takes it back")
         return {"FINISHED"}
+
+    def _folder(self) -> Path:
+        """The result asked for, or the latest; raises ValueError if there is none."""
+        if self.result:
+            return Path(self.result)
+        found = state.latest(preferences.output_folder())
+        if not found:
+            raise ValueError("There is no result yet; generate one")
+        return found[0][0]
 
 
 class TEXSYNC_OT_new_seed(bpy.types.Operator):
@@ -177,7 +175,6 @@ class TEXSYNC_OT_show(bpy.types.Operator):
 
     bl_idname = "texsync.show"
     bl_label = "Show Texture in Viewport"
-    bl_options = {"INTERNAL"}
 
     @classmethod
     def poll(cls, context):

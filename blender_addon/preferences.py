@@ -4,9 +4,14 @@
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from . import installed, state
+from .wording import verdict
+
+DAYS = 90  # that results are kept
+# "//" for the .blend's own folder, which Blender since 4.5 wants declared
+RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
 
 class TexSyncPreferences(bpy.types.AddonPreferences):
@@ -24,7 +29,15 @@ class TexSyncPreferences(bpy.types.AddonPreferences):
     output: StringProperty(
         name="Results",
         subtype="DIR_PATH",
+        options=RELATIVE,
         description="Where results are kept. Empty: Blender's own data folder",
+    )
+    keep_days: IntProperty(
+        name="Keep Results (Days)",
+        default=DAYS,
+        min=0,
+        description="Older ones are deleted when there is a new one, but not pictures that lie there for a .blend. "
+        "0: for ever",
     )
     keep_warm: BoolProperty(
         name="Keep the Model in Memory",
@@ -44,8 +57,20 @@ class TexSyncPreferences(bpy.types.AddonPreferences):
         _draw_report(layout)
         layout.prop(self, "models")
         layout.prop(self, "output")
-        layout.label(text=f"Results go to {output_folder()}")
+        layout.prop(self, "keep_days")
+        _draw_place(layout)
         layout.prop(self, "keep_warm")
+
+
+def _draw_place(layout) -> None:
+    """Where results go and how much there is, or why that is no place."""
+    try:
+        folder = output_folder()
+    except ValueError as error:
+        layout.label(text=str(error), icon="ERROR")
+        return
+    count, size = state.size(folder)
+    layout.label(text=f"{count} results, {size / 1e6:,.0f} MB, in {folder}")
 
 
 def _draw_program(layout, chosen) -> None:
@@ -73,11 +98,29 @@ def _draw_report(layout) -> None:
         box.label(text=f"{check['name']}: {check['found']}", icon=icon)
         if check["remedy"]:
             box.label(text=check["remedy"], icon="BLANK1")
+    box.separator()
+    box.label(text=verdict(report), icon="CHECKMARK" if report.get("ok") else "ERROR")
 
 
-def preferences() -> TexSyncPreferences:
+class Unkept:
+    """What counts where Blender keeps no preferences for the add-on, as with `--addons` on its command line."""
+
+    program = models = output = ""
+    keep_warm, keep_days = True, DAYS
+
+
+_unkept = Unkept()
+
+
+def preferences() -> TexSyncPreferences | Unkept:
     """This add-on's preferences, under whatever name it was installed."""
-    return bpy.context.preferences.addons[__package__].preferences
+    kept = bpy.context.preferences.addons.get(__package__)
+    return kept.preferences if kept else _unkept
+
+
+def offline() -> bool:
+    """Whether Blender may not use the network (4.2 and later)."""
+    return not getattr(bpy.app, "online_access", True)
 
 
 def command() -> list[str]:
@@ -89,8 +132,23 @@ def command() -> list[str]:
 
 
 def output_folder() -> Path:
-    """Where results are kept; it may not be there yet."""
+    """Where results are kept; it may not be there yet.  Raises ValueError, in words, for a place that is none yet."""
     chosen = preferences().output
+    if chosen.startswith("//") and not bpy.data.filepath:
+        raise ValueError(
+            f"The results folder {chosen} is beside the .blend file, which is not saved yet; "
+            "save it, or choose another folder in the preferences"
+        )
     if chosen:
         return Path(bpy.path.abspath(chosen))
     return Path(bpy.utils.user_resource("DATAFILES", path="texsync"))
+
+
+def model_folder(name: str) -> Path | None:
+    """The folder that a model's name stands for: one in the model folder, or a path; None if it is neither."""
+    base = preferences().models
+    inside = Path(bpy.path.abspath(base)) / name if base else None
+    if inside and (inside / "model_index.json").is_file():
+        return inside
+    path = Path(bpy.path.abspath(name)).expanduser()
+    return path if name and path.exists() else None

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the user can set.  Where texsync takes None, 0, an empty text or a switch that is off stands for it here."""
 
+import contextlib
 from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from . import offered
-from .preferences import preferences
+from .preferences import model_folder, preferences
+
+SWITCH = offered.switch({"name": ""})
+OF_THE_MOMENT = ("selected_only", "count", "each")  # what settings that are recalled leave as it is
 
 
 class TexSyncSettings(bpy.types.PropertyGroup):
@@ -28,9 +32,60 @@ class TexSyncSettings(bpy.types.PropertyGroup):
         name="Selected Faces Only",
         description="Paint the selected faces; the rest of the texture stays as it is",
     )
+    material: EnumProperty(
+        name="Material",
+        default="into",
+        items=[
+            (
+                "into",
+                "Into Mine",
+                "Replaces the base colour of the materials that the object has; roughness, metallic and all else stay. "
+                "Without a Principled BSDF, a new material",
+            ),
+            ("slot", "This Slot", "The same, in the active material slot alone"),
+            ("new", "New", "All faces get a new material, in a new slot"),
+        ],
+    )
+    render_map: BoolProperty(
+        name="New Map for Rendering",
+        default=True,
+        description="A new UV map becomes the one for rendering, which FBX and USD files take; "
+        "other textures of your materials keep the old one",
+    )
+    each: BoolProperty(
+        name="One Texture Each", description="A texture for each selected object, not one for all of them"
+    )
+    count: IntProperty(
+        name="Seeds",
+        default=1,
+        min=1,
+        soft_max=16,
+        max=100,
+        description="How many textures, one seed after the other; the first is applied, all are under Last Results",
+    )
     previews: BoolProperty(
         name="Previews", default=True, description="Show what is being painted; takes a fifth of the time"
     )
+    show: BoolProperty(
+        name="Show in Viewport",
+        default=True,
+        description="When it is done, the 3D view that asked for it shows textures in Solid shading",
+    )
+
+    def values(self) -> dict:
+        """Everything that can be set, as plain data."""
+        return {name: getattr(self, name) for name in type(self).__annotations__ if name not in OF_THE_MOMENT}
+
+    def recall(self, values: dict) -> None:
+        """Set all of it again; what this edition does not have, or cannot be, is left as it is."""
+        switches = [name for name in values if name.startswith(SWITCH)]
+        for name in [
+            *(name for name in values if name not in switches),
+            *switches,
+        ]:  # a field turns its switch on
+            if name in type(self).__annotations__:
+                with contextlib.suppress(TypeError, ValueError):
+                    setattr(self, name, values[name])
 
     def arguments(self) -> dict:
         """Arguments of texsync.texture_mesh, without the mesh; what is left to texsync is left out."""
@@ -54,16 +109,29 @@ class TexSyncSettings(bpy.types.PropertyGroup):
 def properties(one: dict) -> dict:
     """The Blender properties of one of texsync's options, by name."""
     words = {"name": one["label"], "description": description(one)}
-    made = {}
+    made, more = {}, {}
     if offered.has_switch(one):
         made[offered.switch(one)] = BoolProperty(**words)
+        more["update"] = _turns_on(offered.switch(one))
+    if one["name"].endswith("_size"):
+        more["subtype"] = "PIXEL"
     starts = one["usual"] if "names" in one else [first(one)]
     for name, start in zip(offered.fields(one), starts, strict=True):
         label = name[len(one["name"]) + 1 :].title() or one["label"]
         made[name] = KINDS.get(one["kind"], StringProperty)(
-            **{**words, "name": label}, **limits(one), default=start
+            **{**words, "name": label}, **limits(one), **more, default=start
         )
     return made
+
+
+def _turns_on(switch: str):
+    """A number that is set counts."""
+
+    def update(settings, _context) -> None:
+        if not getattr(settings, switch):
+            setattr(settings, switch, True)
+
+    return update
 
 
 KINDS = {
@@ -77,7 +145,7 @@ KINDS = {
 
 def description(one: dict) -> str:
     """For the tooltip; Blender puts the full stop."""
-    unsaid = {"Whole": "0", "Real": "Off", "Reals": "Off"}.get(one["kind"], "Empty")
+    unsaid = "Off" if offered.has_switch(one) else "Empty"
     end = f". {unsaid}: {one['unsaid']}" if one["unsaid"] else ""
     return one["help"].rstrip(".") + end
 
@@ -88,14 +156,14 @@ def first(one: dict):
         return one["default"]
     if one["usual"] is not None:
         return one["usual"]
-    return 0 if one["kind"] == "Whole" else ""
+    return one["low"] if one["kind"] == "Whole" else ""
 
 
 def limits(one: dict) -> dict:
     """Of a number, or the choices."""
     if one["kind"] == "Choice":
         return {"items": [tuple(choice) for choice in one["choices"]]}
-    said = {"min": 0 if offered.zero_is_unsaid(one) else one.get("low"), "max": one.get("high")}
+    said = {"min": one.get("low"), "max": one.get("high")}
     if one["soft"]:
         said["soft_min"], said["soft_max"] = one["soft"]
     return {name: value for name, value in said.items() if value is not None}
@@ -107,9 +175,8 @@ for _one in offered.options().values():
 
 def model_path(name: str) -> str:
     """The folder of that name in the model folder, else the name itself."""
-    base = preferences().models
-    folder = Path(bpy.path.abspath(base)) / name if base else None
-    return str(folder) if folder and (folder / "model_index.json").is_file() else name
+    base, inside = preferences().models, model_folder(name)
+    return str(inside) if base and inside and inside != Path(name) else name
 
 
 def models() -> list[str]:

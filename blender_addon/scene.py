@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to be textured, and what keeps it from being textured."""
+"""What is to be textured, and where a result belongs."""
 
 from __future__ import annotations
 
 import bpy
 
-from .meshdata import MOST_MAPS, topology
-
-WHOLE_SELECTION = ("OBJECT", "EDIT_MESH")
+from . import state
+from .meshdata import topology
 
 
 def chosen(context) -> list[bpy.types.Object]:
@@ -33,61 +32,14 @@ def only_selected(context, settings) -> bool:
     return settings.selected_only and context.mode == "EDIT_MESH"
 
 
-def obstacle(context, settings) -> str:
-    """Why there is nothing to generate now, in one sentence, or "" if there is nothing in the way."""
-    objects = chosen(context)
-    if not objects:
-        return _nothing(context)
-    if not any(character.isalnum() for character in settings.prompt):
-        return "Say in the prompt what the surface should look like"
-    partial = only_selected(context, settings)
-    reasons = [_reason(item, settings, partial) for item in objects]
-    if partial and len(objects) > 1:
-        reasons.append("Only the selected faces of one object at a time can be painted")
-    if partial and not objects[0].data.total_face_sel:
-        reasons.append("Select the faces to paint, or turn off Selected Faces Only")
-    return next((reason for reason in reasons if reason), "")
-
-
-def _nothing(context) -> str:
-    active = context.object
-    if active and active.type == "MESH" and not active.visible_get():
-        return f"{active.name} is hidden; show it first"
-    if active and active.type != "MESH" and active.select_get():
-        return f"{active.name} is no mesh; select one, or convert it with Object > Convert > Mesh"
-    return "Select the mesh to texture"
-
-
-def _reason(item: bpy.types.Object, settings, partial: bool) -> str:
-    mesh = item.data
-    if item.library or mesh.library:
-        return f"{item.name} is linked from another file; make it local with Object > Relations"
-    if item.mode != "EDIT" and not len(mesh.polygons):
-        return f"{item.name} has no faces"
-    if item.mode == "SCULPT" and item.use_dynamic_topology_sculpting:
-        return "Turn off Dyntopo first; it changes the faces while you sculpt"
-    wants_own = partial or settings.uvs == "keep"
-    if wants_own and not mesh.uv_layers:
-        return f"{item.name} has no UV map; choose UVs: New Map"
-    if partial and settings.uvs == "unwrap":
-        return "A new map cannot keep the other faces; choose UVs: Keep Mine, or turn off Selected Faces Only"
-    if not wants_own and settings.uvs == "unwrap" and len(mesh.uv_layers) >= MOST_MAPS:
-        return f"{item.name} has {MOST_MAPS} UV maps, as many as Blender allows; remove one"
-    return ""
-
-
-def notes(context) -> list[str]:
-    """What is worth knowing before a run."""
-    shared = [item for item in chosen(context) if item.data.users - item.data.use_fake_user > 1]
-    return [
-        f"{item.name} shares its mesh with {item.data.users - item.data.use_fake_user - 1} more: all get the texture"
-        for item in shared
-    ]
-
-
 def uid(item: bpy.types.ID) -> int:
-    """A number that survives renaming; 0 in Blender before 4.2, which has none."""
+    """A number that survives renaming, as long as the file is open; 0 in Blender before 4.2, which has none."""
     return getattr(item, "session_uid", 0)
+
+
+def file() -> dict:
+    """Which .blend this is: by a word for the time that it is open, and by its path."""
+    return {"opened": state.opened, "path": bpy.data.filepath}
 
 
 def describe(item: bpy.types.Object, view: bpy.types.Object) -> dict:
@@ -98,16 +50,40 @@ def describe(item: bpy.types.Object, view: bpy.types.Object) -> dict:
         "uid": uid(item),
         "corners": len(mesh.loops),
         "topology": topology(mesh),
+        "slot": item.active_material_index,
     }
 
 
-def find(target: dict) -> bpy.types.Object:
-    """The object that a result is for: by its number, its name, or as the only one with the same faces.
+def targets(record: dict, among: list[bpy.types.Object] | None) -> list[bpy.types.Object | None]:
+    """The object for each target of a result; None for one that is not among those asked for.
+
+    Raises ValueError, in words, if there is none.
+    """
+    if among is None:
+        return [_find(target, record.get("file", {})) for target in record["targets"]]
+    left, found = list(among), []
+    for target in record["targets"]:
+        fits = [item for item in left if _matches(item, target)]
+        fits.sort(key=lambda item: item.name != target["object"])
+        found.append(fits[0] if fits else None)
+        left = [item for item in left if item not in fits[:1]]
+    if not any(found):
+        names = ", ".join(target["object"] for target in record["targets"])
+        asked = ", ".join(item.name for item in among[:3])
+        raise ValueError(f"{asked} has other faces than {names}, which this was made for; select that one")
+    return found
+
+
+def _find(target: dict, where: dict) -> bpy.types.Object:
+    """The object that a result is for: by its number, its name, or as the only one with the same faces; in its file.
 
     Raises ValueError, in words, if it is gone or its faces have changed.
     """
+    here, now = file(), where.get("opened")
+    if now != here["opened"] and not (where.get("path") and where["path"] == here["path"]):
+        raise ValueError(f"{target['object']} belongs to another file; select an object with the same faces")
     meshes = [item for item in bpy.data.objects if item.type == "MESH" and item.data.library is None]
-    same = [item for item in meshes if target["uid"] and uid(item) == target["uid"]]
+    same = [item for item in meshes if now == here["opened"] and target["uid"] and uid(item) == target["uid"]]
     same += [item for item in meshes if item.name == target["object"]]
     for item in same:
         if _matches(item, target):

@@ -7,6 +7,7 @@ idle -> starting -> running -> idle          `tick()` moves it on, a few times a
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +19,6 @@ from .wording import START, Problem, in_panel_words, problem_of
 PROTOCOL = 2
 HELLO = 180.0  # seconds until a start counts as failed; a cold disk takes a minute
 GRACE = 3.0  # seconds to stop in after Cancel; then the process is ended
-PATIENCE = 60.0  # seconds that a result waits while the user drags or paints
 STAGES = {
     "mesh": "Reading the mesh",
     "download": "Downloading the model (MB)",
@@ -40,6 +40,9 @@ class Request:
 
     finish: called with the files when it is done; what it raises becomes a problem.
     drop: called if it comes to nothing.
+    title: what a list of jobs calls it.
+    touches: finishing reads or changes the scene, so it waits for the user's hands.
+    follows: it is the second half of one that is over.
     """
 
     ident: str
@@ -48,6 +51,9 @@ class Request:
     finish: Callable[[dict], None]
     drop: Callable[[], None]
     previews: bool = True
+    title: str = ""
+    touches: bool = False
+    follows: bool = False
     stage: str = ""
     step: int = 0
     total: int = 1
@@ -69,26 +75,37 @@ class Session:
         self.notes: list[str] = []
         self.keep_warm = True
         self.seconds: dict[str, float] = {}  # what each stage took the last time
-        self.hold: Callable[[], bool] = lambda: (
-            False
-        )  # whether the user's hands are busy, so that a result must wait
+        self.hold: Callable[[], bool] = lambda: False  # whether the user's hands may be busy
         self._late: list[dict] = []  # what waits for them
-        self._held = 0.0  # since when
+        self._let = False  # the user said to go on
         self._since = 0.0  # when the phase began
 
     @property
     def busy(self) -> bool:
         return self.phase != "idle"
 
-    def run(self, command: list[str], log: Path, job: Request, keep_warm: bool = True) -> None:
-        """Start a job, and before it a worker if there is none or another program is asked for."""
-        self.problem, self.preview, self.notes, self.keep_warm = None, "", [], keep_warm
-        if self.client and (self.client.command != command or not self.client.alive):
+    @property
+    def waits(self) -> bool:
+        """Whether it would go on but for the user's hands."""
+        return bool(self._late)
+
+    def go_on(self) -> None:
+        """The user's hands are off."""
+        self._let = True
+
+    def run(
+        self, command: list[str], log: Path, job: Request, keep_warm: bool = True, offline: bool = False
+    ) -> None:
+        """Start a job, and before it a worker if there is none or another program or network is asked for."""
+        self.preview, self.notes, self.keep_warm, self._let = "", [], keep_warm, False
+        if self.client and (
+            self.client.command != command or self.client.offline != offline or not self.client.alive
+        ):
             self.close()
         self.job = job
         if self.client is None:
             try:
-                self.client = Client(command, log)
+                self.client = Client(command, log, offline)
             except CannotStart as error:
                 self._end(Problem(f"texsync cannot be started ({error})", START, "start", "preferences"))
                 return
@@ -112,34 +129,49 @@ class Session:
 
     def close(self) -> None:
         """End job and worker now."""
-        if self.client:
-            self.client.kill()
-        self.client, self.hello, self._late = None, {}, []
-        self._end(None)
+        client, self.client, self.hello, self._late = self.client, None, {}, []
+        try:
+            if client:
+                client.kill()
+        finally:
+            self._end(None)
+
+    def fail(self, error: Exception) -> None:
+        """Something here broke: tell it, and end job and worker, so that the next one starts afresh."""
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            self.close()
+        self.problem = Problem(
+            str(error) or type(error).__name__, "generate again, or see the log", "internal"
+        )
 
     def tick(self) -> bool:
         """Take in what the worker said; True if anything changed that the panel shows."""
         changed = False
         events, self._late = self._late + (self.client.events() if self.client else []), []
         for number, event in enumerate(events):
-            if event["event"] == "done" and self._is_mine(event) and self._wait():
+            if self._must_wait(event):
                 self._late = events[number:]
                 break
-            handle = getattr(self, f"_on_{event['event']}", None)
-            if handle and self._is_mine(event):
-                handle(event)
-                changed = True
+            changed |= self._take(event)
             if self.client is None:
                 break
         return self._check_time() or changed
 
-    def _wait(self) -> bool:
-        """Whether a result is to wait for the user's hands; some add-ons' never come to rest, so not for ever."""
-        if not self.hold():
-            self._held = 0.0
+    def _must_wait(self, event: dict) -> bool:
+        """Whether a result is to wait until the user's hands are off; for as long as that takes."""
+        mine = event["event"] == "done" and self._is_mine(event) and self.job is not None
+        return mine and self.job.touches and self.phase == "running" and not self._let and self.hold()
+
+    def _take(self, event: dict) -> bool:
+        """Handle one event; True if it was for us.  An event that makes no sense ends the job, not the panel."""
+        handle = getattr(self, f"_on_{event['event']}", None)
+        if not (handle and self._is_mine(event)):
             return False
-        self._held = self._held or self.clock()
-        return self.clock() - self._held < PATIENCE
+        try:
+            handle(event)
+        except Exception as error:
+            self.fail(error)
+        return True
 
     def _is_mine(self, event: dict) -> bool:
         """Not of a job that is over."""
@@ -168,13 +200,13 @@ class Session:
 
     def _end(self, problem: Problem | None, *, done: bool = False) -> None:
         job, self.job, self.preview = self.job, None, ""
-        if job and not done:
-            job.drop()
         self.problem = problem or self.problem
         self._enter("idle")
         if self.client and not self.keep_warm:
-            self.client.quit()
-            self.client, self.hello = None, {}
+            client, self.client, self.hello = self.client, None, {}
+            client.quit()
+        if job and not done:
+            job.drop()
 
     def _on_hello(self, event: dict) -> None:
         if event.get("protocol") != PROTOCOL:
@@ -244,7 +276,7 @@ class Session:
         if not self.job:
             return ""
         if self._late:
-            return "Waiting for your hands"
+            return "Ready to go on"
         words = STAGES.get(self.job.stage, self.job.stage.capitalize()) or "Sending the mesh"
         return f"{words} {self.job.step}/{self.job.total}" if self.job.total > 1 else words
 

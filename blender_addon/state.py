@@ -6,18 +6,39 @@ Kept here and not in Blender's data, so that it is neither saved nor undone.
 
 from __future__ import annotations
 
+import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import installed, results
 from .client import Doctor
 from .session import Session
+from .waiting import Waiting
+
+
+@dataclass
+class Outcome:
+    """What was made since the file was opened.
+
+    ready: folders of results that wait to be applied.  done: "NAME, seed N" of the last that was.
+    """
+
+    ready: list[Path] = field(default_factory=list)
+    done: str = ""
+
 
 session = Session()
+waiting = Waiting()
+outcome = Outcome()
+opened = uuid.uuid4().hex  # a word for this .blend, for as long as it is open
 doctor: Doctor | None = None
 window = None  # the window that Generate was pressed in
+place = 0  # and the address of its 3D view
 _found: str | None = None
 _latest: list[tuple[Path, dict]] = []
 _latest_of: Path | None = None
+_size: tuple[int, int] = (0, 0)
+_size_of: Path | None = None
 
 
 def found() -> str:
@@ -34,10 +55,24 @@ def look_again() -> str:
     return found()
 
 
-def examine(command: list[str]) -> None:
+def another_file() -> None:
+    """Forget what belonged to the .blend before."""
+    global opened, window, place, outcome
+    session.close()
+    waiting.clear()
+    session.problem = None
+    opened, window, place, outcome = uuid.uuid4().hex, None, 0, Outcome()
+
+
+def busy() -> bool:
+    """Whether anything is being made, or waits to be."""
+    return session.busy or waiting.goes_on
+
+
+def examine(command: list[str], offline: bool = False) -> None:
     """Start a check."""
     global doctor
-    doctor = Doctor(command)
+    doctor = Doctor(command, offline)
 
 
 def report() -> dict | None:
@@ -52,6 +87,30 @@ def latest(base: Path) -> list[tuple[Path, dict]]:
     return _latest
 
 
+def title(folder: Path) -> str:
+    """What a result is called."""
+    record = next((record for one, record in _latest if one == folder), None)
+    try:
+        record = record or results.read(folder)
+    except ValueError:
+        return folder.name
+    return f"{record['name']}, seed {record['seed']}"
+
+
+def look(folder: Path) -> Path:
+    """The picture that stands for a result."""
+    path = folder / "texture" / results.LOOK
+    return path if path.is_file() else results.picture(folder) or path
+
+
+def size(base: Path) -> tuple[int, int]:
+    """How many results there are and their bytes; counted when there is a new one."""
+    global _size, _size_of
+    if _size_of != base:
+        _size, _size_of = results.size(base), base
+    return _size
+
+
 def forget_latest() -> None:
-    global _latest_of
-    _latest_of = None
+    global _latest_of, _size_of
+    _latest_of = _size_of = None

@@ -85,3 +85,11 @@ def clock_words(seconds: float) -> str:
     if seconds < 90:
         return f"About {max(round(seconds), 1)} s left"
     return f"About {round(seconds / 60)} min left"
+
+
+def verdict(report: dict) -> str:
+    """What a check comes to, in one line."""
+    if report.get("ok"):
+        return f"texsync {report.get('texsync') or ''} can be used".replace("  ", " ")
+    wrong = [str(check["name"]) for check in report.get("checks", []) if check["needed"] and not check["ok"]]
+    return f"texsync cannot be used yet: see {', '.join(wrong) or 'the log'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import stat
 import subprocess
@@ -14,13 +15,14 @@ from pathlib import Path
 import pytest
 
 import texsync
-from blender_addon import build, client, handoff, installed, results, session
+from blender_addon import build, client, handoff, installed, results, session, vocabulary, waiting
 
 ROOT = Path(__file__).parents[2]
 ADDON = ROOT / "blender_addon"
+build.describe()
 
 
-BLENDERS = {"bpy", "mathutils", "gpu", "blf"}
+BLENDERS = {"bpy", "mathutils", "gpu", "blf", "bl_operators"}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,19 @@ def test_the_addon_is_bpy_and_the_standard_library(path):
 
 
 @pytest.mark.parametrize(
-    "name", ["client", "offered", "handoff", "installed", "results", "session", "wording", "build"]
+    "name",
+    [
+        "build",
+        "client",
+        "handoff",
+        "installed",
+        "offered",
+        "results",
+        "session",
+        "vocabulary",
+        "waiting",
+        "wording",
+    ],
 )
 def test_the_logic_needs_no_blender(name):
     assert "bpy" not in {word for line in import_lines(ADDON / f"{name}.py") for word in line.split()}
@@ -56,7 +70,7 @@ def test_the_zip_has_one_folder_with_everything(tmp_path):
     assert path.name == f"texsync_blender-{texsync.__version__}.zip"
     names = zipfile.ZipFile(path).namelist()
     assert {name.partition("/")[0] for name in names} == {"texsync_addon"}
-    assert {"__init__.py", "blender_manifest.toml", "LICENSE", "panel.py", "options.json"} <= {
+    assert {"__init__.py", "blender_manifest.toml", "LICENSE", "panel.py", "options.json", "words.json"} <= {
         name.partition("/")[2] for name in names
     }
     assert not [name for name in names if "build.py" in name or "__pycache__" in name]
@@ -74,11 +88,15 @@ def test_version_and_licence_agree_everywhere():
         assert path.read_text().startswith("# SPDX-License-Identifier: GPL-3.0-or-later\n"), path.name
 
 
-def test_the_manifest_asks_for_files_only():
+def test_the_manifest_asks_for_files_and_the_network_of_models_only():
     permissions = re.findall(
         r"\[permissions\]\n(.*)", (ADDON / "blender_manifest.toml").read_text(), re.DOTALL
     )[0]
-    assert [line.partition(" ")[0] for line in permissions.splitlines() if "=" in line] == ["files"]
+    assert [line.partition(" ")[0] for line in permissions.splitlines() if "=" in line] == [
+        "network",
+        "files",
+    ]
+    assert "model" in permissions.splitlines()[0]
 
 
 def test_protocol_and_file_versions_are_the_workers():
@@ -157,6 +175,12 @@ def test_blenders_python_does_not_leak_into_the_worker(monkeypatch):
     assert not {"PYTHONHOME", "PYTHONPATH"} & set(client.environment())
 
 
+def test_a_blender_without_network_has_a_worker_without_network(monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    assert client.environment(offline=True)["HF_HUB_OFFLINE"] == "1"
+    assert "HF_HUB_OFFLINE" not in client.environment()
+
+
 # the worker as a process
 
 
@@ -197,15 +221,114 @@ def test_killing_ends_children_too(tmp_path):
 
 
 def test_results_are_listed_newest_first_and_only_when_finished(tmp_path):
-    for number in range(7):
+    for number in range(8):
         folder = tmp_path / f"2026-01-0{number + 1}"
         (folder / "texture").mkdir(parents=True)
         results.write(folder, {"targets": [], "name": str(number)})
         if number != 5:
             (folder / "texture" / "texture.png").write_bytes(b"")
     (tmp_path / "worker.log").write_text("")
-    assert [record["name"] for _, record in results.latest(tmp_path)] == ["6", "4", "3", "2", "1"]
+    assert [record["name"] for _, record in results.latest(tmp_path)] == ["7", "6", "4", "3", "2", "1"]
     assert results.latest(tmp_path / "nowhere") == []
+
+
+def result(base: Path, name: str, **record) -> Path:
+    folder = base / name
+    (folder / "texture").mkdir(parents=True)
+    results.write(folder, {"targets": [], "name": "Box stone", "file_name": "Box stone", "seed": 1, **record})
+    (folder / "texture" / results.MADE).write_bytes(b"picture")
+    (folder / "texture" / results.LOOK).write_bytes(b"look")
+    return folder
+
+
+def test_pictures_have_names_of_their_own(tmp_path):
+    """From object and prompt; a copy under another where a .blend has that name already, whatever the case."""
+    folder = result(tmp_path, "a")
+    results.name_picture(folder, results.read(folder))
+    assert results.picture(folder).name == "Box_stone.png"
+    assert results.free_picture(folder, []).name == "Box_stone.png"
+    other = results.free_picture(folder, ["box_STONE.png"])
+    assert other.name == "Box_stone_2.png" and other.read_bytes() == b"picture"
+    assert results.picture(folder).name == "Box_stone.png"
+
+
+def test_results_are_counted_and_old_ones_deleted(tmp_path):
+    """Not those that a .blend reads its picture from, nor what is no result."""
+    old, kept, new = result(tmp_path, "a"), result(tmp_path, "b", storage="file"), result(tmp_path, "c")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "worker_1.log").write_text("")
+    assert results.size(tmp_path)[0] == 3 and results.size(tmp_path)[1] > 3 * len("picturelook")
+    for path in (old / results.RECORD, kept / results.RECORD, tmp_path / "worker_1.log"):
+        os.utime(path, (0, time.time() - 10 * results.DAY))
+    assert results.remove_old(tmp_path, 9) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c", "mine"] and new.is_dir()
+
+
+def test_a_file_that_is_locked_does_not_stop_the_rest(tmp_path, monkeypatch):
+    """Windows lets nobody delete what another program reads."""
+    folder, unlink = result(tmp_path, "a"), Path.unlink
+
+    def locked(path, missing_ok=False):
+        if path.suffix == ".png":
+            raise PermissionError("it is in use")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", locked)
+    results.discard(folder)
+    assert not (folder / results.RECORD).exists()
+
+
+# words of the prompt
+
+
+def test_words_that_the_model_does_not_know_are_named():
+    """What it reads them as where that is known; a model that no list is known of is left in peace."""
+    assert vocabulary.unknown("mini", "weathered copper, with cracks") == []
+    assert vocabulary.unknown("mini", "aluminium qqqq") == [
+        '"aluminium" is read as metal, steel',
+        '"qqqq" is not known to mini',
+    ]
+    assert vocabulary.unknown("owner/name", "qqqq") == [] and vocabulary.kinds("owner/name") == {}
+    assert {"Materials", "Colours", "Patterns"} <= set(vocabulary.kinds("mini"))
+
+
+def test_a_models_folder_may_say_what_it_knows(tmp_path):
+    (tmp_path / "words.json").write_text('{"kinds": {"Clay": ["red clay"]}, "near": {"mud": "clay"}}')
+    assert vocabulary.kinds(str(tmp_path)) == {"Clay": ["red clay"]}
+    assert vocabulary.unknown(str(tmp_path), "red mud") == ['"mud" is read as clay']
+
+
+# jobs that wait
+
+
+def test_jobs_that_wait_can_be_put_in_order_and_taken_off():
+    dropped: list[str] = []
+    jobs = [
+        session.Request(name, "mesh", {}, print, lambda name=name: dropped.append(name)) for name in "abcd"
+    ]
+    queue = waiting.Waiting()
+    for job in jobs[:3]:
+        queue.add(job)
+    queue.add(jobs[3], first=True)
+
+    def order() -> str:
+        return "".join(job.ident for job in queue.jobs)
+
+    assert order() == "dabc"
+    queue.move("c", -1)
+    queue.move("d", 1)
+    queue.move("d", -5)
+    queue.move("nobody", 1)
+    assert order() == "dacb"
+    queue.remove("a")
+    queue.remove("nobody")
+    assert order() == "dcb" and dropped == ["a"]
+    queue.held = True
+    assert queue.next() is None and not queue.goes_on
+    queue.held = False
+    assert queue.next() is jobs[3]
+    queue.clear()
+    assert dropped == ["a", "c", "b"] and not queue.goes_on
 
 
 def test_folders_of_one_second_do_not_meet(tmp_path):

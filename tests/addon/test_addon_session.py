@@ -14,7 +14,7 @@ build.describe()
 class Played:
     """A client whose worker says what the test says."""
 
-    command, alive, killed, asked_to_quit = ["texsync"], True, False, False
+    command, offline, alive, killed, asked_to_quit = ["texsync"], False, True, False, False
 
     def __init__(self, *said: dict):
         self.said, self.sent = list(said), []
@@ -47,7 +47,7 @@ class Clock:
 def play(monkeypatch):
     """(session, played client, job, clock): a job was asked for, and the worker is starting."""
     clock, played = Clock(), Played()
-    monkeypatch.setattr(session, "Client", lambda command, log: played)
+    monkeypatch.setattr(session, "Client", lambda command, log, offline: played)
     one = session.Session(clock)
     ends: list = []
     job = session.Request("7", "mesh", {"mesh": "a"}, ends.append, lambda: ends.append("dropped"))
@@ -114,19 +114,83 @@ def test_a_result_that_comes_after_cancel_is_not_applied(play):
     assert job.ends == ["dropped"] and not one.busy
 
 
-def test_a_result_waits_while_the_users_hands_are_busy_but_not_for_ever(play):
+def test_what_touches_the_scene_waits_for_the_users_hands_for_ever(play):
+    """Until they are off, or the user says so; a result that only lies there then does not wait."""
     one, played, job, clock = play
-    clock.now, busy = 1.0, [True]
+    job.touches, busy = True, [True]
     one.hold = lambda: busy[0]
     played.said = [HELLO, {"event": "done", "id": "7", "files": {"a": "b"}}]
     one.tick()
-    assert one.busy and job.ends == [] and one.status() == "Waiting for your hands"
-    clock.now = 1.0 + session.PATIENCE / 2
+    clock.now = 1e6
     one.tick()
-    assert job.ends == []
-    clock.now = 1.1 + session.PATIENCE
+    assert one.busy and one.waits and job.ends == [] and one.status() == "Ready to go on"
+    one.go_on()
+    one.tick()
+    assert not one.busy and not one.waits and job.ends == [{"a": "b"}]
+
+
+def test_what_does_not_touch_the_scene_waits_for_nobody(play):
+    one, played, job, _ = play
+    one.hold = lambda: True
+    played.said = [HELLO, {"event": "done", "id": "7", "files": {"a": "b"}}]
     one.tick()
     assert not one.busy and job.ends == [{"a": "b"}]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"event": "progress", "id": "7", "stage": "denoise", "step": None, "total": None},
+        {"event": "progress", "id": "7", "stage": ["x"], "step": "many"},
+        {"event": "hello", "protocol": session.PROTOCOL, "id": None, "step": None},
+        {"event": None},
+        {"event": "done", "id": "7", "files": None},
+        {"event": "error", "id": "7", "message": [None, {"option": []}], "remedy": 3},
+    ],
+)
+def test_lines_that_make_no_sense_never_jam_the_panel(play, line):
+    one, played, job, _ = play
+    job.finish = lambda files: files["texture.png"]
+    played.said = [HELLO, line, {"event": "done", "id": "7", "files": {}}]
+    one.tick()
+    one.tick()
+    assert not one.busy and one.problem
+
+
+def test_a_job_whose_files_are_locked_ends_all_the_same(play):
+    one, played, job, _ = play
+
+    def locked():
+        raise PermissionError("it is in use")
+
+    job.drop = locked
+    played.said = [HELLO, {"event": "error", "id": "7", "message": ["it broke"]}]
+    one.tick()
+    assert not one.busy and one.problem and one.job is None
+
+
+def test_another_network_means_another_worker(play):
+    one, played, job, _ = play
+    played.said = [HELLO, {"event": "done", "id": "7", "files": {}}]
+    one.tick()
+    one.run(["texsync"], Path("log"), job, offline=False)
+    assert not played.killed
+    one.run(["texsync"], Path("log"), job, offline=True)
+    assert played.killed
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ({"ok": True, "texsync": "1.2", "checks": []}, "texsync 1.2 can be used"),
+        (
+            {"ok": False, "checks": [{"name": "torch", "ok": False, "needed": True}]},
+            "texsync cannot be used yet: see torch",
+        ),
+    ],
+)
+def test_a_check_comes_to_one_line(report, said):
+    assert wording.verdict(report) == said
 
 
 def test_answers_to_an_older_job_are_not_mixed_up(play):

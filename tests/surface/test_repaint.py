@@ -88,7 +88,7 @@ def test_the_worker_repaints(tmp_path, tiny_model):
     with refused("repaint-uvs"):
         run({**job, "out": str(tmp_path / "no")}, lambda *_: None)
     files = run({**job, "uvs": "keep", "out": str(tmp_path / "out")}, lambda *_: None)
-    assert set(files) == {"texture.png", "run.json"}
+    assert set(files) == {"texture.png", "look.png", "run.json"}
     picture = np.asarray(Image.open(files["texture.png"]))
     assert (picture[5, 60] == [51, 102, 153]).all() and (picture[50, 10] != [51, 102, 153]).any()
 

@@ -148,7 +148,11 @@ class SharedOptions(RunOptions):
         sweep=False,
     )
     steps: int | None = declare(
-        "Denoising steps.", Whole(1, 1000), "main", default=unsaid("the model's, else the paper's")
+        "Denoising steps.",
+        Whole(1, 1000),
+        "main",
+        default=unsaid("the model's, else the paper's"),
+        usual=30,
     )
     model: str | Path | LoadedModel = declare(
         "mini, the path of a diffusers folder or of a checkpoint in one file, or a hub id.",
@@ -158,7 +162,11 @@ class SharedOptions(RunOptions):
         sweep=False,
     )
     view_size: int | None = declare(
-        "Pixels a side that the model sees at once.", Whole(16, 4096), "model", default=unsaid(MODEL_OWN)
+        "Pixels a side that the model sees at once.",
+        Whole(16, 4096),
+        "model",
+        default=unsaid(MODEL_OWN),
+        usual=512,
     )
     controlnet: str | Path | Sequence[str] | None = declare(
         "A ControlNet, several if repeated, each with its kind and scale where they are not as usual.",
@@ -236,6 +244,7 @@ class SharedOptions(RunOptions):
         Whole(1, 1000),
         "model",
         default=unsaid("what fits"),
+        usual=4,
         label="Views at Once",
     )
     negative: str | None = declare(
@@ -258,6 +267,7 @@ class SharedOptions(RunOptions):
         "Which layer of the text encoder is read, counted from the end: 1 the last, 2 the one before.",
         Whole(1, 48),
         default=unsaid(MODEL_OWN),
+        usual=2,
         label="CLIP Skip",
     )
     clipping: str = declare(

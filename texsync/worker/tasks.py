@@ -47,7 +47,8 @@ def paint(task: str, arguments: dict[str, Any], on_progress: Progress) -> dict[s
 def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     """`texture_mesh` on a file.  A mesh file gives what the shell gives; a .texmesh what its sender needs:
 
-    texture.png; uvs.bin (see `files.formats.texmesh.new_uvs`), only if there is a new map; run.json.
+    texture.png; look.png, what four views show; uvs.bin (see `files.formats.texmesh.new_uvs`), only if there is a new
+    map; run.json.
     """
     from ..files.formats.texmesh import ENDING, read_handed
 
@@ -71,7 +72,7 @@ def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
 
 
 def save_handed(result: TexturedMesh | Variants, handed: Handed, out: Path, overwrite: bool) -> None:
-    """Write texture.png, uvs.bin if the map is new, and run.json: all or nothing.
+    """Write texture.png, look.png, uvs.bin if the map is new, and run.json: all or nothing.
 
     Of several variants texture.png is the first, and each is in seed_<seed>/texture.png.
     """
@@ -80,7 +81,9 @@ def save_handed(result: TexturedMesh | Variants, handed: Handed, out: Path, over
     from ..files.formats.texmesh import new_uvs
     from ..record.atomic import atomic_folder
     from ..record.facts import recorded, write_record
+    from ..show.sheet import grid
     from ..tasks.textured import TexturedMesh, record
+    from .previews import SHOWN, SIDE
 
     made = [result] if isinstance(result, TexturedMesh) else list(result)
     images = [one.texture for one in made]
@@ -92,6 +95,8 @@ def save_handed(result: TexturedMesh | Variants, handed: Handed, out: Path, over
         for one, image in zip(made, images, strict=True) if len(made) > 1 else ():
             (place / f"seed_{one.report['seed']}").mkdir()
             Image.fromarray(image).save(place / f"seed_{one.report['seed']}" / "texture.png")
+        some = made[0].views[:: max(1, len(made[0].views) // SHOWN)]
+        grid(some[:SHOWN], SIDE, SHOWN).save(place / "look.png")
         if uvs is not None:
             (place / "uvs.bin").write_bytes(uvs)
         write_record(record(made[0]) if len(made) == 1 else recorded(result.report), place)

@@ -42,7 +42,7 @@ def test_own_uvs_are_kept(ui):
     item = cube()
     item.data.materials.append(bpy.data.materials.new("Old"))
     before = uvs(item.data, "UVMap")
-    ui.generate(uvs="keep", texture_name="Moss", model="mini")
+    ui.generate(uvs="keep", texture_name="Moss", model="mini", material="new")
     textured(item, "UVMap")
     assert uvs(item.data, "UVMap") == before
     assert [layer.name for layer in item.data.uv_layers] == ["UVMap"]
@@ -83,7 +83,7 @@ def test_the_same_map_is_not_added_twice(ui):
     ui.generate(uvs="unwrap")
     ui.generate(uvs="unwrap", seed=3)
     assert [layer.name for layer in item.data.uv_layers] == ["TexSync"]
-    assert len(item.data.materials) == 2
+    assert len(item.data.materials) == 1
 
 
 def test_nothing_changes_before_the_result_is_there(ui):
@@ -198,10 +198,18 @@ def test_the_panel_draws_in_every_state(ui):
     ui.start()
     assert "Starting texsync" in said() and "texsync.cancel" in said()
     ui.wait()
-    assert "Last results" in said() and "texsync.apply" in said()
+    assert "Done: Box mossy stone, seed 0" in said()
+    results = drawn(bpy.types.TEXSYNC_PT_results)
+    assert "0: Box mossy stone" in results and "1 in all" in results
+    assert {"texsync.apply", "texsync.recall", "texsync.open_folder", "texsync.delete_result"} <= set(
+        results.split()
+    )
     ui.session.problem = SimpleNamespace(text=lambda: "It broke.\nMend it.", button=lambda: "Halve it")
     assert "It broke." in said() and "Halve it" in said()
-    assert "coupling" in drawn(bpy.types.TEXSYNC_PT_advanced)
+    assert "coupling" in drawn(bpy.types.TEXSYNC_PT_research)
+    assert "the model's own" in drawn(bpy.types.TEXSYNC_PT_advanced)
+    assert {"uvs", "material"} <= set(drawn(bpy.types.TEXSYNC_PT_surface).split())
+    assert "storage" in drawn(bpy.types.TEXSYNC_PT_output)
 
 
 class Recorder:
@@ -223,7 +231,9 @@ class Recorder:
 
 def drawn(panel) -> str:
     recorder = Recorder()
-    panel.draw(SimpleNamespace(layout=recorder), bpy.context)
+    own = SimpleNamespace(layout=recorder, sections=getattr(panel, "sections", ()))
+    own.more = lambda *told: panel.more(own, *told)
+    panel.draw(own, bpy.context)
     return "\n".join(recorder.words)
 
 

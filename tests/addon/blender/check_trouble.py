@@ -49,10 +49,10 @@ def test_cancel_in_mid_job(ui):
     assert time.monotonic() - start < 3 and ui.problem() == ""
     assert (
         snapshot() == before
-        and list(ui.folder.iterdir()) == [ui.folder / "worker.log"]
+        and list(ui.folder.iterdir()) == [ui.folder / f"worker_{os.getpid()}.log"]
         or not any(path.is_dir() for path in ui.folder.iterdir())
     )
-    ui.generate()
+    ui.generate(steps=2)
     assert ui.session.client.process.pid == pid
 
 
@@ -85,7 +85,7 @@ def test_a_killed_worker_is_told_and_replaced(ui):
     os.kill(ui.session.client.process.pid, 9)
     ui.wait()
     assert "in the middle of the job" in ui.problem() and "code -9" in ui.problem()
-    ui.generate()
+    ui.generate(steps=2)
 
 
 def test_a_missing_program(ui):
@@ -204,6 +204,7 @@ def test_the_preferences_say_what_is_run_and_found(ui):
     draw = type(ui.preferences).draw
     recorder = Recorder()
     draw(SimpleNamespace(layout=recorder, program=ui.preferences.program), bpy.context)
+    assert "texsync cannot be used yet: see the log" in recorder.words
     assert {f"Runs {ui.preferences.program}", "gpu: no GPU", "buy one"} <= set(recorder.words)
     ui.preferences.program, ui.state.doctor = "/nowhere", None
     recorder = Recorder()
@@ -221,7 +222,7 @@ def test_check_of_something_else_says_so(ui, tmp_path):
 
 
 def test_the_panels_defaults_are_texsyncs(ui):
-    """Names and values; what is None there is 0 or empty here and left out."""
+    """Names and values; what is None there is off or empty here and left out."""
     import json
 
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
@@ -247,6 +248,7 @@ def test_other_values_get_through(ui):
         controlnet="none",
     )
     ours = ui.settings.arguments()
+    assert ui.settings.own_steps and ui.settings.own_chunk  # a number that is set counts
     assert ours["guidance"] == 7.1 and ours["control_scale"] == [0.7, 0.9] and ours["steps"] == 7
     assert (ours["view_size"], ours["chunk"], ours["negative"], ours["controlnet"]) == (64, 2, "red", "none")
 

@@ -53,9 +53,16 @@ def ui(module, tmp_path):
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     hands = Hands(module, tmp_path)
     yield hands
-    if hands.session.busy:
-        hands.session.close()
+    if hands.busy:
+        hands.state.another_file()
     hands.session.problem = None
+
+
+@pytest.fixture
+def played(ui, tmp_path):
+    ui.session.close()
+    ui.play(tmp_path)
+    return ui
 
 
 class Hands:
@@ -74,6 +81,19 @@ class Hands:
         self.set(prompt="mossy stone", steps=2, texture_size=128, model=os.environ["TEXSYNC_TINY"])
 
     @property
+    def busy(self) -> bool:
+        return self.state.busy() or bool(self.state.outcome.ready)
+
+    def play(self, folder: Path) -> None:
+        """A worker that paints one colour at once instead of the real one."""
+        path = folder / "played_texsync"
+        path.write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" -S "{Path(__file__).with_name("played.py")}" "$@"\n'
+        )
+        path.chmod(0o755)
+        self.preferences.program = str(path)
+
+    @property
     def settings(self):
         return bpy.context.scene.texsync
 
@@ -88,7 +108,7 @@ class Hands:
     def wait(self, until=lambda: False) -> None:
         """Turn the pump by hand, as nothing else does in the background."""
         end = time.monotonic() + WAIT
-        while self.session.busy and not until():
+        while self.busy and not until():
             assert time.monotonic() < end, f"{self.session.phase}: {self.session.status()}"
             self.pump.pump()
             time.sleep(0.02)
