@@ -139,6 +139,8 @@ def let_go(mode):
 
 def story_of_a_drag_in_object_mode():
     before = len(cube().data.materials)
+    with here():
+        bpy.ops.ed.undo_push(message="before")  # scripts' operators push none by themselves
     yield from generate(seed=9)
     yield from hold("OBJECT")
     go()
