@@ -136,7 +136,9 @@ def test_words_and_presets(played):
     assert played.settings.prompt == "mossy copper"
     assert bpy.ops.texsync.preset_add(name="My Copper") == {"FINISHED"}
     played.set(prompt="gold", own_steps=False)
-    (path,) = [path for place in bpy.utils.preset_paths("texsync") for path in Path(place).glob("My_Copper.py")]
+    (path,) = [
+        path for place in bpy.utils.preset_paths("texsync") for path in Path(place).glob("My_Copper.py")
+    ]
     bpy.ops.script.execute_preset(filepath=str(path), menu_idname="TEXSYNC_MT_presets")
     assert (played.settings.prompt, played.settings.steps, played.settings.own_steps) == (
         "mossy copper",
