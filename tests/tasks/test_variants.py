@@ -111,9 +111,9 @@ def test_another_program_gets_them_all(few, tmp_path):
     files = tasks()["mesh"](
         {"mesh": str(mesh), "out": str(tmp_path / "out"), "count": 2, **job}, lambda *_: None
     )
-    assert set(files) == {"texture.png", "seed_0/texture.png", "seed_1/texture.png", "run.json"}
+    assert set(files) == {"texture.png", "look.png", "seed_0/texture.png", "seed_1/texture.png", "run.json"}
     first, own, other = (
-        Path(files[name]).read_bytes() for name in sorted(files, reverse=True) if "png" in name
+        Path(files[name]).read_bytes() for name in sorted(files, reverse=True) if "texture.png" in name
     )
     assert first == other != own
 
