@@ -68,7 +68,8 @@ def row(name: str, make, mode: str = "OBJECT", selected_only: bool = False) -> N
 def once(item: bpy.types.Object) -> tuple[float, float]:
     """Seconds to hand over, and to apply a new map and a 1024 texture."""
     start = time.perf_counter()
-    run = jobs.start(bpy.context, bpy.context.scene.texsync, PLACE, lambda job: None, lambda folder: None)
+    settings = bpy.context.scene.texsync
+    (run,) = jobs.start(bpy.context, settings, PLACE, lambda job: None, lambda folder, record: None)
     handed = time.perf_counter() - start
     fake_result(run.folder, run.record["targets"][0]["corners"])
     start = time.perf_counter()

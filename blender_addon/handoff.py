@@ -14,16 +14,21 @@ from pathlib import Path
 VERSION = 1
 
 
-def write(path: Path, name: str, parts: list[dict], repaint: dict | None = None) -> None:
+def write(
+    path: Path, name: str, parts: list[dict], repaint: dict | None = None, picture: dict | None = None
+) -> None:
     """Write `parts` (name, transform, vertices, corner_vertex, triangles, polygon and perhaps uv) to a file.
 
-    repaint: uv of the chosen triangles, and width, height and pixels of the picture they are on.
+    repaint: uv of the chosen triangles, perhaps weights, how much of each corner is painted, and width, height and
+    pixels of the picture they are on.  picture: the same three of what the map shows now.
     Values that are `array` go into the binary part, all others into the JSON.
     """
     blocks: list[array] = []
     header = {"texsync_mesh": VERSION, "name": name, "parts": [_placed(part, blocks) for part in parts]}
     if repaint:
         header["repaint"] = _placed(repaint, blocks)
+    if picture:
+        header["picture"] = _placed(picture, blocks)
     with path.open("wb") as file:
         file.write(json.dumps(header).encode() + b"\n")
         for block in blocks:

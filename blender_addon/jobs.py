@@ -38,6 +38,7 @@ class Generation:
         self.arguments["seed"] = (settings.seed + number) % 2**31
         self.previews = settings.previews
         self.uvs = settings.uvs
+        self.restyle, self.soft = settings.begin == "own", settings.soft_edge
         self.record = self._record(settings, number)
         self.folder = results.new_folder(base, self.record["name"])
 
@@ -69,6 +70,8 @@ class Generation:
                 self.record["targets"].append({**scene.describe(item, view), "uv_map": self._own_map(view)})
             if self.partial:
                 self._choose(views[0])
+            if self.restyle:
+                self._check_start(views)
             if self.uvs != "keep" and any(meshdata.changed_by_modifiers(view) for view in views):
                 self._ask_for_map(views)
             else:
@@ -80,6 +83,18 @@ class Generation:
         self.record["targets"][0]["slot"] = obstacles.first_slot(view, view.data)
         if self._old_node(view):
             self.uvs = "keep"  # the old picture is on it
+
+    def _check_start(self, views: list[bpy.types.Object]) -> None:
+        """Raises ValueError, in words, unless there is one picture to begin at."""
+        looks = [image_nodes.readable(self._old_material(view)) for view in views]
+        for view, (node, why) in zip(views, looks, strict=True):
+            if node is None:
+                raise ValueError(f"{view.name} has no texture to begin from: {why}; choose Begin: Anew")
+        if len({node.image for node, _ in looks}) > 1:
+            raise ValueError(
+                "The selected objects have several textures; choose One Texture Each, or Begin: Anew"
+            )
+        self.uvs = "keep"  # the picture is on it
 
     @contextmanager
     def _views(self) -> Iterator[list[bpy.types.Object]]:
@@ -97,10 +112,17 @@ class Generation:
         return named if named in layers else layers.active.name if layers.active else ""
 
     def _old_node(self, view: bpy.types.Object):
-        """The node with the picture that the selected faces show; None if there is none to paint on."""
-        if not self.partial or self.uvs == "unwrap" or not view.data.uv_layers:
-            return None
-        return image_nodes.readable(obstacles.old_material(view))[0]
+        """The node with the picture that is painted on, or begun at; None if there is none."""
+        wanted = self.restyle or (self.partial and self.uvs != "unwrap")
+        return image_nodes.readable(self._old_material(view))[0] if wanted and view.data.uv_layers else None
+
+    def _old_material(self, view: bpy.types.Object):
+        """Of the first selected face, or of all faces the first one's."""
+        if self.partial:
+            return obstacles.old_material(view)
+        slots = view.material_slots
+        first = view.data.polygons[0].material_index if len(view.data.polygons) else 0
+        return slots[min(first, len(slots) - 1)].material if len(slots) else None
 
     def _ask_for_map(self, views: list[bpy.types.Object]) -> None:
         """The first of two jobs: a map of the meshes without their modifiers."""
@@ -142,7 +164,8 @@ class Generation:
     ) -> None:
         parts = [self._shown(number, view, maps[number]) for number, view in enumerate(views)]
         repaint = self._repaint(views[0]) if self.partial else None
-        self._write("mesh.texmesh", parts, repaint)
+        node = self._old_node(views[0]) if self.restyle and not repaint else None
+        self._write("mesh.texmesh", parts, repaint, image_nodes.pixels(node.image) if node else None)
         results.write(self.folder, self.record)
         asked = {**self.arguments, "uvs": uvs, "mesh": str(self.folder / "mesh.texmesh")}
         asked["out"] = str(self.folder / "texture")
@@ -159,8 +182,10 @@ class Generation:
         results.name_picture(self.folder, self.record)
         self.done(self.folder, self.record)
 
-    def _write(self, name: str, parts: list[dict], repaint: dict | None = None) -> None:
-        handoff.write(self.folder / name, self.record["name"], parts, repaint)
+    def _write(
+        self, name: str, parts: list[dict], repaint: dict | None = None, picture: dict | None = None
+    ) -> None:
+        handoff.write(self.folder / name, self.record["name"], parts, repaint, picture)
 
     def _part(self, number: int, mesh: bpy.types.Mesh, uv: array | None) -> dict:
         item = self.objects[number]
@@ -196,12 +221,16 @@ class Generation:
             return None
         self.record["repaint"] = True
         uv = meshdata.uv_of(view.data, self._map_name(0))
-        return {"uv": meshdata.selected_triangles(view.data, uv), **old}
+        entry = {"uv": meshdata.selected_triangles(view.data, uv), **old}
+        group = view.vertex_groups.active_index if self.soft else -1
+        if group >= 0:
+            entry["weights"] = meshdata.selected_weights(view.data, group)
+        return entry
 
 
 def start(
     context, settings, base: Path, begin: Callable[[Request], None], done: Callable[[Path, dict], None]
-) -> None:
+) -> list[Generation]:
     """Hand over what is chosen: one job for all objects or one each, and as many seeds as asked for; in that order.
 
     Nothing is left behind if that fails.  Raises OSError or ValueError, in words.
@@ -222,3 +251,4 @@ def start(
     for run, request in zip(runs, asked, strict=True):
         run.start = begin
         begin(request)
+    return runs

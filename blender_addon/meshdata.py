@@ -126,16 +126,29 @@ def set_uvs(mesh: bpy.types.Mesh, uv: array) -> str:
 
 def selected_triangles(mesh: bpy.types.Mesh, uv: array) -> array:
     """The selected faces as triangles on the map: six floats each."""
+    flat = array("f")
+    for corner in _selected_corners(mesh):
+        flat.extend(uv[2 * corner : 2 * corner + 2])
+    return flat
+
+
+def selected_weights(mesh: bpy.types.Mesh, group: int) -> array:
+    """How much the corners of the same triangles are in a vertex group, 0..1; three floats each."""
+    weights = array("f", bytes(4 * len(mesh.vertices)))
+    for vertex in mesh.vertices:
+        weights[vertex.index] = next((one.weight for one in vertex.groups if one.group == group), 0.0)
+    corner_vertex = numbers(mesh.loops, "vertex_index", "i")
+    return array("f", [weights[corner_vertex[corner]] for corner in _selected_corners(mesh)])
+
+
+def _selected_corners(mesh: bpy.types.Mesh) -> Iterator[int]:
+    """The corners of the selected faces' triangles, three each."""
     mesh.calc_loop_triangles()
     chosen = selected_faces(mesh)
     corners = numbers(mesh.loop_triangles, "loops", "i", 3)
-    polygon = numbers(mesh.loop_triangles, "polygon_index", "i")
-    flat = array("f")
-    for triangle, face in enumerate(polygon):
+    for triangle, face in enumerate(numbers(mesh.loop_triangles, "polygon_index", "i")):
         if chosen[face]:
-            for corner in corners[3 * triangle : 3 * triangle + 3]:
-                flat.extend(uv[2 * corner : 2 * corner + 2])
-    return flat
+            yield from corners[3 * triangle : 3 * triangle + 3]
 
 
 def selected_faces(mesh: bpy.types.Mesh) -> array:

@@ -6,11 +6,12 @@ import bpy
 from . import obstacles, offered, preferences, prompt_help, state
 from .drawing import icon_of, placeholder, wrapped
 from .operators import blocked
+from .properties import NO_PLACE, OF_A_START
 from .wording import clock_words
 
 SQUARES = 14  # of the progress bar in Blender 3
 TOP = ("model", "texture_size", "seed")  # options beside the prompt and Generate
-SHORT = {"texture_size": "Size"}  # labels that their place makes clear
+SHORT = {"texture_size": "Size", "refine_noise": "Noise"}  # labels that their place makes clear
 
 
 class SidebarPanel:
@@ -222,17 +223,24 @@ class Section(SidebarPanel):
     bl_parent_id = "TEXSYNC_PT_main"
     bl_options = {"DEFAULT_CLOSED"}
     sections: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.texsync
         layout.use_property_split, layout.use_property_decorate = True, False
-        for one in offered.of(*self.sections):
-            if one["name"] not in (*TOP, "prompt"):
-                draw_option(layout, chosen, one)
+        for name in self.first:
+            draw_option(layout, chosen, offered.options()[name])
         self.more(layout, context, chosen)
+        for one in offered.of(*self.sections):
+            if one["name"] not in (*TOP, "prompt", *NO_PLACE, *OF_A_START, *self.first):
+                draw_option(layout, chosen, one)
+        self.last(layout)
 
     def more(self, layout, context, chosen) -> None:
-        """What is this panel's own."""
+        """What is this panel's own, after the options that come first."""
+
+    def last(self, layout) -> None:
+        """Its buttons."""
 
 
 def _headed(layout, heading: str):
@@ -245,13 +253,19 @@ class TEXSYNC_PT_surface(Section, bpy.types.Panel):
     bl_idname = "TEXSYNC_PT_surface"
     bl_options = set()
     sections = ("surface",)
+    first = ("uvs",)
 
     def more(self, layout, context, chosen) -> None:
+        layout.prop(chosen, "begin")
+        for name in OF_A_START if chosen.begin == "own" else ():
+            draw_option(layout, chosen, offered.options()[name])
         layout.prop(chosen, "material")
         _headed(layout, "For Export").prop(chosen, "render_map", text="New Map")
         row = _headed(layout, "Faces")
         row.enabled = context.mode == "EDIT_MESH"
         row.prop(chosen, "selected_only", text="Selected")
+        if chosen.selected_only and row.enabled:
+            layout.prop(chosen, "soft_edge")
         if chosen.selected_only and context.mode != "EDIT_MESH":
             wrapped(layout, context, "All faces are painted: faces can be selected in Edit Mode only")
 
@@ -271,7 +285,7 @@ class TEXSYNC_PT_advanced(Section, bpy.types.Panel):
     bl_idname = "TEXSYNC_PT_advanced"
     sections = ("main", "model")
 
-    def more(self, layout, context, chosen) -> None:
+    def last(self, layout) -> None:
         layout.operator("texsync.release", icon="TRASH")
         layout.operator("texsync.preferences", icon="PREFERENCES")
 

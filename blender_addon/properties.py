@@ -11,6 +11,8 @@ from . import offered
 from .preferences import model_folder, preferences
 
 SWITCH = offered.switch({"name": ""})
+NO_PLACE = ("feather",)  # options that count with others only which this panel has in another form
+OF_A_START = ("start_noise",)  # those that count where a picture is begun at
 OF_THE_MOMENT = ("selected_only", "count", "each")  # what settings that are recalled leave as it is
 
 
@@ -45,6 +47,22 @@ class TexSyncSettings(bpy.types.PropertyGroup):
             ("slot", "This Slot", "The same, in the active material slot alone"),
             ("new", "New", "All faces get a new material, in a new slot"),
         ],
+    )
+    begin: EnumProperty(
+        name="Begin",
+        default="new",
+        items=[
+            ("new", "Anew", "Nothing of the old texture is looked at"),
+            (
+                "own",
+                "From Mine",
+                "Restyle: begins at the texture that is there. The less start noise, the more of it stays",
+            ),
+        ],
+    )
+    soft_edge: BoolProperty(
+        name="Soft Edge",
+        description="With selected faces: the new fades in by the weights of the active vertex group",
     )
     render_map: BoolProperty(
         name="New Map for Rendering",
@@ -91,6 +109,9 @@ class TexSyncSettings(bpy.types.PropertyGroup):
         """Arguments of texsync.texture_mesh, without the mesh; what is left to texsync is left out."""
         said = {name: self._value(one) for name, one in offered.options().items()}
         said["model"] = model_path(self.model.strip() or "mini")
+        said["start"] = "own" if self.begin == "own" else None
+        for name in (*NO_PLACE, *(() if said["start"] else OF_A_START)):
+            said.pop(name, None)
         return {name: value for name, value in said.items() if value is not None}
 
     def _value(self, one: dict):

@@ -231,8 +231,10 @@ class Recorder:
 
 def drawn(panel) -> str:
     recorder = Recorder()
-    own = SimpleNamespace(layout=recorder, sections=getattr(panel, "sections", ()))
-    own.more = lambda *told: panel.more(own, *told)
+    own = SimpleNamespace(layout=recorder)
+    for name in ("sections", "first"):
+        setattr(own, name, getattr(panel, name, ()))
+    own.more, own.last = (lambda *told: panel.more(own, *told)), (lambda layout: panel.last(own, layout))
     panel.draw(own, bpy.context)
     return "\n".join(recorder.words)
 

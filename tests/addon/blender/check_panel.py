@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import bpy
 import pytest
 from check_faults import part
 from check_generate import drawn
+from check_scene import edit
 from conftest import cube
 
 
@@ -177,3 +179,43 @@ def test_apply_without_a_result_takes_the_latest(played):
     played.generate(seed=1)
     item.data.materials.clear()
     assert bpy.ops.texsync.apply() == {"FINISHED"} and len(item.data.materials) == 1
+
+
+def handed(ui) -> dict:
+    """What the worker was handed last, and asked."""
+    return json.loads((ui.state.latest(ui.folder)[0][0] / "texture" / "run.json").read_text())
+
+
+def test_restyle_begins_at_the_texture_that_is_there(played):
+    """Its picture goes along; start noise counts only then; without a picture it is told."""
+    cube()
+    played.set(start_noise=0.3)
+    played.generate()
+    assert "start" not in handed(played)["asked"] and "start_noise" not in handed(played)["asked"]
+    assert "picture" not in handed(played)["header"]
+    played.generate(begin="own", texture_size=64)
+    told = handed(played)
+    assert (told["asked"]["start"], told["asked"]["start_noise"], told["asked"]["uvs"]) == (
+        "own",
+        0.3,
+        "keep",
+    )
+    assert told["header"]["picture"]["width"] == 128
+    cube("Plain", location=(3, 0, 0))
+    with pytest.raises(RuntimeError, match="Plain has no texture to begin from"):
+        bpy.ops.texsync.generate()
+
+
+def test_a_soft_edge_is_the_vertex_groups(played):
+    """A number for each corner of the selected triangles."""
+    item = cube()
+    played.generate()
+    group = item.vertex_groups.new(name="Edge")
+    group.add([0, 1, 2, 3], 0.5, "REPLACE")
+    edit(0)
+    played.generate(selected_only=True, soft_edge=True)
+    repaint = handed(played)["header"]["repaint"]
+    assert repaint["weights"]["count"] == 6 and repaint["uv"]["count"] == 12
+    bpy.ops.object.mode_set(mode="OBJECT")
+    weights = part(played, "meshdata").selected_weights(item.data, 0)
+    assert set(weights) <= {0.0, 0.5} and len(weights) == 6

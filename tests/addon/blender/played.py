@@ -55,9 +55,8 @@ def paint(ident, task, asked):
     if asked["uvs"] == "unwrap" or not all("uv" in part for part in header["parts"]):
         square = struct.pack("<8f", 0, 0, 1, 0, 1, 1, 0, 1) * (corners // 4 + 1)
         (out / "uvs.bin").write_bytes(square[: 8 * corners])
-    (out / "run.json").write_text(
-        json.dumps({"asked": asked, "offline": os.environ.get("HF_HUB_OFFLINE", "")})
-    )
+    told = {"asked": asked, "header": header, "offline": os.environ.get("HF_HUB_OFFLINE", "")}
+    (out / "run.json").write_text(json.dumps(told))
     return say(event="done", id=ident, files={path.name: str(path) for path in out.iterdir()})
 
 

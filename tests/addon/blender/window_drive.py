@@ -57,11 +57,11 @@ def story():
 
 
 def story_of_cancel():
-    yield from orbit("before", 15.0)
+    yield from orbit("before", 60.0)
     check("no backup yet", not autosaves(), autosaves())
     yield from press(lambda: state.session.busy, GENERATE)
     yield from wait(lambda: state.session.job and state.session.job.stage == "denoise", 200, "it paints")
-    yield from orbit("while it paints", 15.0)
+    yield from orbit("while it paints", 60.0)
     check("still painting", state.session.busy)
     # drawing without a graphics card on a busy machine takes its time by itself
     pauses = told["beats"]

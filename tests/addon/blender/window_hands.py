@@ -31,6 +31,7 @@ def story():
     for number, mode in enumerate(MODES):
         yield from story_of_a_hand(mode, number)
     yield from story_of_a_drag_in_object_mode()
+    yield from story_of_a_narrow_sidebar()
 
 
 def generate(**values):
@@ -63,7 +64,13 @@ def story_of_my_materials():
         mesh.materials.append(material)
     mesh.polygons.foreach_set("material_index", [0, 0, 0, 0, 1, 1])
     yield from generate(material="into")
-    shot("hands_running")
+    for seed in (1, 2):
+        bpy.context.scene.texsync.seed = seed
+        with here():
+            bpy.ops.texsync.generate()
+    yield 0.6
+    shot("hands_queue")
+    state.waiting.clear()
     go()
     yield from wait(lambda: state.outcome.done, 60, "done")
     metal = [
@@ -155,6 +162,29 @@ def story_of_a_drag_in_object_mode():
     yield 0.5
     check("one undo", len(cube().data.materials) == before, len(cube().data.materials))
     check("screenshots are there", any(FOLDER.glob("hands_*.png")))
+
+
+def story_of_a_narrow_sidebar():
+    """Drag its edge, with an error in it."""
+    settings = bpy.context.scene.texsync
+    settings.prompt = "fail"
+    with here():
+        bpy.ops.texsync.generate()
+    yield from wait(lambda: state.session.problem, 60, "it fails")
+    yield 0.5
+    shot("hands_failed")
+    side = region("UI")
+    before, x, y = side.width, side.x, side.y + side.height / 2
+    event("MOUSEMOVE", "NOTHING", x, y)
+    yield 0.3
+    event("LEFTMOUSE", "PRESS", x, y)
+    for step in range(1, 9):
+        event("MOUSEMOVE", "NOTHING", x + 6 * step, y)
+        yield 0.1
+    event("LEFTMOUSE", "RELEASE", x + 48, y)
+    yield 0.6
+    shot("hands_narrow")
+    check("still drawn", 0 < region("UI").width <= before, region("UI").width)
 
 
 play(story())
