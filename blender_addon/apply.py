@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bpy
 
-from . import handoff, materials, meshdata, results, scene
+from . import face_slots, handoff, meshdata, results, scene
 
 
 def apply(folder: Path, among: list[bpy.types.Object] | None = None) -> list[bpy.types.Object]:
@@ -103,4 +103,4 @@ def restore(objects: list[bpy.types.Object]) -> None:
     """Their own materials back."""
     with _object_mode(objects):
         for item in objects:
-            materials.restore(item)
+            face_slots.restore(item)

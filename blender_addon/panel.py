@@ -217,7 +217,7 @@ def _draw_result(layout, context, folder, record: dict) -> None:
     buttons.operator("texsync.delete_result", text="", icon="TRASH").result = str(folder)
 
 
-class Section(SidebarPanel):
+class PanelSection(SidebarPanel):
     """A panel of settings below the main one."""
 
     bl_parent_id = "TEXSYNC_PT_main"
@@ -248,7 +248,7 @@ def _headed(layout, heading: str):
     return layout.row(heading=heading)
 
 
-class TEXSYNC_PT_surface(Section, bpy.types.Panel):
+class TEXSYNC_PT_surface(PanelSection, bpy.types.Panel):
     bl_label = "Surface"
     bl_idname = "TEXSYNC_PT_surface"
     bl_options = set()
@@ -270,7 +270,7 @@ class TEXSYNC_PT_surface(Section, bpy.types.Panel):
             wrapped(layout, context, "All faces are painted: faces can be selected in Edit Mode only")
 
 
-class TEXSYNC_PT_output(Section, bpy.types.Panel):
+class TEXSYNC_PT_output(PanelSection, bpy.types.Panel):
     bl_label = "Output"
     bl_idname = "TEXSYNC_PT_output"
 
@@ -280,7 +280,7 @@ class TEXSYNC_PT_output(Section, bpy.types.Panel):
         _headed(layout, "When Done").prop(chosen, "show", text="Show")
 
 
-class TEXSYNC_PT_advanced(Section, bpy.types.Panel):
+class TEXSYNC_PT_advanced(PanelSection, bpy.types.Panel):
     bl_label = "Advanced"
     bl_idname = "TEXSYNC_PT_advanced"
     sections = ("main", "model")
@@ -290,7 +290,7 @@ class TEXSYNC_PT_advanced(Section, bpy.types.Panel):
         layout.operator("texsync.preferences", icon="PREFERENCES")
 
 
-class TEXSYNC_PT_research(Section, bpy.types.Panel):
+class TEXSYNC_PT_research(PanelSection, bpy.types.Panel):
     bl_label = "Research"
     bl_idname = "TEXSYNC_PT_research"
     sections = ("advanced",)

@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 from bpy.props import IntProperty, StringProperty
 
-from . import apply, drawing, materials, obstacles, pump, results, scene, state
+from . import apply, drawing, face_slots, obstacles, pump, results, scene, state
 from .operators import settings
 
 QUIET = {"INTERNAL"}  # buttons that make no sense without their panel
@@ -130,14 +130,14 @@ class TEXSYNC_OT_restore(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not any(materials.can_restore(item) for item in scene.chosen(context)):
+        if not any(face_slots.can_restore(item) for item in scene.chosen(context)):
             cls.poll_message_set("The selected objects have no TexSync texture")
             return False
         return True
 
     def execute(self, context):
         try:
-            apply.restore([item for item in scene.chosen(context) if materials.can_restore(item)])
+            apply.restore([item for item in scene.chosen(context) if face_slots.can_restore(item)])
         except ValueError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

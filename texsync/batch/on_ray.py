@@ -16,7 +16,7 @@ from ..record.atomic import atomic_folder
 from .parcel import inputs, packed, unpack_folder, unpacked
 from .processes import CODE, CORES_EACH
 from .table import JobLine
-from .work import Outcome, failed, perform, ready
+from .work import JobOutcome, failed, perform, ready
 
 TRIES = 3  # of a job whose machine goes away
 
@@ -30,7 +30,7 @@ class RayPainter:
     def version(self) -> str:
         return __version__
 
-    def paint(self, job: JobLine, files: dict[str, bytes]) -> tuple[Outcome, bytes]:
+    def paint(self, job: JobLine, files: dict[str, bytes]) -> tuple[JobOutcome, bytes]:
         """(what came of it, its folder as bytes)."""
         with tempfile.TemporaryDirectory(prefix="texsync-") as scratch:
             options, before = unpacked(job, files, Path(scratch, "in"))
@@ -58,7 +58,7 @@ class Cluster:
         needs = {"num_gpus": 1} if gpus else {"num_cpus": self.cores}
         self.actor = self.ray.remote(**needs)(RayPainter)
 
-    def outcomes(self, jobs: Sequence[JobLine]) -> Iterator[Outcome]:
+    def outcomes(self, jobs: Sequence[JobLine]) -> Iterator[JobOutcome]:
         """As they come; a job whose machine went away is done by another."""
         waiting, tries = list(reversed(jobs)), Counter[str]()
         free = [self._hired() for _ in range(min(self.count, len(jobs)))]
@@ -90,7 +90,7 @@ class Cluster:
     def _hired(self) -> Any:
         return self.actor.remote(self.cores)
 
-    def _written(self, job: JobLine, outcome: Outcome, data: bytes) -> Outcome:
+    def _written(self, job: JobLine, outcome: JobOutcome, data: bytes) -> JobOutcome:
         if outcome.status != "done":
             return outcome
         try:

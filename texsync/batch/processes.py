@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .table import JobLine
-from .work import Outcome, failed, perform, ready
+from .work import JobOutcome, failed, perform, ready
 
 CORES_EACH = 4  # of a process without a GPU; mini is hardly faster with more
 ROOM_EACH = 4 * 2**30  # bytes that such a process is given; Stable Diffusion takes 6 GB, mini 1.3
@@ -40,7 +40,7 @@ class Processes:
     def __init__(self, processes: int, home: Path, overwrite: bool = False):
         self.processes, self.home, self.overwrite = processes, home, overwrite
 
-    def outcomes(self, jobs: Sequence[JobLine]) -> Iterator[Outcome]:
+    def outcomes(self, jobs: Sequence[JobLine]) -> Iterator[JobOutcome]:
         """As they come.  Closing the generator ends the processes at once."""
         left = list(jobs)
         while left:
@@ -57,10 +57,10 @@ class Processes:
                 for _, outcome in self._run([job], 1):
                     yield outcome or _killed(job)
 
-    def _run(self, jobs: Sequence[JobLine], processes: int) -> Iterator[tuple[JobLine, Outcome | None]]:
+    def _run(self, jobs: Sequence[JobLine], processes: int) -> Iterator[tuple[JobLine, JobOutcome | None]]:
         """(job, outcome), or None for those under way when a process died; the rest is not begun then."""
         executor = _executor(min(processes, len(jobs)), processes)
-        running: dict[Future[Outcome], JobLine] = {}
+        running: dict[Future[JobOutcome], JobLine] = {}
         waiting = iter(jobs)
         try:
             for _ in range(processes):
@@ -113,6 +113,6 @@ def _end(executor: ProcessPoolExecutor) -> None:
         process.terminate()
 
 
-def _killed(job: JobLine) -> Outcome:
+def _killed(job: JobLine) -> JobOutcome:
     message = "the process that painted it was ended, which the system does where memory runs out"
     return failed(job, CODE, message, "use a smaller mesh or picture", "memory")

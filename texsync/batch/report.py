@@ -14,7 +14,7 @@ from typing import Any
 
 from ..options.output import MARK
 from .table import JobLine
-from .work import Outcome
+from .work import JobOutcome
 
 FAILED, SUMMARY, PAGE = "failed.csv", "summary.csv", "index.html"
 FAILED_COLUMNS = ("line", "out", "task", "code", "message", "remedy", "fault", "key")
@@ -41,13 +41,13 @@ SHOWN = (
 SIDE = 320  # pixels of a thumbnail's longer side
 
 
-def failed_before(home: Path) -> dict[str, Outcome]:
+def failed_before(home: Path) -> dict[str, JobOutcome]:
     """Key to failure, of an earlier start; what is no such table counts as none."""
     try:
         with (home / FAILED).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         return {
-            row["key"]: Outcome(int(row["line"]), row["task"], row["out"], row["key"], "failed",
+            row["key"]: JobOutcome(int(row["line"]), row["task"], row["out"], row["key"], "failed",
                                 code=row["code"], message=row["message"], remedy=row["remedy"], fault=row["fault"])
             for row in rows
         }  # fmt: skip
@@ -55,7 +55,7 @@ def failed_before(home: Path) -> dict[str, Outcome]:
         return {}
 
 
-def write_failed(home: Path, outcomes: Iterable[Outcome]) -> None:
+def write_failed(home: Path, outcomes: Iterable[JobOutcome]) -> None:
     """All failures in the order of the table; no file where there are none."""
     rows = [one.record() for one in sorted(outcomes, key=lambda one: one.line) if one.status == "failed"]
     if rows:
@@ -64,14 +64,14 @@ def write_failed(home: Path, outcomes: Iterable[Outcome]) -> None:
         (home / FAILED).unlink(missing_ok=True)
 
 
-def write_report(home: Path, jobs: Sequence[JobLine], outcomes: Mapping[str, Outcome]) -> None:
+def write_report(home: Path, jobs: Sequence[JobLine], outcomes: Mapping[str, JobOutcome]) -> None:
     """summary.csv and index.html over all jobs; those without an outcome have not been done yet."""
     rows = [_row(home, job, outcomes.get(job.key)) for job in jobs]
     _write(home / SUMMARY, _table(SUMMARY_COLUMNS, rows))
     _write(home / PAGE, _page(home, rows))
 
 
-def _row(home: Path, job: JobLine, outcome: Outcome | None) -> dict[str, Any]:
+def _row(home: Path, job: JobLine, outcome: JobOutcome | None) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if outcome is not None and outcome.status != "failed":
         try:

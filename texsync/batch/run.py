@@ -12,10 +12,10 @@ from ..options.declared import PYTHON, Options, declare, option_class, takes, un
 from ..options.kinds import Call, Flag, PathName, Text, Whole
 from .report import failed_before, write_failed, write_report
 from .table import JobLine, read_jobs
-from .work import Outcome, is_done
+from .work import JobOutcome, is_done
 
 LOCK = ".texsync-batch.lock"
-Told = Callable[[int, int, Outcome], None]
+Told = Callable[[int, int, JobOutcome], None]
 """(jobs that have an outcome, all jobs, the newest one) -> None"""
 
 
@@ -64,10 +64,10 @@ class BatchResult:
     """What came of all jobs.  outcomes: in the table's order; of those kept from an earlier start, too."""
 
     folder: Path
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[JobOutcome] = field(default_factory=list)
 
     @property
-    def failed(self) -> list[Outcome]:
+    def failed(self) -> list[JobOutcome]:
         return [one for one in self.outcomes if one.status == "failed"]
 
     def __repr__(self) -> str:
@@ -85,10 +85,10 @@ def run_batch(asked: BatchOptions) -> BatchResult:
     home = asked.out or Path(asked.folder)
     with _alone(home):
         known = {} if asked.retry_failed else failed_before(home)
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, JobOutcome] = {}
         for job in jobs:
             if is_done(job, home):
-                outcomes[job.key] = Outcome(job.line, job.task, job.out, job.key, "kept")
+                outcomes[job.key] = JobOutcome(job.line, job.task, job.out, job.key, "kept")
             elif job.key in known:
                 outcomes[job.key] = known[job.key]
         todo = [job for job in jobs if job.key not in outcomes]
@@ -105,7 +105,7 @@ def run_batch(asked: BatchOptions) -> BatchResult:
     return BatchResult(home, [outcomes[job.key] for job in jobs])
 
 
-def _outcomes(asked: BatchOptions, todo: list[JobLine], home: Path) -> Iterator[Outcome]:
+def _outcomes(asked: BatchOptions, todo: list[JobLine], home: Path) -> Iterator[JobOutcome]:
     if not todo:
         return
     if asked.ray is not None:

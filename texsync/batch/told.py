@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any, TextIO
 
 from ..progress import duration
-from .work import Outcome
+from .work import JobOutcome
 
 
 class Counter:
@@ -34,7 +34,7 @@ class Counter:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def __call__(self, done: int, count: int, outcome: Outcome) -> None:
+    def __call__(self, done: int, count: int, outcome: JobOutcome) -> None:
         """One more job has an outcome."""
         if self._first < 0:
             self._first = done - 1  # those that were there before took no time

@@ -24,7 +24,7 @@ MEMORY = "use fewer --jobs, or a smaller mesh or picture"
 
 
 @dataclass
-class Outcome:
+class JobOutcome:
     """What came of a job.
 
     status: "done", "failed", or "kept" where its folder was there already.  code, message, remedy: of a failure, in
@@ -82,14 +82,14 @@ def perform(
     *,
     key: str | None = None,
     came_from: Mapping[str, str] | None = None,
-) -> Outcome:
+) -> JobOutcome:
     """Do a job; never raises for what is wrong with it.
 
     home: the batch's folder.  key: of the job as it is known elsewhere.  came_from: path of each file that was brought
     here to where it was, which is what is remembered.
     """
     key = job.key if key is None else key
-    start, outcome = time.perf_counter(), Outcome(job.line, job.task, job.out, key, "done")
+    start, outcome = time.perf_counter(), JobOutcome(job.line, job.task, job.out, key, "done")
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", TexsyncWarning)
@@ -120,10 +120,10 @@ def _made(job: JobLine, folder: Path, overwrite: bool, key: str, came_from: Mapp
     result.save(folder, overwrite=overwrite, **more)
 
 
-def failed(job: JobLine, code: str, message: str, remedy: str, fault: str) -> Outcome:
+def failed(job: JobLine, code: str, message: str, remedy: str, fault: str) -> JobOutcome:
     """What came of a job of which nothing came."""
     said = {"code": code, "message": message, "remedy": remedy, "fault": fault}
-    return replace(Outcome(job.line, job.task, job.out, job.key, "failed"), **said)  # type: ignore[arg-type]
+    return replace(JobOutcome(job.line, job.task, job.out, job.key, "failed"), **said)  # type: ignore[arg-type]
 
 
 def _failure(error: Exception) -> tuple[str, str, str, str]:
