@@ -27,7 +27,7 @@ def apply(folder: Path, among: list[bpy.types.Object] | None = None) -> list[bpy
     faces = _faces(folder) if record.get("partial") else None
     objects = [item for item in found if item is not None]
     with _object_mode(objects):
-        look = materials.Look(folder, record, _image(folder, record))
+        look = face_slots.Look(folder, record, _image(folder, record))
         for target, item, uv in zip(record["targets"], found, maps, strict=True):
             if item is not None:
                 _put(look, record, target, item, uv, faces)
@@ -67,11 +67,11 @@ def _faces(folder: Path) -> array:
 def _image(folder: Path, record: dict) -> bpy.types.Image:
     """The result's picture, under a file name of its own: Unpack and exporters write it by that."""
     for image in bpy.data.images:
-        if image.get(materials.MARK) == str(folder):
+        if image.get(face_slots.MARK) == str(folder):
             return image
     taken = [Path(bpy.path.basename(image.filepath)).name for image in bpy.data.images if image.filepath]
     image = bpy.data.images.load(str(results.free_picture(folder, taken)))
-    image.name, image[materials.MARK] = record["name"], str(folder)
+    image.name, image[face_slots.MARK] = record["name"], str(folder)
     if record.get("storage", "pack") == "pack":
         image.pack()
     elif bpy.data.filepath:
