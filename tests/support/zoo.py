@@ -38,7 +38,12 @@ from texsync.views import (
     windows,
 )
 
-CAMERAS = (Camera(0), Camera(45), Camera(340, 25), Camera(110))
+CAMERAS = (
+    Camera(0),
+    Camera(45),
+    Camera(340, 25),
+    Camera(105, 10, 1.6, 75, (0.05, -0.1), 1.1, target=(0.1, 0.0, -0.1), roll_deg=30),
+)
 LATENT, FINE, TEXELS = 16, 128, 256
 CHANNELS = 2
 PROMPTS = ("brick", "rust", "moss")

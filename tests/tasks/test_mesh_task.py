@@ -14,8 +14,9 @@ from painted import CRATE, MESHES, Watch, apart, ball
 from PIL import Image
 from refusals import refused
 
-from texsync import Cancelled, InputError, TexsyncWarning, TexturedMesh, texture_mesh
+from texsync import Cancelled, InputError, TexsyncWarning, TexturedMesh, repeat, texture_mesh
 from texsync.backbones.families.diffusion import DiffusionBackbone
+from texsync.files.camera_file import cameras_json
 from texsync.progress import STAGES as ALL_STAGES
 from texsync.show import render as preview
 from texsync.tasks.mesh import Job, MeshOptions
@@ -70,6 +71,69 @@ def test_tops_and_undersides_are_painted_from_there_and_it_is_said(paint):
     assert said["names"] == ["top", "bottom"] and said["well_seen"] > said["well_seen_before"] + 0.1
     plain = paint(CRATE, extra_views="none")
     assert len(plain.views) == 10 and "views_added" not in plain.report
+
+
+def test_the_ring_through_a_file_is_the_ring_to_the_bit(crate, paint, tmp_path):
+    """The whole task: cameras of a run, written down and read, paint the same texture; so does a repeat of it."""
+    path, said = tmp_path / "cameras.json", cameras_json(crate.pixels.cameras, crate.loaded)
+    path.write_text(json.dumps(said))
+    again = paint(CRATE, cameras=path)
+    assert again.pixels.cameras == crate.pixels.cameras
+    assert np.array_equal(again.texture, crate.texture) and torch.equal(again.views, crate.views)
+    assert again.report["cameras_read"] == cameras_json(crate.pixels.cameras)
+    again.save(tmp_path / "made", formats="png")
+    assert np.array_equal(repeat(tmp_path / "made").texture, crate.texture)
+
+
+def test_a_camera_has_its_own_prompt(paint, monkeypatch):
+    told = []
+    predictor = DiffusionBackbone.predictor
+    monkeypatch.setattr(
+        DiffusionBackbone,
+        "predictor",
+        lambda self, conditions, chunk=None: told.append(conditions) or predictor(self, conditions, chunk),
+    )
+    views = [
+        {"azimuth_deg": 0, "prompt": "{prompt}, a door"},
+        {"azimuth_deg": 180, "prompt": "moss"},
+        {"azimuth_deg": 90},
+    ]
+    made = paint(CRATE, prompt="wood", cameras={"cameras": views})
+    assert [p.partition("view")[0].rpartition("detailed ")[2] for p in told[0].prompts] == [
+        "wood, a door, front ",
+        "moss, back ",
+        "wood, side ",
+    ]
+    assert len(made.views) == 3 and made.report["options"]["cameras"] == {"cameras": views}
+
+
+def test_cameras_are_chosen_to_cover(paint, monkeypatch):
+    monkeypatch.setattr("texsync.surface.coverage.MOST", 5)
+    monkeypatch.setattr("texsync.surface.coverage.AROUND", 12)
+    monkeypatch.setattr("texsync.surface.coverage.BADLY_SEEN", 4)
+    with pytest.warns(
+        TexsyncWarning, match="5 cameras see .* % of the visible surface better than 60 degrees"
+    ):
+        made = paint(CRATE, cameras="cover")
+    said = made.report
+    assert said["coverage"]["cameras"] == len(made.views) == 5 and said["options"]["cameras"] == "cover"
+    assert said["cameras_chosen"] == cameras_json(made.pixels.cameras)
+    assert 0 < said["coverage"]["well_seen"] <= 1 and 0 < said["coverage"]["well_seen_by_ring"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("cameras", "code"),
+    [
+        ("nonesuch", "cameras-file"),
+        ({"cameras": [{"azimuth_deg": 0}, {"position": [0, 0, 9], "look_at": [0, 0, 99]}]}, "camera-blind"),
+        ({"cameras": []}, "cameras-file"),
+        (7, "option-type"),
+    ],
+)
+def test_wrong_cameras_are_told_before_the_model_loads(paint, monkeypatch, cameras, code):
+    monkeypatch.setattr("texsync.tasks.parts.model_of", lambda *_: pytest.fail("the model was loaded first"))
+    with refused(code):
+        paint(CRATE, cameras=cameras)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from refusals import refused
-from zoo import CAMERAS, FINE, LATENT, TEXELS, blob_pixels, blob_views, make_surface
+from zoo import CAMERAS, FINE, LATENT, TEXELS, blob, blob_pixels, blob_views, make_surface
 
 from texsync.errors import InputError
 from texsync.surface.cameras import Camera
 from texsync.surface.pixels import Pixels, look, visible
 from texsync.surface.types import Surface
-from texsync.views import surface_views
+from texsync.views import shared_noise, surface_views
 
 CUTOFF = math.cos(math.radians(80))
 
@@ -278,3 +278,20 @@ def test_the_two_sides_of_an_open_sheet_hear_each_other(bend):
     assert known[speaking].mean() > 0.8
     gap = np.linalg.norm(told - pixels.position[1].numpy(), axis=-1)[known]
     assert gap.max() < 2 * 4 * math.tan(math.pi / 6) / 32
+
+
+def test_two_cameras_of_one_crop_are_one():
+    """In what they agree on, and in the noise that they start from."""
+    window = dict(centre=(0.1, 0.1), zoom=1.5, target=(0.1, 0.0, 0.0), roll_deg=20)
+    one, other = Camera(20, 10, **window), Camera(60)
+    views = {
+        cameras: surface_views(look(blob(), cameras, 16), look(blob(), cameras, 128), 256)
+        for cameras in ((one,), (one, one), (one, one, other))
+    }
+    x = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(0))
+    alone, twice = views[(one,)], views[(one, one)]
+    assert torch.allclose(alone.agree(x[None])[0], twice.agree(torch.stack([x, x]))[0], atol=1e-6)
+    assert torch.allclose(twice.agree(torch.stack([x, x]))[0], twice.agree(torch.stack([x, x]))[1], atol=1e-6)
+    noise = shared_noise(views[(one, one, other)], 2, torch.Generator().manual_seed(1))
+    shared = noise[0] == noise[1]
+    assert shared[:, look(blob(), [one], 16).mask[0]].float().mean() > 0.9

@@ -24,7 +24,7 @@ TRIGGER = re.compile(r"<[\w.-]+>|\bembedding:([\w.-]+)")  # how prompts call a t
 
 
 def view_prompts(
-    prompt: str,
+    prompt: str | Sequence[str],
     names: Sequence[str],
     *,
     prefix: str = "",
@@ -33,15 +33,17 @@ def view_prompts(
 ) -> tuple[list[str], list[str]]:
     """(prompts, negatives), one each per view: "{prefix}{prompt}, front view."
 
-    names: N words such as "front", "side", "back"; an empty name adds nothing.
+    prompt: of all views, or N, one each.  names: N words such as "front", "side", "back"; an empty name adds nothing.
     shorten: (text, endings) -> the start of the text that leaves room for each ending, see `Backbone.shorten`:
     a long prompt must not cost a view its name.
     Views other than the front are told away from it, which keeps faces off the back.
     Source: the authors' mesh code, which follows SyncMVD.
     """
-    text = shorten(f"{prefix}{prompt}", [f", {_with_view('', name)}" for name in names])
+    prompts = [prompt] * len(names) if isinstance(prompt, str) else prompt
+    endings = [f", {_with_view('', name)}" for name in names]
+    text = {one: shorten(f"{prefix}{one}", endings) for one in dict.fromkeys(prompts)}
     return (
-        [_with_view(text, name) for name in names],
+        [_with_view(text[one], name) for one, name in zip(prompts, names, strict=True)],
         [_with_view(negative, "" if name == "front" else "front") for name in names],
     )
 

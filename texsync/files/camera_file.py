@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, Refused, about
+from ..options.geometry import CAMERA_SETS
 from ..options.kinds import Prompt
 from ..surface.cameras import Camera
 from .axes import rotation
@@ -103,7 +104,8 @@ def read_cameras(said: str | Path | Mapping[str, Any], loaded: Loaded) -> tuple[
         return tuple(_camera(one, f"cameras[{k}]", frame, loaded) for k, one in enumerate(content["cameras"]))
     except OSError as error:
         raise Refused.cameras_file(
-            f"{about(said)} cannot be read ({error.strerror or error})", "name a JSON file of cameras"
+            f"{about(said)} cannot be read ({error.strerror or error})",
+            f"give a JSON file of cameras, or {' or '.join(CAMERA_SETS)}",
         ) from None
     except ValueError as error:  # Wrong, and what is no JSON
         raise Refused.cameras_file(f"{about(name)}: {str(error)[:200]}", REMEDY) from None

@@ -1,11 +1,11 @@
-"""What may be asked of a mesh's own geometry: its UVs and its axes."""
+"""What may be asked of a mesh's own geometry: its UVs, its axes, and where it is looked at from."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..errors import Refused, about, got
-from .kinds import Choice
+from .kinds import CameraSet, Choice
 
 UVS = Choice(
     {
@@ -27,6 +27,19 @@ ATLAS = Choice(
 AXES = {"auto": "by the file's format", **{f"{sign}{axis}": "" for sign in ("", "-") for axis in "xyz"}}
 LABELS = {axis: axis.upper() for axis in AXES if axis != "auto"}
 UP, FRONT = Choice(AXES, "up axis", LABELS), Choice(AXES, "front axis", LABELS)
+CAMERA_SETS = {
+    "ring": "the paper's ten around the mesh, and one from the top and one from below where those see too little",
+    "cover": "as many as it takes to see almost all that can be seen better than 60 degrees, close up and inside too",
+}
+CAMERAS = CameraSet(CAMERA_SETS)
+FRAMINGS = {
+    "tight": "the mesh fills the views",
+    "paper": "the sphere around the mesh fills the views",
+}
+EXTRA_VIEWS = {
+    "auto": "also from the top and from below, where the views around the mesh see too little",
+    "none": "only the views around the mesh",
+}
 
 
 def check_axes(up: Any, front: Any) -> None:

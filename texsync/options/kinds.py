@@ -265,6 +265,25 @@ class ControlNames:
 
 
 @dataclass(frozen=True)
+class CameraSet:
+    """A set of cameras: one of the names in `known`, as a text, or a JSON file of cameras, as a Path, or what such a
+    file holds, as a dict."""
+
+    known: Mapping[str, str]
+
+    @property
+    def metavar(self) -> str:
+        """What the shell calls it."""
+        return "|".join([*self.known, "FILE"])
+
+    def __call__(self, name: str, value: Any) -> str | Path | dict[str, Any]:
+        if isinstance(value, Mapping):
+            return dict(value)
+        where = PathName()(name, value)
+        return str(where) if str(where) in self.known else where
+
+
+@dataclass(frozen=True)
 class CouplingName:
     """The name of a coupling, texsync's or an installed package's; or a Coupling."""
 
@@ -345,6 +364,7 @@ Kind = (
     | PathName
     | ModelName
     | ControlNames
+    | CameraSet
     | CouplingName
     | Device
     | Thing

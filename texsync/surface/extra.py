@@ -65,7 +65,7 @@ def extra_views(surface: Surface, cameras: Sequence[Camera], device: str = "cpu"
 
 def _facing(surface: Surface, cameras: Sequence[Camera], device: str) -> np.ndarray:
     """(N, P) cosine between each line of sight and the triangle that it meets, 0 where a place is not seen."""
-    place, normal, face = _samples(surface)
+    place, normal, face = samples(surface)
     pixels = look(surface, cameras, PIXELS, device)
     points, normals = (
         torch.as_tensor(a, dtype=torch.float32, device=pixels.depth.device) for a in (place, normal)
@@ -74,7 +74,7 @@ def _facing(surface: Surface, cameras: Sequence[Camera], device: str) -> np.ndar
     return torch.where(seen, facing, 0.0).cpu().numpy()
 
 
-def _samples(surface: Surface) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def samples(surface: Surface) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Places (P, 3) spread over the surface by area, the unit normals (P, 3) of their triangles, and these (P,)."""
     normal = outward_normals(surface)
     length = np.linalg.norm(normal, axis=1)

@@ -126,15 +126,16 @@ class EmbreeRasterizer(nn.Module):
 
 def embree_scene(meshes: Meshes):
     """Embree's search tree over one PyTorch3D mesh; builds once, answers any camera."""
+    return embree_of(meshes.verts_packed().numpy(), meshes.faces_packed().numpy())
+
+
+def embree_of(vertices: np.ndarray, faces: np.ndarray):
+    """Embree's search tree over triangles: (V, 3) and (F, 3)."""
     from embreex.mesh_construction import TriangleMesh
     from embreex.rtcore_scene import EmbreeScene
 
     scene = EmbreeScene(robust=True)
-    TriangleMesh(
-        scene,
-        meshes.verts_packed().numpy().astype(np.float32),
-        meshes.faces_packed().numpy().astype(np.int32),
-    )
+    TriangleMesh(scene, vertices.astype(np.float32), faces.astype(np.int32))
     return scene
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused, TexsyncWarning, about, got, option
+from ..errors import Refused, about, got, option
 from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES, check_rendered, said_controls
 from ..options.declared import declare, option_class, takes, unsaid
-from ..options.geometry import ATLAS, FRONT, UP, UVS, check_axes
+from ..options.geometry import ATLAS, CAMERAS, EXTRA_VIEWS, FRAMINGS, FRONT, UP, UVS, check_axes
 from ..options.kinds import Choice, Prompt, Thing, Whole
 from ..options.prompt_grammar import plain
 from ..options.shared import ATTENTIONS
 from ..options.start import InContextOptions
 from ..progress import with_bar
+from ..record.inputs import input_files
 from . import parts
 from .painting import Painting
+from .standing import Standing
 from .textured import MeshSaveOptions, TexturedMesh
 from .variants import Variants, check_room
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ..backbones.between_views import Attends
     from ..known import Known
     from ..surface.cameras import Camera
-    from ..surface.extra import Extra
     from ..surface.pixels import Pixels
     from ..surface.types import Surface
     from ..views import Views
@@ -57,14 +57,6 @@ BLENDS = {
 VIEW_ORDERS = {
     "alternate": "the front leads, then left and right in turn",
     "paper": "the back leads, as in the authors' code",
-}
-FRAMINGS = {
-    "tight": "the mesh fills the views",
-    "paper": "the sphere around the mesh fills the views",
-}
-EXTRA_VIEWS = {
-    "auto": "also from the top and from below, where the views around the mesh see too little",
-    "none": "only the views around the mesh",
 }
 
 
@@ -115,6 +107,13 @@ class MeshOptions(InContextOptions):
     )
     front: str = declare(
         "Axis that the front looks along, likewise.", FRONT, "surface", default="auto", metavar="AXIS"
+    )
+    cameras: str | Path | dict[str, Any] = declare(
+        "Where the views stand: ring, cover, or a JSON file of cameras.",
+        CAMERAS,
+        "surface",
+        default="ring",
+        label="",
     )
     blend: str | None = declare(
         "Where several earlier views show a point: the one that faces it best, or their mean.",
@@ -202,7 +201,9 @@ class Job(Painting):
 
     def __init__(self, options: MeshOptions):
         super().__init__("mesh", options)
-        self.extra: Extra | None = None
+        self.standing = Standing(options.cameras, options.view_order, options.framing, options.extra_views)
+        if isinstance(options.cameras, Path):
+            self.files += input_files(cameras=options.cameras)
 
     def run(self) -> TexturedMesh | Variants:
         from ..errors import check_finite
@@ -223,6 +224,7 @@ class Job(Painting):
             surface = prepared(loaded, options.atlas, options.uvs, options.texture_size)
             self.check_texture(surface.across)
             rehearse(loaded, surface)
+            self.standing.read(loaded, surface)
             context = in_context(options, loaded, surface, self.unseen(surface))
         backbone = self.backbone()
         finish = finish_of(plain(options.prompt), backbone.advice.materials)
@@ -277,7 +279,6 @@ class Job(Painting):
 
     def check_model(self, backbone: Backbone) -> None:
         from ..backbones.memory import require
-        from ..surface.cameras import ring
 
         super().check_model(backbone)
         if self.options.attention != "none" and not backbone.shares_attention:
@@ -285,25 +286,20 @@ class Job(Painting):
                 f"the {about('model')}'s views cannot read each other's attention",
                 f"use {option('attention', 'none')}",
             )
-        size, count = self.view_size(backbone), len(ring()) + 2 * (self.options.extra_views == "auto")
+        size, count = self.view_size(backbone), self.standing.most
         check_room(self.options.count, count * size**2, self.options.texture_size**2)
         what = f"looking at {count} views of {size} pixels"
         require(count * PIXEL_BYTES * size**2, backbone.home, what, f"lower {option('view_size')}")
 
     def geometry(self, surface: Surface, backbone: Backbone) -> tuple[Pixels, list[Tensor], Views]:
         """Everything that depends on the mesh alone, compiled once: (pixels, what each ControlNet follows, views)."""
-        import numpy as np
-
-        from ..surface.cameras import framed
         from ..surface.pixels import look
         from ..views import surface_views
 
         device = str(backbone.home)
         size = self.view_size(backbone)
         _, cells, _ = backbone.latent_shape(size)
-        cameras = self.cameras(surface, device)
-        if self.options.framing == "tight":
-            cameras = framed(cameras, surface.vertices[np.unique(surface.faces)])
+        cameras = self.standing.cameras(surface, device)
         fine = look(surface, cameras, size, device)
         coarse = look(surface, cameras, cells, device)
         views = surface_views(coarse, fine, cells * LATENT_TEXELS)
@@ -315,19 +311,6 @@ class Job(Painting):
 
         kinds = [check_rendered("", kind) for kind in backbone.control_kinds or ("depth",)]
         return [rendered(pixels, kind, self.said(backbone, "depth_style")) for kind in kinds]
-
-    def cameras(self, surface: Surface, device: str) -> tuple[Camera, ...]:
-        """The ring, and where it sees too little a view from the top or from below; says so (TexsyncWarning)."""
-        from ..surface.cameras import ring
-        from ..surface.extra import extra_views
-
-        around = ring(self.options.view_order)
-        if self.options.extra_views == "none":
-            return around
-        self.extra = extra_views(surface, around, device)
-        if self.extra.cameras:
-            warnings.warn(str(self.extra), TexsyncWarning, stacklevel=2)
-        return (*around, *self.extra.cameras)
 
     def unseen(self, surface: Surface) -> Callable[[int], np.ndarray]:
         """Texture size to (S, S) bool: texels that no view around the mesh sees."""
@@ -357,7 +340,7 @@ class Job(Painting):
 
         options = self.options
         prompts, negatives = view_prompts(
-            options.prompt,
+            [(camera.prompt or "{prompt}").replace("{prompt}", options.prompt) for camera in cameras],
             [view_name(camera) for camera in cameras],
             prefix=self.said(backbone, "prompt_prefix"),
             negative=self.negative(backbone),
@@ -394,4 +377,4 @@ class Job(Painting):
             self.said(backbone, "depth_style"),
         )
         report = self.report(backbone, control_scale=scale, depth_style=style)
-        return report if self.extra is None else {**report, "views_added": self.extra.report()}
+        return {**report, **self.standing.said}
