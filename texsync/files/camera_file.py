@@ -26,6 +26,7 @@ from .json_table import Fields, Is, Number, OneOf, Row, Wrong, check, read_json
 from .loaded import Loaded
 
 MOST_CAMERAS, MOST_BYTES = 1000, 10 * 2**20
+PICTURE = "picture_{:02d}.png"  # of each camera, by its number
 REMEDY = "see docs/cameras.md for what a file of cameras holds"
 POINT = Row(Number(), 3, 3)
 LENGTH = Number(1e-30)
@@ -35,6 +36,7 @@ SQUARE = {  # what every camera may say
     "zoom": Number(0.01, 1000),
     "prompt": Is(str),
     "name": Is(str),
+    "picture": Is(str),
 }
 TURN = Number(-36000, 36000)
 FORMS = {  # the field that tells a camera's form, and what else is of that form
@@ -49,7 +51,7 @@ FORMS = {  # the field that tells a camera's form, and what else is of that form
     ),
 }
 FRAMES = ("mesh", "render")
-FOR_OTHERS = ("opengl_matrix", "blender_matrix", "focal", "middle", "pictures")  # written, and not read
+FOR_OTHERS = ("opengl_matrix", "blender_matrix", "focal", "middle", "near", "far")  # written, and not read
 FILE = Fields({"cameras": Row(Fields(), 1, MOST_CAMERAS)}, {"frame": OneOf(FRAMES)})
 
 
@@ -141,7 +143,7 @@ def _camera(said: Any, where: str, frame: WorldFrame, loaded: Loaded) -> Camera:
     except Wrong as error:
         raise ValueError(f"{where}: {error}") from None
     _known(said, kind, where, FOR_OTHERS)
-    square = {name: said[name] for name in SQUARE if name in said}
+    square = {name: said[name] for name in SQUARE if name in said and name != "picture"}
     if "centre" in square:
         square["centre"] = tuple(square["centre"])
     try:
@@ -197,9 +199,15 @@ def cameras_json(cameras: Sequence[Camera], loaded: Loaded | None = None) -> dic
     return {"frame": "render", "cameras": [_told(camera, loaded) for camera in cameras]}
 
 
+def picture_names(path: Path) -> list[str]:
+    """What the picture of each camera of a file, which can be read, is called: as it says, else `picture_00.png` ..."""
+    said = _content(path)["cameras"]
+    return [one.get("picture", PICTURE.format(k)) for k, one in enumerate(said)]
+
+
 def _told(camera: Camera, loaded: Loaded | None) -> dict[str, Any]:
     names = {**FORMS["azimuth_deg"].needed, **FORMS["azimuth_deg"].may}
-    made: dict[str, Any] = {name: getattr(camera, name) for name in names}
+    made: dict[str, Any] = {name: getattr(camera, name) for name in names if name != "picture"}
     made = {name: list(value) if isinstance(value, tuple) else value for name, value in made.items()}
     if loaded is not None:
         x, y = camera.centre

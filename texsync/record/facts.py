@@ -17,7 +17,8 @@ PACKAGES = ("torch", "easypytorch3d", "diffusers", "transformers", "trimesh", "x
 
 def origin(report: Mapping[str, Any]) -> dict[str, Any]:
     """What stands inside the files themselves, wherever they go: prompt, seed and version; no paths, no times."""
-    return {"prompt": report["prompt"], "seed": report["seed"], "version": __version__}
+    said = {name: report[name] for name in ("prompt", "seed") if name in report}
+    return {**said, "version": __version__}
 
 
 def recorded(report: Mapping[str, Any], folder: Path | None = None, **more: Any) -> dict[str, Any]:

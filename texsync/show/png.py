@@ -17,6 +17,7 @@ from ..picture_files import opened
 from ..record.facts import dump
 
 KEY = "parameters"  # of the text chunk; where image tools look
+XMP = "XML:com.adobe.xmp"  # the chunk in which a PNG holds that
 MOST_PACKED = 4_000_000  # pixels; larger PNGs take minutes to pack as small as can be
 
 
@@ -38,18 +39,23 @@ def stamped_png(image: Image.Image, about: Mapping[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def write_png(picture: Tensor, path: Path, parameters: dict[str, Any], profile: bytes | None = None) -> None:
+def write_png(
+    picture: Tensor, path: Path, parameters: dict[str, Any], profile: bytes | None = None, xmp: str = ""
+) -> None:
     """A picture (3 or 4, H, W) in [0, 1] as `save_png` does."""
-    save_png(to_image(picture), path, parameters, profile)
+    save_png(to_image(picture), path, parameters, profile, xmp)
 
 
 def save_png(
-    picture: Image.Image, path: Path, parameters: dict[str, Any], profile: bytes | None = None
+    picture: Image.Image, path: Path, parameters: dict[str, Any], profile: bytes | None = None, xmp: str = ""
 ) -> None:
-    """An 8-bit PNG whose text chunk `KEY` holds `parameters` as JSON.  profile: ICC."""
+    """An 8-bit PNG whose text chunk `KEY` holds `parameters` as JSON.  profile: ICC.  xmp: XML for other programs."""
     small = picture.width * picture.height < MOST_PACKED
     effort: dict[str, Any] = {"optimize": True} if small else {"compress_level": 3}
-    picture.save(path, pnginfo=_text(parameters), icc_profile=profile, **effort)
+    text = _text(parameters)
+    if xmp:
+        text.add_itxt(XMP, xmp)
+    picture.save(path, pnginfo=text, icc_profile=profile, **effort)
 
 
 def read_parameters(path: str | Path) -> dict[str, Any]:

@@ -14,21 +14,26 @@ import torch
 from ..errors import Refused, TexsyncWarning, about
 from .cameras import Camera, framed, ring
 from .extra import PIXELS, WELL_DEG, samples
-from .pixels import camera_positions, look, visible
+from .pixels import look, visible
 from .types import Surface
 
 ENOUGH = 0.98  # share of what can be seen at all that is to be seen well
 MOST = 24  # cameras
 LEAST_GAIN = 0.002  # share of the surface for which one more camera is worth its time
 AROUND = 100  # directions from which whole pictures are tried
-BADLY_SEEN = 32  # places to which close cameras are tried
+BADLY_SEEN = 24  # places to which close cameras are tried
 AWAY = {0.0: (0.35, 0.9), 35.0: (0.8,)}  # where these stand: the tilt of the way there against the normal, in
 # degrees, and shares of its free length
 FARTHEST = 1.5  # render-frame units that such a way may have
 CLOSE_FOV_DEG = 75.0
+LEAST_FRONT = 0.03  # share of what can be seen for which the front is taken as people see it
 CLOSE_UPS_WORTH = (
     0.6  # of what whole pictures are worth: they disagree with these about the scale of patterns
 )
+OFF = 1e-3  # how far from a surface rays begin, render-frame units
+LEAST_ROOM, FAR_AWAY = 0.02, 1e3  # the same units
+PROBES = ((0.31, 0.87, 0.39), (-0.74, 0.21, 0.64), (0.52, -0.33, -0.79))  # ways that tell inside from outside
+MOST_WALLS = 16  # on such a way
 BATCH = 16  # cameras looked from at once, for memory
 
 
@@ -68,8 +73,7 @@ def cover(surface: Surface, before: Sequence[Camera] = (), most: int | None = No
 
     Candidates are whole pictures from all around, and close ones of places that those see badly, which stand wherever
     there is room, inside of things too.  The front leads; each next camera is the one that shares most with those
-    before it, since earlier views tell later ones.  The outer side of a surface counts; its inner side only where no
-    candidate sees the outer.  before: cameras to compare with.
+    before it, since earlier views tell later ones.  None stands inside of a solid.  before: cameras to compare with.
     Raises InputError if no candidate sees anything.
     """
     points = samples(surface)
@@ -78,9 +82,7 @@ def cover(surface: Surface, before: Sequence[Camera] = (), most: int | None = No
     close = _close(surface, points, facing)
     other = seen_from(surface, before, points) if before else np.zeros((1, len(points[0])))
     facing = np.concatenate([facing, seen_from(surface, close, points)])
-    outer = (np.concatenate([facing, other]) > 0).any(axis=0)
-    facing, other = (np.where(outer, a.clip(min=0), -a) for a in (facing, other))
-    seen: np.ndarray = (np.concatenate([facing, other]) > 0).any(axis=0)
+    seen: np.ndarray = np.concatenate([facing, other]).max(axis=0) > 0
     limit = math.cos(math.radians(WELL_DEG))
     if not seen.any():
         raise Refused.mesh_unseen(f"no camera sees anything of the {about('surface')}", "check the mesh")
@@ -93,23 +95,29 @@ def cover(surface: Surface, before: Sequence[Camera] = (), most: int | None = No
     )
     return Coverage(
         cameras,
-        float((other >= limit).any(axis=0)[seen].mean()),
-        float(well[chosen].any(axis=0)[seen].mean()),
+        _share(other >= limit, seen),
+        _share(well[chosen], seen),
         float(seen.mean()),
     )
 
 
+def _share(well: np.ndarray, seen: np.ndarray) -> float:
+    """Of the places `seen` (P,), how many some camera sees well (N, P)."""
+    return float(well[:, seen].any(axis=0).mean())
+
+
 def seen_from(surface: Surface, cameras: Sequence[Camera], points: tuple[np.ndarray, ...]) -> np.ndarray:
-    """(N, P) cosine between each line of sight and the normal of the place that it meets, 0 where it meets none;
-    negative where the surface is seen from its inner side.  points: see `extra.samples`."""
+    """(N, P) cosine between each line of sight and the normal of the place that it meets, 0 where it meets none.
+
+    points: see `extra.samples`.
+    """
     place, normal = (torch.as_tensor(a, dtype=torch.float32) for a in points[:2])
     face, found = torch.as_tensor(points[2]), []
     for start in range(0, len(cameras), BATCH):
         batch = cameras[start : start + BATCH]
         pixels = look(surface, batch, PIXELS)
         seen, facing, _ = visible(pixels, place, normal, face)
-        outer = ((camera_positions(batch, place[None]) - place) * normal).sum(-1) > 0
-        found.append((seen * facing * torch.where(outer, 1.0, -1.0)).numpy())
+        found.append((seen * facing).numpy())
     return np.concatenate(found) if found else np.zeros((0, len(face)), np.float32)
 
 
@@ -150,19 +158,20 @@ def _reframed(surface: Surface, chosen: Sequence[Camera], whole: Sequence[Camera
 
 def _close(surface: Surface, points: tuple[np.ndarray, ...], facing: np.ndarray) -> list[Camera]:
     """Cameras near places that `facing` (N, P) shows badly, where a ray says that there is room for them."""
+    from .raster import embree_of
+
     place, normal, _ = points
-    best = np.where((facing > 0).any(axis=0), facing.max(axis=0), 0)
-    (bad,) = np.nonzero(best < math.cos(math.radians(WELL_DEG)))
+    (bad,) = np.nonzero(facing.max(axis=0) < math.cos(math.radians(WELL_DEG)))
     if not len(bad):
         return []
     spread = bad[_far_apart(np.concatenate([place[bad], 0.3 * normal[bad]], axis=1), BADLY_SEEN)]
-    looks = [(place[i], *way) for i in spread for way in _ways(normal[i])]
+    looks = [(place[i], *way) for i in spread for side in (1, -1) for way in _ways(side * normal[i])]
     start, way, share = (np.array(column) for column in zip(*looks, strict=True))
-    free = np.minimum(_free_way(surface, start, way), FARTHEST)
+    scene = embree_of(surface.vertices, surface.faces)
+    free = np.minimum(_free_way(scene, start, way), FARTHEST)
     stand = start + (share * free)[:, None] * way
-    return [
-        Camera.looking(stand[i], start[i], fov_deg=CLOSE_FOV_DEG) for i in range(len(start)) if free[i] > 0.02
-    ]
+    good = (free > LEAST_ROOM) & ~_in_solid(scene, stand)
+    return [Camera.looking(stand[i], start[i], fov_deg=CLOSE_FOV_DEG) for i in np.flatnonzero(good)]
 
 
 def _ways(normal: np.ndarray) -> list[tuple[np.ndarray, float]]:
@@ -178,14 +187,24 @@ def _ways(normal: np.ndarray) -> list[tuple[np.ndarray, float]]:
     ]
 
 
-def _free_way(surface: Surface, start: np.ndarray, way: np.ndarray) -> np.ndarray:
+def _free_way(scene: Any, start: np.ndarray, way: np.ndarray) -> np.ndarray:
     """(P,) how far rays (P, 3) get before they meet the surface; infinite where they do not."""
-    from .raster import embree_of
+    hits = scene.run((start + OFF * way).astype(np.float32), way.astype(np.float32), output=1)
+    return np.where(hits["primID"] >= 0, hits["tfar"] + OFF, np.inf)
 
-    scene = embree_of(surface.vertices, surface.faces)
-    origin = (start + 1e-3 * way).astype(np.float32)
-    hits = scene.run(origin, way.astype(np.float32), output=1)
-    return np.where(hits["primID"] >= 0, hits["tfar"], np.inf)
+
+def _in_solid(scene: Any, places: np.ndarray) -> np.ndarray:
+    """(P,) bool: whether most rays from there meet the surface an odd number of times."""
+    inside = np.zeros(len(places), np.int64)
+    for probe in PROBES:
+        way = np.tile(probe, (len(places), 1)) / np.linalg.norm(probe)
+        at, walls = places.copy(), np.zeros(len(places), np.int64)
+        for _ in range(MOST_WALLS):
+            free = _free_way(scene, at, way)
+            walls += np.isfinite(free)
+            at = at + np.where(np.isfinite(free), free, FAR_AWAY)[:, None] * way
+        inside += walls % 2
+    return 2 * inside > len(PROBES)
 
 
 def _far_apart(places: np.ndarray, count: int) -> np.ndarray:
@@ -206,8 +225,8 @@ def _chosen(well: np.ndarray, worth: np.ndarray, seen: np.ndarray, most: int) ->
     left, chosen = seen.copy(), list[int]()
     while len(chosen) < most and left.sum() > (1 - ENOUGH) * seen.sum():
         gain = (well & left).sum(axis=1) * worth
-        if not chosen and gain[0] > 0.3 * gain.max():
-            gain[0] = np.inf  # the front as people see it
+        if not chosen and gain[0] > LEAST_FRONT * seen.sum():
+            gain[0] = np.inf
         best = int(gain.argmax())
         if (well[best] & left).sum() < LEAST_GAIN * len(left):
             break

@@ -132,17 +132,21 @@ def bake_tables(
     cutoff_deg: float = 80.0,
     rim: float = 6.0,
     on_chunk: Callable[[int], None] = lambda done: None,
+    known: Tensor | None = None,
 ) -> BakeTables:
     """Compile the lookups from views to a texture of `size` texels, (height, width) or both, for each unit square.
 
     exponent: views are weighed by cos(normal, line of sight)^exponent; 6 as in SyncTweedies' final bake.
     cutoff_deg: steeper sights do not count.  rim: pixels (of 256) beside the silhouette over which a view's weight
     falls to nothing, since decoded pictures mix in the backdrop there; the last 1.5 pixels never count.
+    known: (N, S, S) bool, the pixels of the views that show anything; None: all.
     on_chunk: told how many of at most `chunks(size, across)` parts have been looked up; what it raises ends the work.
     Raises InputError if the map covers no texel or no view sees any of the surface.
     """
     texels = texels_of(surface, size, owners(surface, pixels))
-    found = sights(pixels, texels, exponent=exponent, cutoff_deg=cutoff_deg, rim=rim, on_chunk=on_chunk)
+    found = sights(
+        pixels, texels, exponent=exponent, cutoff_deg=cutoff_deg, rim=rim, on_chunk=on_chunk, known=known
+    )
     seen = np.zeros(len(texels.texel), bool)
     for which, _, _ in found:
         seen[which.numpy()] = True
@@ -208,11 +212,14 @@ def sights(
     cutoff_deg: float = 80.0,
     rim: float = 6.0,
     on_chunk: Callable[[int], None] = lambda done: None,
+    known: Tensor | None = None,
 ) -> list[Sight]:
     """Per view: which texels it sees, where, and its blend weight; options as in `bake_tables`."""
     face, point, normal = texels.face, texels.point, texels.normal
     limit = math.cos(math.radians(cutoff_deg))
-    edge = torch.stack([_rim_distance(depth) for depth in pixels.depth.cpu()])[:, None]
+    depths = pixels.depth.cpu()
+    depths = depths if known is None else torch.where(known, depths, torch.inf)
+    edge = torch.stack([_rim_distance(depth) for depth in depths])[:, None]
     safe, soft = 1.5, max(rim * pixels.size / 256, 2.0)
     device = pixels.depth.device
     found: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in pixels.cameras]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .long_motion import long_motion as long_motion
     from .mask import masked_image as masked_image
     from .mesh import texture_mesh as texture_mesh
+    from .mesh_views import mesh_views as mesh_views
+    from .panorama import panorama_image as panorama_image
+    from .project import project_pictures as project_pictures
     from .wide import wide_image as wide_image
 
 FUNCTIONS = {  # the task's name; its file and function
@@ -27,8 +30,21 @@ FUNCTIONS = {  # the task's name; its file and function
     "mask": "mask.masked_image",
     "edit": "edit.edit_image",
     "motion": "long_motion.long_motion",
+    "panorama": "panorama.panorama_image",
+    "views": "mesh_views.mesh_views",
+    "project": "project.project_pictures",
 }
-__all__ = ["ambiguous_image", "edit_image", "long_motion", "masked_image", "texture_mesh", "wide_image"]
+__all__ = [
+    "ambiguous_image",
+    "edit_image",
+    "long_motion",
+    "masked_image",
+    "mesh_views",
+    "panorama_image",
+    "project_pictures",
+    "texture_mesh",
+    "wide_image",
+]
 
 
 def function_of(task: str) -> Callable[..., Any]:

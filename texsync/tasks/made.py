@@ -17,12 +17,14 @@ class Made:
 
     images: name to (3, H, W) in [0, 1], or (4, H, W) with alpha, the task's main picture first.  views: (N, 3, s, s)
     in [0, 1], some of what the single trajectories show.  profile: ICC, of the pictures' values; None: sRGB.
+    xmp: what other programs are told of the pictures, XML.
     """
 
     seed: int
     images: dict[str, Tensor]
     views: Tensor
     profile: bytes | None = None
+    xmp: str = ""
 
 
 @dataclass(repr=False)
@@ -79,7 +81,7 @@ class Pictures:
                 end = f"_seed{made.seed}" if len(self.made) > 1 else ""
                 for name, picture in made.images.items():
                     parameters = {**record, "seed": made.seed, "count": 1}
-                    write_png(picture, place / f"{name}{end}.png", parameters, made.profile)
+                    write_png(picture, place / f"{name}{end}.png", parameters, made.profile, made.xmp)
             self.sheet().save(place / "views.png", optimize=True)
             write_record(record, place)
         return Path(folder)

@@ -186,7 +186,8 @@ def caption(report: dict[str, Any]) -> str:
         "steps": "steps",
         "view_size": "view size",
     }
-    return " · ".join([f'"{report["prompt"]}"', *(f"{word} {report[name]}" for name, word in said.items())])
+    prompt = [f'"{report["prompt"]}"'] if "prompt" in report else []
+    return " · ".join([*prompt, *(f"{word} {report[name]}" for name, word in said.items() if name in report)])
 
 
 def record(result: TexturedMesh, folder: Path | None = None) -> dict[str, Any]:

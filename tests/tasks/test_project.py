@@ -1,0 +1,199 @@
+"""Cameras' views out, pictures back: a texture comes back as it was, and only what a picture shows is changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from PIL import Image
+from refusals import refused
+
+from texsync import mesh_views, project_pictures
+from texsync.files.load import load
+
+SIZE, VIEW = 128, 256
+MAGENTA = (255, 0, 255)
+
+
+def texture(size: int) -> np.ndarray:
+    """Waves, some texels long."""
+    y, x = np.mgrid[:size, :size] / size
+    waves = [np.sin(14 * x + k) * np.cos(11 * y - 2 * k) for k in range(3)]
+    return (127.5 + 100 * np.stack(waves, -1)).round().astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def ball(tmp_path_factory):
+    """A ball on its own UVs, with a picture of its own: (path, picture)."""
+    place = tmp_path_factory.mktemp("ball")
+    mesh = load(trimesh.creation.icosphere(subdivisions=3))
+    from texsync.surface.uv import prepare
+
+    surface = prepare(mesh, policy="unwrap", texture_size=SIZE)
+    corners = surface.vertices[surface.faces].reshape(-1, 3)
+    flat = surface.uv[surface.uv_faces].reshape(-1, 2)
+    material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.fromarray(texture(SIZE)))
+    visual = trimesh.visual.TextureVisuals(uv=flat, material=material)
+    faces = np.arange(len(corners)).reshape(-1, 3)
+    trimesh.Trimesh(corners, faces, visual=visual, process=False).export(place / "ball.glb")
+    return place / "ball.glb", texture(SIZE)
+
+
+@pytest.fixture(scope="module")
+def views(ball, tmp_path_factory):
+    """The folder of the ball's views."""
+    return mesh_views(ball[0], view_size=VIEW).save(tmp_path_factory.mktemp("views") / "views")
+
+
+@pytest.fixture
+def folder(views, tmp_path):
+    return shutil.copytree(views, tmp_path / "views")
+
+
+def test_views_baked_back_are_the_texture(ball, views):
+    """On texels that some view shows, within 35 dB; all others are the mesh's own to the last bit."""
+    path, own = ball
+    made = project_pictures(path, views)
+    assert made.texture.shape == own.shape and made.baked.seen.sum() > 0.95 * made.baked.covered.sum()
+    seen = made.baked.seen
+    error = (made.texture[seen].astype(float) - own[seen]) ** 2
+    psnr = 10 * np.log10(255**2 / error.mean())
+    assert psnr >= 35, f"PSNR {psnr:.1f} dB"
+
+
+def test_what_no_picture_shows_is_the_meshs_own_to_the_last_bit(ball, folder):
+    """One picture painted red in its middle, all else clear."""
+    path, own = ball
+    for picture in folder.glob("picture_*.png"):
+        clear = np.zeros((VIEW, VIEW, 4), np.uint8)
+        if picture.name == "picture_00.png":
+            clear[96:160, 96:160] = (255, 0, 0, 255)
+        Image.fromarray(clear).save(picture)
+    made = project_pictures(path, folder)
+    red = (made.texture == [255, 0, 0]).all(axis=-1)
+    assert 0.004 < red[made.baked.covered].mean() < 0.02
+    assert np.array_equal(made.texture[~red], own[~red])
+
+
+def test_a_backdrop_never_enters(ball, folder):
+    """Magenta beside the mesh, and a little over its edge too, as pictures are that were resized."""
+    path, own = ball
+    for picture in folder.glob("picture_*.png"):
+        Image.composite(
+            Image.new("RGB", (VIEW, VIEW), "green"),
+            Image.new("RGB", (VIEW, VIEW), MAGENTA),
+            Image.open(picture).getchannel("A"),
+        ).resize((VIEW * 2, VIEW * 2), Image.Resampling.BILINEAR).save(picture)
+    made = project_pictures(path, folder)
+    green = (made.texture == [0, 128, 0]).all(axis=-1)
+    assert green[made.baked.seen].all() and np.array_equal(made.texture[~green], own[~green])
+
+
+def test_a_picture_that_is_not_square_stands_in_the_middle(ball, folder):
+    """Wide pictures: above and below them is nothing known."""
+    path, own = ball
+    for picture in folder.glob("picture_*.png"):
+        Image.new("RGB", (400, 160), "blue").save(picture)
+    made = project_pictures(path, folder)
+    blue = (made.texture == [0, 0, 255]).all(axis=-1)
+    assert np.array_equal(made.texture[~blue], own[~blue])
+    # the front view alone: what it shows blue lies in the middle two fifths of its height
+    shown = made.pixels.uv[0][made.pixels.mask[0]]
+    row, column = (
+        ((1 - shown[:, 1]) * SIZE).long().clamp(0, SIZE - 1),
+        (shown[:, 0] * SIZE).long().clamp(0, SIZE - 1),
+    )
+    height = made.pixels.mask[0].nonzero()[:, 0] / made.pixels.size
+    assert torch.as_tensor(blue)[row, column][(height - 0.5).abs() < 0.15].float().mean() > 0.95
+
+
+def test_a_mesh_without_a_texture_is_filled(tmp_path):
+    path = tmp_path / "knob.obj"
+    trimesh.creation.icosphere(subdivisions=2).export(path)
+    seen = mesh_views(path, view_size=64, cameras={"cameras": [{"azimuth_deg": 0}]}).save(tmp_path / "views")
+    assert (np.asarray(Image.open(seen / "picture_00.png"))[32, 32] > 100).all()  # grey, to be painted over
+    Image.new("RGB", (64, 64), "red").save(seen / "picture_00.png")
+    made = project_pictures(path, seen, texture_size=64)
+    assert (made.texture == [255, 0, 0]).all() and made.baked.seen.mean() < 0.6
+    saved = made.save(tmp_path / "made", formats=("glb", "png", "sheet"))
+    assert {one.name for one in saved.iterdir()} == {"knob.glb", "knob_texture.png", "views.png", "run.json"}
+
+
+def test_what_is_written_says_what_is_seen(ball, views):
+    """Depth in the file's units, normals to the camera, positions on the ball, the mask of all of them."""
+    said = json.loads((views / "cameras.json").read_text())
+    assert len(said["cameras"]) == len(list(views.glob("picture_*.png"))) >= 10
+    for k, camera in enumerate(said["cameras"]):
+        mask = np.asarray(Image.open(views / f"view_{k:02d}_mask.png")) > 0
+        steps = np.asarray(Image.open(views / f"view_{k:02d}_depth.png")).astype(float)
+        assert steps.max() == 65535 and ((steps > 0) == mask).all()
+        depth = camera["near"] + (camera["far"] - camera["near"]) * (65535 - steps) / 65534
+        where = np.load(views / f"view_{k:02d}_position.npz")["position"]
+        assert (np.isfinite(where).all(axis=-1) == mask).all()
+        assert np.allclose(np.linalg.norm(where[mask], axis=1), 1, atol=0.02)
+        matrix = np.linalg.inv(camera["opengl_matrix"])
+        assert np.allclose(-(where[mask] @ matrix[2, :3] + matrix[2, 3]), depth[mask], atol=1e-3)
+        normal = np.asarray(Image.open(views / f"view_{k:02d}_normal.png"))[mask] / 127.5 - 1
+        # a ball's normal is where it is: right of the middle it looks right, on top it looks up, at the middle to us
+        local = where[mask] @ matrix[:3, :3].T
+        assert np.abs(normal - local).mean() < 0.05
+        alpha = np.asarray(Image.open(views / f"picture_{k:02d}.png").getchannel("A")) > 0
+        assert (alpha == mask).all()
+
+
+def spoilt(folder, how):
+    said = json.loads((folder / "cameras.json").read_text())
+    if how == "missing":
+        (folder / "picture_03.png").unlink()
+    elif how == "more":
+        shutil.copy(folder / "picture_03.png", folder / "picture_77.png")
+    elif how == "size":
+        Image.new("RGB", (99, 99)).save(folder / "picture_02.png")
+    elif how == "none":
+        (folder / "cameras.json").unlink()
+    elif how == "clear":
+        for picture in folder.glob("picture_*.png"):
+            Image.new("RGBA", (VIEW, VIEW)).save(picture)
+    elif how == "no picture":
+        (folder / "picture_01.png").write_text("moss")
+    elif how in ("outside", "twice"):
+        said["cameras"][1]["picture"] = {"outside": "../picture_01.png", "twice": "picture_00.png"}[how]
+        (folder / "cameras.json").write_text(json.dumps(said))
+    elif how == "blind":
+        said["cameras"][2]["target"] = [0, 90, 0]
+        (folder / "cameras.json").write_text(json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ("missing", "pictures-count"),
+        ("more", "pictures-count"),
+        ("size", "pictures-size"),
+        ("none", "cameras-file"),
+        ("clear", "pictures-blank"),
+        ("no picture", "picture-kind"),
+        ("outside", "cameras-file"),
+        ("twice", "cameras-file"),
+        ("blind", "camera-blind"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_one_line(ball, folder, how, code):
+    spoilt(folder, how)
+    with refused(code):
+        project_pictures(ball[0], folder)
+
+
+def test_the_axes_are_those_that_the_views_had(tmp_path):
+    """Views of a file whose up was said are baked back without saying it again."""
+    path = tmp_path / "block.obj"
+    trimesh.creation.box((1, 2, 3)).export(path)
+    camera = {"cameras": [{"azimuth_deg": 30, "elevation_deg": 60}]}
+    seen = mesh_views(path, view_size=64, cameras=camera, up="z").save(tmp_path / "views")
+    made = project_pictures(path, seen, texture_size=64)
+    assert made.report["up"] == "z"
+    assert np.array_equal(made.pixels.mask[0], np.asarray(Image.open(seen / "view_00_mask.png")) > 0)
