@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..surface.types import Surface
     from ..views import Views
 
-RESTS = 0.2  # share of the pass in which tiles are no longer coupled, as views in theirs
 AT_ONCE = 8  # tiles that are looked at, decoded and baked together; memory is theirs
 PIXEL_BYTES, CONTROL_BYTES = (
     130,
@@ -50,9 +49,7 @@ def refined(
     sampler, seeds, finals = job.sampler(backbone), job.options.seeds, []
     spans = starts[0].spans(sampler.spans(backbone.schedule, job.steps(backbone)))
     with job.stage("refine", len(spans) * len(seeds)):
-        # tiles begin where views have long agreed, so the pull is that of a run's beginning
-        usual = {"fade": "first", "until": RESTS * starts[0].level}
-        coupling = job.couplings(backbone, views, **usual)
+        coupling = job.couplings(backbone, views)
         for k, (seed, known) in enumerate(zip(seeds, starts, strict=True)):
             x = known.begin(spans[0], job.noise(views, backbone.latent_channels, seed).to(backbone.home))
             told = {"seed": seed, "run": k, "runs": len(seeds), "stage": "refine"}
