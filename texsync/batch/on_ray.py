@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import InputError, Refused, about, got, option
+from ..errors import InputError, Refused, about, got
 from ..record.atomic import atomic_folder
 from .parcel import inputs, packed, unpack_folder, unpacked
 from .processes import CODE, CORES_EACH
@@ -106,7 +106,7 @@ def _connected(address: str) -> Any:
         import ray
     except ImportError:
         raise Refused.package_missing(
-            f"{option('ray')} needs the package ray", 'pip install "texsync[ray]"'
+            "a Ray cluster needs the package ray", 'pip install "texsync[ray]"'
         ) from None
     if ray.is_initialized():
         return _checked(ray)
@@ -118,7 +118,7 @@ def _connected(address: str) -> Any:
         what = " ".join(str(error).split())[:200]
         raise Refused.ray(
             f"no Ray cluster answers at {about(address)} ({what})",
-            "start one with ray start --head, and give its address",
+            "start one, see the guide of Ray, and give its address",
         ) from None
     return _checked(ray)
 

@@ -20,7 +20,7 @@ from ..options.output import MARK, check_output
 from ..tasks import function_of, options_of
 from .table import JobLine
 
-MEMORY = "use fewer --jobs, or a smaller mesh or picture"
+MEMORY = "use fewer processes, or a smaller mesh or picture"
 
 
 @dataclass
