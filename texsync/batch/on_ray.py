@@ -106,7 +106,7 @@ def _connected(address: str) -> Any:
         import ray
     except ImportError:
         raise Refused.package_missing(
-            "a Ray cluster needs the package ray", 'pip install "texsync[ray]"'
+            f"a Ray cluster needs the package {about('ray')}", 'pip install "texsync[ray]"'
         ) from None
     if ray.is_initialized():
         return _checked(ray)
