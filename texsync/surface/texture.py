@@ -6,7 +6,7 @@ All of it is geometry, so it is compiled once (`bake_tables`) and applied to as 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,11 +100,11 @@ class BakeTables:
     nearest: np.ndarray
     area: np.ndarray
 
-    def apply(self, images: Tensor) -> Texture:
-        """Bake pictures.  images: (N, 3, s, s) in [0, 1], one per view, of any resolution."""
+    def apply(self, images: Iterable[Tensor]) -> Texture:
+        """Bake pictures.  images: N of (3, s, s) in [0, 1], one per view, each of any resolution."""
         sum = Sum(len(self.texel))
-        for image, sight in zip(images.float().cpu(), self.sights, strict=True):
-            sum.add(image, *sight)
+        for image, sight in zip(images, self.sights, strict=True):
+            sum.add(image.float().cpu(), *sight)
         painted = self.fill(sum.mean().numpy())
         check_finite(painted, "baking the texture", "report it with the mesh")
         count = self.shape[0] * self.shape[1]

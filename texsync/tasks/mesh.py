@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from ..errors import Refused, about, got, option
 from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES, check_rendered, said_controls
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import ATLAS, CAMERAS, EXTRA_VIEWS, FRAMINGS, FRONT, UP, UVS, check_axes
-from ..options.kinds import Choice, Prompt, Thing, Whole
+from ..options.kinds import Choice, ModelName, Prompt, Thing, Whole
 from ..options.prompt_grammar import plain
 from ..options.shared import ATTENTIONS
 from ..options.start import InContextOptions
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from ..backbones.base import Backbone, Predictor
     from ..backbones.between_views import Attends
+    from ..backbones.upscaler import Upscaler
     from ..known import Known
     from ..surface.cameras import Camera
     from ..surface.pixels import Pixels
@@ -148,6 +150,14 @@ class MeshOptions(InContextOptions):
         default="none",
         paper="neighbours",
     )
+    upscale_model: str | Path | None = declare(
+        "Enlarge the painted views before baking, by a super-resolution model of any kind that spandrel knows.",
+        ModelName(),
+        "model",
+        default=unsaid("none"),
+        metavar="FILE",
+        label="",
+    )
     control_kind: str | None = declare(
         "What the ControlNet follows, where its name does not say it.",
         Choice(CONTROL_KINDS),
@@ -204,6 +214,7 @@ class Job(Painting):
         self.standing = Standing(options.cameras, options.view_order, options.framing, options.extra_views)
         if isinstance(options.cameras, Path):
             self.files += input_files(cameras=options.cameras)
+        self.upscaler: Upscaler | None = None
 
     def run(self) -> TexturedMesh | Variants:
         from ..errors import check_finite
@@ -242,7 +253,7 @@ class Job(Painting):
             for seen in pictures:
                 check_finite(seen, "decoding the views", OVERFLOW)
         with self.stage("texture"):
-            baked = [tables.apply(seen) for seen in pictures]
+            baked = [tables.apply(self.enlarged(seen, backbone)) for seen in pictures]
             baked = [context.laid(texture) for texture in baked] if context else baked
         if options.refine > 1:
             baked = refined(self, backbone, pixels, baked, context, LATENT_TEXELS)
@@ -265,6 +276,14 @@ class Job(Painting):
         parts.check_model(self.options, self.controlnet, rendered=True)
         self.coupling().check_masks(False)
         self.check_texture()
+        if self.options.upscale_model is not None:
+            from ..backbones.upscaler import load_upscaler
+
+            self.upscaler = load_upscaler(self.options.upscale_model)
+
+    def enlarged(self, views: Tensor, backbone: Backbone) -> Iterable[Tensor]:
+        """The decoded views one by one, enlarged where that is asked for, so that memory holds one of them."""
+        return views if self.upscaler is None else self.upscaler.each(views, backbone.home)
 
     def check_texture(self, across: int = 1) -> None:
         """Raises InputError for textures too large for the memory.  across: how many."""
