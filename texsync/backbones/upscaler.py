@@ -20,7 +20,7 @@ TILE, MARGIN = 256, 24  # pixels a side of what is enlarged at once, and around 
 ANOTHER = "give a super-resolution model of RGB pictures, e.g. an ESRGAN"
 
 
-class Enlarger:
+class ViewEnlarger:
     """Pictures in, pictures `scale` times as large out.
 
     network: what spandrel has made of a file, see `load_upscaler`.
@@ -55,7 +55,7 @@ class Enlarger:
         return result
 
 
-def load_upscaler(path: str | Path) -> Enlarger:
+def load_upscaler(path: str | Path) -> ViewEnlarger:
     """The network of a file, in 32 bits.
 
     Raises InputError if there is none, it is no model that enlarges RGB pictures, or spandrel is not installed.
@@ -81,7 +81,7 @@ def load_upscaler(path: str | Path) -> Enlarger:
     except Exception:  # what the kinds of networks raise for weights that are nearly theirs
         raise Refused.model_kind(f"{about(path.name)} is no model that spandrel knows", ANOTHER) from None
     _check(path.name, network, isinstance(network, ImageModelDescriptor))
-    return Enlarger(network.to(torch.float32).eval())
+    return ViewEnlarger(network.to(torch.float32).eval())
 
 
 def _check(name: str, network: Any, plain: bool) -> None:

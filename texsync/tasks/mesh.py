@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ..backbones.base import Backbone, Predictor
     from ..backbones.between_views import Attends
-    from ..backbones.upscaler import Enlarger
+    from ..backbones.upscaler import ViewEnlarger
     from ..known import Known
     from ..surface.cameras import Camera
     from ..surface.pixels import Pixels
@@ -214,7 +214,7 @@ class Job(Painting):
         self.standing = Standing(options.cameras, options.view_order, options.framing, options.extra_views)
         if isinstance(options.cameras, Path):
             self.files += input_files(cameras=options.cameras)
-        self.upscaler: Enlarger | None = None
+        self.upscaler: ViewEnlarger | None = None
 
     def run(self) -> TexturedMesh | Variants:
         from ..errors import check_finite
