@@ -43,6 +43,7 @@ class TEXSYNC_OT_generate(bpy.types.Operator):
         except OSError as error:
             remedy = "choose another output folder in the preferences"
             session.problem = Problem(f"The mesh cannot be written ({error})", remedy, "disk", "preferences")
+        pump.redraw()  # pressed from a menu or by a script, the panel would not know
         if session.problem:
             # the panel shows it; a dialog on top of that would only be in the way
             self.report({"ERROR" if bpy.app.background else "WARNING"}, session.problem.text())
