@@ -39,6 +39,11 @@ NOT_THERE = [  # None is their value
     "ip_adapter",
     "image_prompt",
     "vram",
+    "start",
+    "start_noise",
+    "repaint",
+    "feather",
+    "upscale_model",
 ]
 
 

@@ -96,7 +96,8 @@ def _shown(options: Any, loaded: Loaded, surface: Surface) -> tuple[np.ndarray, 
     from ..files.own_colour import on_map, own_colour
     from .reading import read_picture
 
-    if options.start is not None and options.start != OWN:
+    own_wanted = options.start is None or (isinstance(options.start, str) and options.start == OWN)
+    if not own_wanted:
         found = on_map(loaded, surface, options.texture_size, read_picture(options.start))
     else:
         own = own_colour(loaded, surface, options.texture_size)
