@@ -6,7 +6,7 @@
 killed: `count` jobs, of which one in seventeen is faulty; killed with SIGKILL at five random moments and started
 again, beside a run that is left alone: the same files, jobs done twice, failures by line.
 ray: the same jobs by one process and by a Ray cluster of two nodes on this machine, of which one is killed in the
-middle: are textures equal to the byte, and how long did each take.
+middle: are pixels equal to the bit, and how long did each take.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import time
 from pathlib import Path
 
 from coupling import MESHES
+from PIL import Image
 
-PICTURES = (".png", ".glb")
 FAULTY = ({"steps": "0"}, {"mesh": "gone.obj"}, {"prompt": ""}, {"model": "nowhere"})
 
 
@@ -78,9 +78,11 @@ def command(table: Path, out: Path, *more: str) -> list[str]:
 
 
 def pictures(home: Path) -> dict[str, str]:
-    """Path to hash of every picture, hidden folders included."""
-    files = [path for path in sorted(home.rglob("*")) if path.suffix in PICTURES]
-    return {str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    """Path to hash of every picture's pixels, hidden folders included; its file tells how long it took, too."""
+    files = [path for path in sorted(home.rglob("*")) if path.suffix == ".png"]
+    return {
+        str(path.relative_to(home)): hashlib.sha256(Image.open(path).tobytes()).hexdigest() for path in files
+    }
 
 
 def done(home: Path) -> dict[str, float]:
@@ -127,7 +129,7 @@ def on_ray(place: Path, count: int, model: str) -> None:
 
     table = write_table(place, count, model)
     start = time.perf_counter()
-    alone = run_batch(table, out=place / "alone", jobs=1)
+    alone = run_batch(table, out=place / "alone", jobs=1, threads=1)
     first = time.perf_counter() - start
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     other = cluster.add_node(num_cpus=1)
@@ -140,7 +142,7 @@ def on_ray(place: Path, count: int, model: str) -> None:
             cluster.add_node(num_cpus=1)
 
     start = time.perf_counter()
-    both = run_batch(table, out=place / "ray", jobs=2, ray=cluster.address, on_job=kill)
+    both = run_batch(table, out=place / "ray", jobs=2, threads=1, ray=cluster.address, on_job=kill)
     second = time.perf_counter() - start
     ray.shutdown()
     cluster.shutdown()
@@ -148,10 +150,10 @@ def on_ray(place: Path, count: int, model: str) -> None:
         f"one process: {alone}, {first:.0f} s; Ray, two nodes, one killed in the middle: {both}, {second:.0f} s"
     )
     here, there = pictures(place / "alone"), pictures(place / "ray")
-    print(f"same pictures to the byte: {here == there}, {len(there)} files")
+    print(f"same pixels to the bit: {here == there}, {len(there)} files")
     print(f"same failures: {[one.code for one in alone.failed] == [one.code for one in both.failed]}")
-    record = json.loads(next((place / "ray").glob("*/run.json")).read_text())
-    print(f"remembers the files where they were: {[file['path'] for file in record['files']]}")
+    records = [json.loads(path.read_text()) for path in (place / "ray").glob("*/run.json")]
+    print(f"files it remembers: {sorted({file['path'] for one in records for file in one['files']})}")
 
 
 def main() -> None:

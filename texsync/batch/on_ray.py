@@ -45,17 +45,25 @@ class Cluster:
     """The actors of a Ray cluster.
 
     address: of a cluster that runs, or auto; local starts one on this machine.  count: of actors; None: one for each
-    GPU, or without any one for each four cores of the cluster.
+    GPU, or without any one for each four cores of the cluster.  threads: of each; None: the cores, shared evenly.
     Raises InputError where Ray is not installed, does not answer, or runs another texsync.
     """
 
-    def __init__(self, address: str, count: int | None, home: Path, overwrite: bool = False):
+    def __init__(
+        self,
+        address: str,
+        count: int | None,
+        home: Path,
+        overwrite: bool = False,
+        threads: int | None = None,
+    ):
         self.home, self.overwrite, self.ray = home, overwrite, _connected(address)
         resources = self.ray.cluster_resources()
         gpus, cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
         self.count = count or gpus or max(1, cores // CORES_EACH)
         self.cores = max(1, cores // self.count)
         needs = {"num_gpus": 1} if gpus else {"num_cpus": self.cores}
+        self.threads = threads or self.cores
         self.actor = self.ray.remote(**needs)(RayPainter)
 
     def outcomes(self, jobs: Sequence[JobLine]) -> Iterator[JobOutcome]:
@@ -88,7 +96,7 @@ class Cluster:
                 self.ray.kill(actor)
 
     def _hired(self) -> Any:
-        return self.actor.remote(self.cores)
+        return self.actor.remote(self.threads)
 
     def _written(self, job: JobLine, outcome: JobOutcome, data: bytes) -> JobOutcome:
         if outcome.status != "done":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,8 +20,6 @@ CODE = "process-ended"
 
 def usual_processes() -> int:
     """One for each GPU; on CPUs one for each four cores, as many as memory holds."""
-    import os
-
     import torch
 
     from ..backbones.memory import free_bytes
@@ -34,11 +33,12 @@ def usual_processes() -> int:
 class Processes:
     """Processes that take jobs; one that dies costs the job that killed it, and no other.
 
-    processes: how many.  home: the batch's folder.
+    processes: how many.  home: the batch's folder.  threads: of each; None: the cores, shared evenly.
     """
 
-    def __init__(self, processes: int, home: Path, overwrite: bool = False):
+    def __init__(self, processes: int, home: Path, overwrite: bool = False, threads: int | None = None):
         self.processes, self.home, self.overwrite = processes, home, overwrite
+        self.threads = threads or max(1, (os.cpu_count() or 1) // processes)
 
     def outcomes(self, jobs: Sequence[JobLine]) -> Iterator[JobOutcome]:
         """As they come.  Closing the generator ends the processes at once."""
@@ -59,7 +59,7 @@ class Processes:
 
     def _run(self, jobs: Sequence[JobLine], processes: int) -> Iterator[tuple[JobLine, JobOutcome | None]]:
         """(job, outcome), or None for those under way when a process died; the rest is not begun then."""
-        executor = _executor(min(processes, len(jobs)), processes)
+        executor = _executor(min(processes, len(jobs)), self.threads)
         running: dict[Future[JobOutcome], JobLine] = {}
         waiting = iter(jobs)
         try:
@@ -90,9 +90,7 @@ class Processes:
             running[executor.submit(perform, job, self.home, self.overwrite)] = job
 
 
-def _executor(count: int, processes: int) -> ProcessPoolExecutor:
-    import os
-
+def _executor(count: int, threads: int) -> ProcessPoolExecutor:
     import torch
 
     context, devices = get_context("spawn"), None
@@ -100,7 +98,6 @@ def _executor(count: int, processes: int) -> ProcessPoolExecutor:
         devices = context.Manager().Queue()
         for number in range(count):
             devices.put(number % torch.cuda.device_count())
-    threads = max(1, (os.cpu_count() or 1) // processes)
     initial: dict[str, Any] = {"initializer": ready, "initargs": (threads, devices)}
     return ProcessPoolExecutor(count, mp_context=context, **initial)
 

@@ -42,6 +42,11 @@ class BatchOptions(Options):
         "main",
         default=unsaid("one a GPU; on CPUs one for each four cores, as memory allows"),
     )
+    threads: int | None = declare(
+        "Processor threads of each process; the same number gives the same pixels on the same machine.",
+        Whole(1, 1024),
+        default=unsaid("the cores, shared evenly"),
+    )
     retry_failed: bool = declare(
         "Do those again that failed in an earlier start.", Flag(), "main", default=False
     )
@@ -111,11 +116,12 @@ def _outcomes(asked: BatchOptions, todo: list[JobLine], home: Path) -> Iterator[
     if asked.ray is not None:
         from .on_ray import Cluster
 
-        yield from Cluster(asked.ray, asked.jobs, home, asked.overwrite).outcomes(todo)
+        yield from Cluster(asked.ray, asked.jobs, home, asked.overwrite, asked.threads).outcomes(todo)
         return
     from .processes import Processes, usual_processes
 
-    yield from Processes(asked.jobs or usual_processes(), home, asked.overwrite).outcomes(todo)
+    count = asked.jobs or usual_processes()
+    yield from Processes(count, home, asked.overwrite, asked.threads).outcomes(todo)
 
 
 @contextlib.contextmanager
