@@ -231,7 +231,16 @@ def test_the_panels_defaults_are_texsyncs(ui):
     ours = ui.settings.arguments()
     ours.pop("prompt")
     assert {name: theirs[name] for name in ours} == ours
-    left_to_scripts = {"up", "like_paper", "coupling_options", "lora", "embedding"}
+    left_to_scripts = {
+        "up",
+        "like_paper",
+        "coupling_options",
+        "lora",
+        "embedding",
+        "atlas",
+        "cameras",
+        "count",
+    }
     assert {name for name in theirs if name not in ours and theirs[name] is not None} == left_to_scripts
 
 
