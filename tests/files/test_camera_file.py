@@ -78,7 +78,10 @@ def test_every_form_says_the_same_camera(tmp_path, ending, turned):
     loaded = box(tmp_path, ending, **turned)
     camera = Camera(200, 25, 1.7, 50, target=(0.3, -0.2, 0.4), roll_deg=-20)
     told, scale = cameras_json([camera], loaded)["cameras"][0], loaded.to_world
-    world = lambda point: (scale[:3, :3] @ point + scale[:3, 3]).tolist()  # noqa: E731
+
+    def world(point):
+        return (scale[:3, :3] @ point + scale[:3, 3]).tolist()
+
     radius = np.linalg.norm(scale[:3, 0])
     forms = [
         {

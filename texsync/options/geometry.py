@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import Refused, about, got
+from .declared import declare
 from .kinds import CameraSet, Choice
 
 UVS = Choice(
@@ -49,3 +50,62 @@ def check_axes(up: Any, front: Any) -> None:
     if up != "auto" and up.lstrip("-") == front.lstrip("-"):
         message = f"up {up} and {about('front')} {got(front)} lie on one axis"
         raise Refused.axes(message, "choose two different axes")
+
+
+# options of several tasks; a field belongs to one class, so each is made where it is asked for
+
+
+def uvs_option() -> Any:
+    return declare(
+        "Make new UVs, or use the mesh's own.",
+        UVS,
+        "surface",
+        default="auto",
+        flag={"keep": "keep-uvs", "unwrap": "unwrap"},
+        label="UVs",
+    )
+
+
+def up_option() -> Any:
+    return declare(
+        "Up axis of the file: x, y, z, -x, -y, -z; auto goes by format.",
+        UP,
+        "surface",
+        default="auto",
+        metavar="AXIS",
+        label="",
+    )
+
+
+def front_option() -> Any:
+    return declare(
+        "Axis that the front looks along, likewise.", FRONT, "surface", default="auto", metavar="AXIS"
+    )
+
+
+def cameras_option() -> Any:
+    return declare(
+        "Where the views stand: ring, cover, or a JSON file of cameras.",
+        CAMERAS,
+        "surface",
+        default="ring",
+        label="",
+    )
+
+
+def framing_option() -> Any:
+    return declare(
+        "Views that the mesh fills, or its bounding sphere does.",
+        Choice(FRAMINGS, labels={"paper": "As Published"}),
+        default="tight",
+        paper="paper",
+    )
+
+
+def extra_views_option() -> Any:
+    return declare(
+        "Top and bottom views where the ten around the mesh see too little, or none.",
+        Choice(EXTRA_VIEWS),
+        default="auto",
+        paper="none",
+    )

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Refused, about, got, option
 from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES, check_rendered, said_controls
 from ..options.declared import declare, option_class, takes, unsaid
-from ..options.geometry import ATLAS, CAMERAS, EXTRA_VIEWS, FRAMINGS, FRONT, UP, UVS, check_axes
+from ..options.geometry import (
+    ATLAS,
+    cameras_option,
+    check_axes,
+    extra_views_option,
+    framing_option,
+    front_option,
+    up_option,
+    uvs_option,
+)
 from ..options.kinds import Choice, ModelName, Prompt, Thing, Whole
 from ..options.prompt_grammar import plain
 from ..options.shared import ATTENTIONS
@@ -84,14 +93,7 @@ class MeshOptions(InContextOptions):
         argument=True,
     )
     texture_size: int = declare("Texels along a side.", Whole(64, 8192), "surface", default=1024)
-    uvs: str = declare(
-        "Make new UVs, or use the mesh's own.",
-        UVS,
-        "surface",
-        default="auto",
-        flag={"keep": "keep-uvs", "unwrap": "unwrap"},
-        label="UVs",
-    )
+    uvs: str = uvs_option()
     atlas: str = declare(
         "One texture for everything, or one for each material, object or UDIM tile of the file.",
         ATLAS,
@@ -99,24 +101,9 @@ class MeshOptions(InContextOptions):
         default="one",
         label="",  # a panel applies one texture
     )
-    up: str = declare(
-        "Up axis of the file: x, y, z, -x, -y, -z; auto goes by format.",
-        UP,
-        "surface",
-        default="auto",
-        metavar="AXIS",
-        label="",
-    )
-    front: str = declare(
-        "Axis that the front looks along, likewise.", FRONT, "surface", default="auto", metavar="AXIS"
-    )
-    cameras: str | Path | dict[str, Any] = declare(
-        "Where the views stand: ring, cover, or a JSON file of cameras.",
-        CAMERAS,
-        "surface",
-        default="ring",
-        label="",
-    )
+    up: str = up_option()
+    front: str = front_option()
+    cameras: str | Path | dict[str, Any] = cameras_option()
     blend: str | None = declare(
         "Where several earlier views show a point: the one that faces it best, or their mean.",
         Choice(BLENDS, was={"best": "best-facing"}),
@@ -132,18 +119,8 @@ class MeshOptions(InContextOptions):
         paper="paper",
         label="Views",
     )
-    framing: str = declare(
-        "Views that the mesh fills, or its bounding sphere does.",
-        Choice(FRAMINGS, labels={"paper": "As Published"}),
-        default="tight",
-        paper="paper",
-    )
-    extra_views: str = declare(
-        "Top and bottom views where the ten around the mesh see too little, or none.",
-        Choice(EXTRA_VIEWS),
-        default="auto",
-        paper="none",
-    )
+    framing: str = framing_option()
+    extra_views: str = extra_views_option()
     attention: str = declare(
         "Whether views see each other in the model's self-attention.",
         Choice(ATTENTIONS),

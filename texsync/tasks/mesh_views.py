@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import option
 from ..options.declared import declare, option_class, takes
-from ..options.geometry import CAMERAS, EXTRA_VIEWS, FRAMINGS, FRONT, UP, check_axes
-from ..options.kinds import Choice, Thing, Whole
+from ..options.geometry import (
+    cameras_option,
+    check_axes,
+    extra_views_option,
+    framing_option,
+    front_option,
+    up_option,
+)
+from ..options.kinds import Thing, Whole
 from ..options.shared import RunOptions
 from ..progress import with_bar
 from ..record.inputs import input_files
@@ -41,32 +48,12 @@ class ViewsOptions(RunOptions):
     mesh: Any = declare(
         "The mesh.", Thing(), kw_only=False, argument=True, file=True, recorded=False, label=""
     )
-    cameras: str | Path | dict[str, Any] = declare(
-        "Where the views stand: ring, cover, or a JSON file of cameras.", CAMERAS, "main", default="ring"
-    )
+    cameras: str | Path | dict[str, Any] = cameras_option()
     view_size: int = declare("Pixels a side of each picture.", Whole(16, 4096), "main", default=1024)
-    up: str = declare(
-        "Up axis of the file: x, y, z, -x, -y, -z; auto goes by format.",
-        UP,
-        "surface",
-        default="auto",
-        metavar="AXIS",
-    )
-    front: str = declare(
-        "Axis that the front looks along, likewise.", FRONT, "surface", default="auto", metavar="AXIS"
-    )
-    framing: str = declare(
-        "Views that the mesh fills, or its bounding sphere does.",
-        Choice(FRAMINGS),
-        "surface",
-        default="tight",
-    )
-    extra_views: str = declare(
-        "Top and bottom views where the ten around the mesh see too little, or none.",
-        Choice(EXTRA_VIEWS),
-        "surface",
-        default="auto",
-    )
+    up: str = up_option()
+    front: str = front_option()
+    framing: str = framing_option()
+    extra_views: str = extra_views_option()
 
     def check(self) -> None:
         """Up and front are not along the same line."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
-from ..options.geometry import FRONT, UP, UVS, check_axes
+from ..options.geometry import FRONT, UP, check_axes, uvs_option
 from ..options.kinds import PathName, Thing, Whole
 from ..options.output import MARK
 from ..options.shared import RunOptions
@@ -50,13 +50,7 @@ class ProjectOptions(RunOptions):
     texture_size: int | None = declare(
         "Texels along a side.", Whole(64, 8192), "surface", default=unsaid("the mesh's own, else 1024")
     )
-    uvs: str = declare(
-        "Make new UVs, or use the mesh's own.",
-        UVS,
-        "surface",
-        default="auto",
-        flag={"keep": "keep-uvs", "unwrap": "unwrap"},
-    )
+    uvs: str = uvs_option()
     up: str | None = declare("Up axis of the file.", UP, "surface", default=unsaid(AS_VIEWED), metavar="AXIS")
     front: str | None = declare(
         "Axis that the front looks along.", FRONT, "surface", default=unsaid(AS_VIEWED), metavar="AXIS"
