@@ -170,8 +170,12 @@ def run_jobs(**values: Any) -> int:
     from .batch.told import Counter
 
     asked = BatchOptions(**values_of(BatchOptions, values))
-    with Counter() as counter:
-        made = run_batch(**{**asked.arguments("shell"), "on_job": counter})
+    try:
+        with Counter() as counter:
+            made = run_batch(**{**asked.arguments("shell"), "on_job": counter})
+    except (KeyboardInterrupt, Terminated) as error:  # unlike one run, it has something to show
+        code = TERMINATED if isinstance(error, Terminated) else 130
+        return _fail("stopped; what is done is kept, and the same command goes on from there", code)
     click.echo(f"{made.folder}: {len(made.outcomes) - len(made.failed)} done, {len(made.failed)} failed")
     return max((2 if one.fault == "input" else 1 for one in made.failed), default=0)
 

@@ -14,6 +14,7 @@ from texsync.batch import report
 from texsync.batch.parcel import inputs, packed, unpack_folder, unpacked
 from texsync.batch.table import JobLine, read_jobs
 from texsync.batch.work import perform
+from texsync.signals import TERMINATED, Terminated
 
 pytestmark = pytest.mark.filterwarnings("ignore::texsync.TexsyncWarning")
 ROW = "wide,{},64,64,64,1,{}\n"
@@ -169,6 +170,25 @@ def test_a_process_that_dies_costs_no_other_job(table, tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "_executor", executor)
     outcomes = run_batch(table("a red object", "copper"), out=tmp_path / "out", jobs=1).outcomes
     assert killed and [one.status for one in outcomes] == ["done", "done"]
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (Terminated, TERMINATED)])
+def test_a_batch_that_is_stopped_keeps_what_is_done_and_says_so(
+    error, code, table, tmp_path, monkeypatch, capsys
+):
+    from texsync import cli
+    from texsync.batch import run
+
+    def outcomes(asked, todo, home):
+        yield perform(todo[0], home)
+        raise error
+
+    monkeypatch.setattr(run, "_outcomes", outcomes)
+    path = table("a red object", "copper")
+    assert cli.main(["batch", str(path), "--out", str(tmp_path / "out")]) == code
+    assert "what is done is kept" in capsys.readouterr().err
+    assert (tmp_path / "out" / "0001_a_red_object" / "run.json").is_file()
+    assert "1 of 2 done, 0 failed, 1 waiting" in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_two_batches_do_not_work_in_one_folder(table, tmp_path):
