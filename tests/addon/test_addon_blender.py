@@ -66,28 +66,37 @@ def surroundings(tmp_path_factory, tiny_model) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="module")
+def checks(surroundings, tmp_path_factory):
+    """Interpreter to (process, file of what it tells): all at once, since each waits for one core most of the time."""
+    started = {}
+    for python in interpreters():
+        place = tmp_path_factory.mktemp("bpy")
+        way = "extension" if version(python) >= (5, 0, 0) else "legacy"
+        command = [python, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(CHECKS)]
+        command += ["--confcutdir", str(CHECKS), "-p", "no:cacheprovider", "-o", "python_files=check_*.py"]
+        command += ["--basetemp", str(place / "made"), str(CHECKS)]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        environment |= {**surroundings, "TEXSYNC_INSTALL": way, "BLENDER_USER_RESOURCES": str(place)}
+        told = place / "told.txt"
+        with told.open("w") as file:
+            process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, cwd=place)
+        started[python] = process, told
+    yield started
+    for process, _ in started.values():
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.parametrize(
     "python", interpreters() or [""], ids=lambda path: Path(path).parts[-3] if path else "no bpy"
 )
-def test_in_blender(python, surroundings, tmp_path):
+def test_in_blender(python, checks):
     """All checks; as an extension where this Blender is newer than the last with legacy add-ons only."""
     if not python:
         pytest.skip("NOT TESTED IN BLENDER: there is no bpy here; .ci/blender installs it")
-    way = "extension" if version(python) >= (5, 0, 0) else "legacy"
-    command = [python, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(CHECKS)]
-    command += [
-        "--confcutdir",
-        str(CHECKS),
-        "-p",
-        "no:cacheprovider",
-        "-o",
-        "python_files=check_*.py",
-        str(CHECKS),
-    ]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    environment |= {**surroundings, "TEXSYNC_INSTALL": way, "BLENDER_USER_RESOURCES": str(tmp_path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    process, told = checks[python]
+    assert process.wait() == 0, told.read_text()[-8000:]
 
 
 @pytest.mark.parametrize("python", interpreters()[:1] or [""], ids=lambda path: "bpy" if path else "no bpy")
