@@ -24,6 +24,7 @@ FLOOR = dict(
     record=3,
     surface=3,
     motion=3,
+    splats=4,
     show=4,
     views=4,
     backbones=4,
