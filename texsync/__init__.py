@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .views import lookup as lookup
     from .views import masks as masks
     from .views import noise as noise
+    from .views import point_views as point_views
     from .views import rotations as rotations
     from .views import segments as segments
     from .views import shared_noise as shared_noise
@@ -78,8 +79,8 @@ PUBLIC = {
     ".tasks.textured": "TexturedMesh",
     ".tasks.variants": "Variants",
     ".views": (
-        "Views ambiguous feathered flip identity latest lookup masks noise rotations segments "
-        "shared_noise stack surface_views windows"
+        "Views ambiguous feathered flip identity latest lookup masks noise point_views rotations "
+        "segments shared_noise stack surface_views windows"
     ),
 }
 """Module to the names that it gives; the same again above, for type checkers and editors."""

@@ -23,6 +23,7 @@ from texsync.couplings import (
 from texsync.errors import InputError
 from texsync.surface.cameras import Camera
 from texsync.surface.pixels import Pixels, look
+from texsync.surface.point_pixels import PointPixels
 from texsync.surface.types import Surface
 from texsync.views import (
     Views,
@@ -31,6 +32,7 @@ from texsync.views import (
     identity,
     lookup,
     masks,
+    point_views,
     rotations,
     segments,
     surface_views,
@@ -86,6 +88,17 @@ def blob_views(**options) -> Views:
     return surface_views(blob_pixels(LATENT), blob_pixels(FINE), options.pop("texels", TEXELS), **options)
 
 
+@cache
+def cloud_pixels(size: int) -> PointPixels:
+    """The blob as a cloud of its corners, which nobody knows the inner side of."""
+    seen = blob_pixels(size)
+    corner = seen.bary.argmax(-1)[..., None]
+    faces = torch.as_tensor(seen.surface.faces)[seen.face.clamp(min=0)]
+    point = torch.where(seen.mask, faces.gather(-1, corner)[..., 0], -1)
+    shared = {name: getattr(seen, name) for name in ("cameras", "position", "normal", "depth", "facing")}
+    return PointPixels(**shared, point=point, centres=seen.surface.vertices, spread=0.01 * seen.mask)
+
+
 def negated(size: int) -> Views:
     """A picture, and its negative turned upside down."""
     cells = np.arange(size * size).reshape(size, size)
@@ -124,6 +137,7 @@ ALL_VIEWS = {
     "segments-unequal": unequal((9, 12, 7), 4, fade=True),
     "surface": blob_views(),
     "surface-uv": blob_views(space="uv"),
+    "points": point_views(cloud_pixels(LATENT // 2), cloud_pixels(FINE // 2), inside=0.5),
     "surface-coarse": blob_views(texels=12, exponent=3.0, facing_cutoff_deg=70.0, inside=0.0),
 }
 SYNC_SDES = {

@@ -1,4 +1,4 @@
-"""What ControlNets follow, rendered from the mesh: depth, normals, and lines where depth or the surface breaks off."""
+"""What ControlNets follow, rendered from geometry: depth, normals, and lines where depth or the surface breaks off."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from torch.nn import functional
 
 from . import pixels as sights
 from .cameras import Camera
-from .faces import face_normals
-from .pixels import Pixels
+from .pixels import Sights
 
 BLUR = 5, 2.0  # kernel's side in pixels, and sigma: what the authors' pipeline lays over its depth
 FACES_THE_CAMERA = (0.5, 0.5, 1.0)  # a normal's colour; of the background too, as in SyncMVD's code
@@ -24,7 +23,7 @@ LINE = 0.5  # how much of an edge a line is drawn for
 SOFT_SIGMA = 1 / 300  # of a view's side: how wide the lines of a soft-edge picture are
 
 
-def rendered(pixels: Pixels, kind: str, depth_style: str = "official") -> Tensor:
+def rendered(pixels: Sights, kind: str, depth_style: str = "official") -> Tensor:
     """The picture that a ControlNet of this kind reads, of every view: (N, 3, S, S) in [0, 1].
 
     kind: depth, normal, softedge, canny or lineart.  depth_style: "official" or "sharp", see `depth`.
@@ -36,7 +35,7 @@ def rendered(pixels: Pixels, kind: str, depth_style: str = "official") -> Tensor
     return {"softedge": soft_edges, "canny": edge_lines, "lineart": drawn_lines}[kind](pixels)
 
 
-def depth(pixels: Pixels, style: str = "official") -> Tensor:
+def depth(pixels: Sights, style: str = "official") -> Tensor:
     """Inverse depth, stretched per view: (N, 3, S, S).
 
     style: "official" is what the v1.1 depth ControlNet is given in SyncSDE's, SyncTweedies' and SyncMVD's code: the
@@ -48,7 +47,7 @@ def depth(pixels: Pixels, style: str = "official") -> Tensor:
     return blurred(sights.depth_condition(pixels, floor=0.0), *BLUR)
 
 
-def normals(pixels: Pixels) -> Tensor:
+def normals(pixels: Sights) -> Tensor:
     """Normals in camera space as colours, (n + 1) / 2: red points left, green up, blue to the camera; (N, 3, S, S).
 
     These are the axes of ScanNet's normals (FrameNet), which the network was trained on (Bae et al. 2021,
@@ -69,7 +68,7 @@ def camera_axes(cameras: Sequence[Camera], like: Tensor) -> Tensor:
     return torch.stack([torch.linalg.cross(back, up), up, back], dim=1).to(like)
 
 
-def soft_edges(pixels: Pixels) -> Tensor:
+def soft_edges(pixels: Sights) -> Tensor:
     """Broad grey lines on black, as HED and PiDiNet draw them: (N, 3, S, S)."""
     sigma = max(pixels.size * SOFT_SIGMA, 0.8)
     side = 2 * round(3 * sigma) + 1
@@ -77,25 +76,25 @@ def soft_edges(pixels: Pixels) -> Tensor:
     return _grey(lines.clamp(0, 1))
 
 
-def edge_lines(pixels: Pixels) -> Tensor:
+def edge_lines(pixels: Sights) -> Tensor:
     """White lines one pixel wide on black, as Canny draws them: (N, 3, S, S), each 0 or 1."""
     return _grey((edges(pixels) >= LINE)[:, None].float())
 
 
-def drawn_lines(pixels: Pixels) -> Tensor:
+def drawn_lines(pixels: Sights) -> Tensor:
     """White lines on black, soft at their borders, as the line-art detector draws them: (N, 3, S, S)."""
     broad = functional.max_pool2d((edges(pixels) >= LINE)[:, None].float(), 3, stride=1, padding=1)
     return _grey(blurred(broad, 3, 0.8))
 
 
-def edges(pixels: Pixels) -> Tensor:
+def edges(pixels: Sights) -> Tensor:
     """How much of an edge each pixel has, (N, S, S) in [0, 1]: silhouettes, jumps in depth and creases.
 
     An edge between two neighbours is on the nearer one, so that lines are one pixel wide and lie on the object.
     """
     strength = torch.zeros_like(pixels.depth)
     inverse = torch.where(pixels.mask, 1 / pixels.depth, 0.0)
-    facet = _facets(pixels)
+    facet = pixels.facet
     for dim in (1, 2):
         first, second = inverse.narrow(dim, 0, pixels.size - 1), inverse.narrow(dim, 1, pixels.size - 1)
         between = torch.maximum(_jump(inverse, dim), _crease(facet, dim))
@@ -130,16 +129,6 @@ def _crease(facet: Tensor, dim: int) -> Tensor:
     cosine = (first * second).sum(-1).clamp(-1, 1)
     both = (first.abs().sum(-1) > 0) & (second.abs().sum(-1) > 0)
     return torch.where(both, _ramp(torch.rad2deg(torch.acos(cosine)), *CREASE_DEG), 0.0)
-
-
-def _facets(pixels: Pixels) -> Tensor:
-    """The normal of the face that each pixel shows, turned to the camera: (N, S, S, 3), 0 on background."""
-    surface = pixels.surface
-    flat = torch.as_tensor(face_normals(surface.vertices, surface.faces), dtype=torch.float32)
-    flat = functional.normalize(flat, dim=-1).to(pixels.normal.device)
-    shown = flat[pixels.face.clamp(min=0)]
-    shown = torch.where((shown * pixels.normal).sum(-1, keepdim=True) < 0, -shown, shown)
-    return torch.where(pixels.mask[..., None], shown, 0.0)
 
 
 def blurred(pictures: Tensor, side: int, sigma: float) -> Tensor:

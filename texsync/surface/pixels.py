@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,38 +17,85 @@ from .raster import rasterize
 from .types import Surface
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """N views of a surface, S x S pixels each.
+@dataclass(frozen=True, kw_only=True)
+class Sights:
+    """N views of any geometry, S x S pixels each: points with normals.
 
-    face: (N, S, S) int64, -1 on background.  bary: (N, S, S, 3).  position, normal: (N, S, S, 3) render frame;
-    the normal is unit and turned to the camera's side of its triangle, so winding does not matter.
-    uv: (N, S, S, 2) on the row of pictures, see `Surface.flat`.
+    position, normal: (N, S, S, 3) render frame; the normal is unit and turned to the camera.
     depth: (N, S, S) view-space z in render-frame units, inf on background.
-    behind: (N, S, S) bool, True where the surface shows its inner side: a sheet seen from behind.
     facing: (N, S, S) in [0, 1], cosine between normal and line of sight, 0 on background.
+    behind: (N, S, S) bool, True where the inner side shows; None: of this geometry nobody knows which side is inner.
+    spread: (N, S, S), how far along the line of sight what a pixel shows reaches behind its depth; None: nowhere.
     """
 
-    surface: Surface
     cameras: tuple[Camera, ...]
-    face: Tensor
-    bary: Tensor
     position: Tensor
     normal: Tensor
-    uv: Tensor
     depth: Tensor
     facing: Tensor
-    behind: Tensor
+    behind: Tensor | None = None
+    spread: Tensor | None = None
 
     @property
     def mask(self) -> Tensor:
         """(N, S, S) bool, True on the object."""
-        return self.face >= 0
+        return torch.isfinite(self.depth)
 
     @property
     def size(self) -> int:
         """Pixels along one side."""
-        return self.face.shape[-1]
+        return self.depth.shape[-1]
+
+    @property
+    def number(self) -> Tensor:
+        """(N, S, S) int64, which face or point each pixel shows, -1 on background."""
+        raise NotImplementedError
+
+    @property
+    def facet(self) -> Tensor:
+        """(N, S, S, 3) the normal without smoothing, turned to the camera, 0 on background."""
+        return torch.where(self.mask[..., None], self.normal, 0.0)
+
+    def connected(self, numbers: Tensor, hit: Any) -> Tensor:
+        """Whether what pixels show is of one piece with what `numbers` are.  hit: index of those pixels, (N, M)."""
+        return self.number[hit] == numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels(Sights):
+    """N views of a surface.
+
+    face: (N, S, S) int64, -1 on background.  bary: (N, S, S, 3).  A normal is turned to the camera's side of its
+    triangle, so winding does not matter.
+    uv: (N, S, S, 2) on the row of pictures, see `Surface.flat`.
+    behind: True where the surface shows its inner side: a sheet seen from behind.
+    """
+
+    surface: Surface
+    face: Tensor
+    bary: Tensor
+    uv: Tensor
+    behind: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        return self.face >= 0
+
+    @property
+    def number(self) -> Tensor:
+        return self.face
+
+    @property
+    def facet(self) -> Tensor:
+        flat = torch.as_tensor(face_normals(self.surface.vertices, self.surface.faces), dtype=torch.float32)
+        flat = functional.normalize(flat, dim=-1).to(self.normal.device)
+        shown = flat[self.face.clamp(min=0)]
+        shown = torch.where((shown * self.normal).sum(-1, keepdim=True) < 0, -shown, shown)
+        return torch.where(self.mask[..., None], shown, 0.0)
+
+    def connected(self, numbers: Tensor, hit: Any) -> Tensor:
+        piece = torch.as_tensor(self.surface.piece, device=numbers.device)
+        return piece[self.face[hit].clamp(min=0)] == piece[numbers]
 
 
 def look(surface: Surface, cameras: Sequence[Camera], size: int, device: str = "cpu") -> Pixels:
@@ -97,7 +145,7 @@ def outward_normals(surface: Surface) -> np.ndarray:
     return np.where((mean * flat).sum(axis=1, keepdims=True) < 0, -flat, flat)
 
 
-def depth_condition(pixels: Pixels, floor: float = 0.2) -> Tensor:
+def depth_condition(pixels: Sights, floor: float = 0.2) -> Tensor:
     """The picture a depth ControlNet reads: (N, 3, S, S) in [0, 1].
 
     Inverse depth, stretched per view: nearest point 1, farthest point of the object `floor`, background 0.
@@ -128,28 +176,27 @@ def project(cameras: Sequence[Camera], points: Tensor, size: int) -> Tensor:
     return torch.cat([(1.0 - ndc) * (size / 2.0), z], dim=-1)
 
 
-def shows_piece_of(pixels: Pixels, faces: Tensor, where: Tensor) -> Tensor:
-    """(N, M) bool: whether the pixel that a point falls on shows the connected piece that the point's face is of.
+def shows_piece_of(pixels: Sights, numbers: Tensor, where: Tensor) -> Tensor:
+    """(N, M) bool: whether the pixel that a point falls on shows the connected piece that the point is of.
 
-    faces: (M,) of the points.  where: (N, M, 3), as `project` gives it.
+    numbers: (M,) the faces that the points lie on, or the points themselves.  where: (N, M, 3), as `project` gives it.
     """
-    piece = torch.as_tensor(pixels.surface.piece, device=where.device)
     view = torch.arange(len(where), device=where.device)[:, None]
     column, row = (where[..., k].floor().long().clamp(0, pixels.size - 1) for k in (0, 1))
-    return piece[pixels.face[view, row, column].clamp(min=0)] == piece[faces]
+    return pixels.connected(numbers, (view, row, column))
 
 
 def visible(
-    pixels: Pixels, points: Tensor, normals: Tensor, faces: Tensor | None = None
+    pixels: Sights, points: Tensor, normals: Tensor, faces: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Which surface points each view sees, by a depth test.
 
     points: (M, 3).  normals: (M, 3), the surface's own, outward: where a view looks at the outer side of the
     surface it does not see a point whose normal points away, however near it lies behind, and the other way round.
-    faces: (M,) the face that each point lies on; with it, a point is seen from its inner side only where the pixel
-    shows the piece of surface that it is on, a sheet from behind, and not another one close by.
+    faces: (M,) the face that each point lies on, or its own number; with it, a point is seen from its inner side only
+    where the pixel shows the piece of surface that it is on, a sheet from behind, and not another one close by.
     Returns seen (N, M) bool, facing (N, M) in [0, 1] and where (N, M, 3) as `project` gives it.
-    The tolerance is what depth can change within one pixel on a surface of that slope.
+    The tolerance is what depth can change within one pixel on a surface of that slope, and the pixel's spread.
     """
     where = project(pixels.cameras, points, pixels.size)
     to_camera = functional.normalize(camera_positions(pixels.cameras, points[None]) - points[None], dim=-1)
@@ -161,12 +208,13 @@ def visible(
     view = torch.arange(len(pixels.cameras), device=points.device)[:, None]
     hit = view, row.clamp(0, limit), column.clamp(0, limit)
     nearest = pixels.depth[hit]
-    same_side = (towards < 0) == pixels.behind[hit]
     slope = (1 - facing**2).sqrt() / facing.clamp(min=0.1)
     extent = torch.tensor([camera.extent for camera in pixels.cameras], device=points.device)[:, None]
     footprint = where[..., 2] * extent / pixels.size
-    near = where[..., 2] <= nearest + footprint * (0.5 + slope)
+    behind = footprint * (0.5 + slope) + (0.0 if pixels.spread is None else pixels.spread[hit])
+    near = where[..., 2] <= nearest + behind
+    if pixels.behind is not None:
+        near &= (towards < 0) == pixels.behind[hit]
     if faces is not None:
         near &= shows_piece_of(pixels, faces, where) | (towards >= 0)
-    seen = inside & same_side & torch.isfinite(nearest) & near
-    return seen, facing, where
+    return inside & torch.isfinite(nearest) & near, facing, where

@@ -16,5 +16,6 @@ from .plane import latest as latest
 from .plane import rotations as rotations
 from .plane import stack as stack
 from .plane import windows as windows
+from .points import point_views as point_views
 from .shuffle import ambiguous as ambiguous
 from .surface import surface_views as surface_views

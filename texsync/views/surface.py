@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,9 +17,17 @@ from ..errors import Refused, about, got
 from .base import Views
 
 if TYPE_CHECKING:
-    from ..surface.pixels import Pixels
+    from ..surface.pixels import Pixels, Sights
 
 SPACES = ("surface", "uv")
+RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "texels": (lambda value: value >= 1, "1 or more"),
+    "facing_cutoff_deg": (lambda value: 0 < value <= 90, "degrees in (0, 90]"),
+    "exponent": (lambda value: 0 <= value < math.inf, "a number >= 0"),
+    "space": (lambda value: value in SPACES, f"one of {', '.join(SPACES)}"),
+    "inside": (lambda value: 0 <= value <= 1, "a share in [0, 1]"),
+    "reach": (lambda value: value >= 0, "pixels, >= 0"),
+}
 
 
 def surface_views(
@@ -52,10 +61,37 @@ def surface_views(
     Overlapping UVs: a texel stands where its first pixel is, and all pixels that hit it share its value.
     Raises InputError on other values, or when `fine` is not a multiple of `pixels`.
     """
-    _check(pixels, fine, texels, facing_cutoff_deg, exponent, space, inside, reach)
+    check_given(
+        pixels,
+        fine,
+        texels=texels,
+        facing_cutoff_deg=facing_cutoff_deg,
+        exponent=exponent,
+        space=space,
+        inside=inside,
+        reach=reach,
+    )
+    place = None if space == "surface" else flat(pixels.uv, 2)
     limit = math.cos(math.radians(facing_cutoff_deg))
-    cell, first = _cells(pixels, texels, pixels.surface.across)
-    table = _table(pixels, fine, cell, limit, exponent, space, inside)
+    return compiled(pixels, fine, _texels(pixels, texels), place, limit, exponent, inside, reach)
+
+
+def compiled(
+    pixels: Sights,
+    fine: Sights,
+    number: np.ndarray,
+    place: np.ndarray | None,
+    limit: float,
+    exponent: float,
+    inside: float,
+    reach: float,
+) -> Views:
+    """N pictures of any geometry, whose P pixels show the shared cells that `number`, (P,) ints, tells apart.
+
+    place: (P, 2 or 3) where "nearest" is measured; None: in space.  limit: the least cosine that has a say.
+    """
+    cell, first = _cells(flat(pixels.mask), number)
+    table = _table(pixels, fine, cell, place, limit, exponent, inside)
     sights = _sights(pixels, fine, first, limit, exponent)
 
     merge = _private(cell, len(first))
@@ -125,39 +161,47 @@ def _private(cell: np.ndarray, shared: int):
     )
 
 
-def _cells(pixels: Pixels, texels: int, across: int) -> tuple[np.ndarray, np.ndarray]:
-    """The cell each pixel shows (P,), and the first pixel of each of the T shared cells (T,)."""
-    on = _flat(pixels.mask)
+def _texels(pixels: Pixels, texels: int) -> np.ndarray:
+    """(P,) the texel that each pixel shows, numbered by row from v = 0."""
+    across = pixels.surface.across
     last = [texels * across - 1, texels - 1]
-    column, row = np.clip(np.floor(_flat(pixels.uv, 2) * texels), 0, last).astype(np.int64).T
-    number = (row * texels * across + column)[on]
-    _, first, shared = np.unique(number, return_index=True, return_inverse=True)
+    column, row = np.clip(np.floor(flat(pixels.uv, 2) * texels), 0, last).astype(np.int64).T
+    return row * texels * across + column
+
+
+def _cells(on: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cell each pixel shows (P,), and the first pixel of each of the T shared cells (T,).
+
+    on: (P,) bool, on the object.  number: (P,) what tells cells apart.
+    """
+    _, first, shared = np.unique(number[on], return_index=True, return_inverse=True)
     cell = np.zeros(len(on), np.int64)
     cell[on] = shared
     cell[~on] = len(first) + np.arange((~on).sum())
     return cell, np.nonzero(on)[0][first]
 
 
-def _table(pixels: Pixels, fine: Pixels, cell, limit, exponent, space, inside) -> _Table:
+def _table(pixels: Sights, fine: Sights, cell, place, limit, exponent, inside) -> _Table:
     count, size, _ = pixels.mask.shape
     share = functional.avg_pool2d(fine.mask.float(), fine.size // size)
-    facing = _flat(pixels.facing)
-    weighted = _flat(pixels.mask) & (_flat(share) >= inside) & (facing >= limit)
-    position = _flat(pixels.position, 3)
-    place = position if space == "surface" else _flat(pixels.uv, 2)
+    facing = flat(pixels.facing)
+    weighted = flat(pixels.mask) & (flat(share) >= inside) & (facing >= limit)
+    position = flat(pixels.position, 3)
     view = np.repeat(np.arange(count), size * size)
-    return _Table(view, cell, position, place, np.where(weighted, facing**exponent, 0.0))
+    weight = np.where(weighted, facing**exponent, 0.0)
+    return _Table(view, cell, position, position if place is None else place, weight)
 
 
-def _sights(pixels: Pixels, fine: Pixels, first: np.ndarray, limit: float, exponent: float):
+def _sights(pixels: Sights, fine: Sights, first: np.ndarray, limit: float, exponent: float):
     """Each texel from each view, all (N, T): the sight's blend weight, on which of the P pixels it falls, and
     how far apart that view's pixels are there on the surface."""
     from ..surface.pixels import camera_positions, shows_piece_of, visible
 
     at = torch.as_tensor(first, device=pixels.position.device)
     point, normal = (part.reshape(-1, 3)[at] for part in (pixels.position, pixels.normal))
-    outward = torch.where(pixels.behind.reshape(-1, 1)[at], -normal, normal)
-    face = pixels.face.ravel()[at]
+    inner = None if pixels.behind is None else pixels.behind.reshape(-1, 1)[at]
+    outward = normal if inner is None else torch.where(inner, -normal, normal)
+    face = pixels.number.ravel()[at]
     seen, facing, where = visible(fine, point, outward, face)
     # normals are turned to the camera that hit the texel: from behind, a sheet shows it, another layer does not
     front = (normal * (camera_positions(fine.cameras, point[None]) - point)).sum(-1) > 0
@@ -172,27 +216,21 @@ def _sights(pixels: Pixels, fine: Pixels, first: np.ndarray, limit: float, expon
     return weight, (np.arange(count)[:, None] * size + row) * size + column, apart
 
 
-def _flat(values: torch.Tensor, channels: int = 0) -> np.ndarray:
+def flat(values: torch.Tensor, channels: int = 0) -> np.ndarray:
     """(N, S, S) to (P,), or (N, S, S, channels) to (P, channels)."""
     array = values.cpu().numpy()
     array = array.reshape(-1, channels) if channels else array.ravel()
     return array if array.dtype == bool else array.astype(np.float64)
 
 
-def _check(pixels: Pixels, fine: Pixels, texels, facing_cutoff_deg, exponent, space, inside, reach) -> None:
+def check_given(pixels: Sights, fine: Sights, **given: Any) -> None:
+    """Raises InputError for views of other cameras or sizes, and for values out of their ranges."""
     if fine.cameras != pixels.cameras or fine.size % pixels.size:
         raise Refused.views_wrong(
             f"{about('views')} of {got(pixels.size)} and {fine.size} pixels do not fit",
             "use the same cameras, one size a multiple",
         )
-    wanted = {
-        "texels": (texels, texels >= 1, "1 or more"),
-        "facing_cutoff_deg": (facing_cutoff_deg, 0 < facing_cutoff_deg <= 90, "degrees in (0, 90]"),
-        "exponent": (exponent, 0 <= exponent < math.inf, "a number >= 0"),
-        "space": (space, space in SPACES, f"one of {', '.join(SPACES)}"),
-        "inside": (inside, 0 <= inside <= 1, "a share in [0, 1]"),
-        "reach": (reach, reach >= 0, "pixels, >= 0"),
-    }
-    for name, (value, good, remedy) in wanted.items():
-        if not good:
+    for name, value in given.items():
+        good, remedy = RANGES[name]
+        if not good(value):
             raise Refused.views_wrong(f"{about(name)} is {got(value)}", f"give {remedy}")
