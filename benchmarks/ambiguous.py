@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, show, singles
+from measure import METHODS, Shelf, embedded, fidelity, flat, judge_of, parser, show, singles
 
 from texsync import ambiguous_image
 
@@ -24,7 +24,7 @@ MEASURES = ("kernel x1000", "Frechet", "first %", "second %", "both %")
 
 def run(asked: argparse.Namespace) -> None:
     shelf = Shelf(asked.work, {name: getattr(asked, name) for name in ("model", "steps", "view")})
-    judge = Judge(asked.model, asked.device, [*asked.prompts, *OTHERS])
+    judge = judge_of(asked, [*asked.prompts, *OTHERS])
     rows: dict = {method: {name: [] for name in MEASURES} for method in asked.methods}
     for pair in zip(asked.prompts[::2], asked.prompts[1::2], strict=True):
         known = [embedded(singles(shelf, asked, p, judge.backbone.native_size)) for p in pair]

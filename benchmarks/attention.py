@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 from statistics import geometric_mean
 
-from coupling import MESHES, disagreement, sharpness
+from coupling import MESHES
 from samplers import Bench
 
+from texsync.measures import disagreement, sharpness
 from texsync.options.shared import ATTENTIONS
 
 PROMPTS = ["blue and white marble", "red and yellow stripes", "mossy stone"]

@@ -11,18 +11,15 @@ is nearly one flat colour has little to disagree about, and its ratio counts as 
 from __future__ import annotations
 
 import argparse
-from itertools import combinations, product
+from itertools import product
 from pathlib import Path
 from statistics import geometric_mean
 
-import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
-from torch.nn import functional
 
 from texsync.files.load import load
-from texsync.surface.pixels import Pixels, visible
+from texsync.measures import disagreement, sharpness
 from texsync.surface.uv import prepare
 from texsync.tasks.mesh import Job, MeshOptions
 
@@ -47,39 +44,6 @@ METHODS = {
     "syncsde paper best": {"integrator": "paper", "blend": "best-facing"},
     "syncsde exact best": {"integrator": "exact", "blend": "best-facing"},
 }
-
-
-def disagreement(pixels: Pixels, pictures: Tensor) -> float:
-    """Mean squared difference (channels averaged) over all pairs of views and all points that both see well."""
-    total, count = 0.0, 0
-    inner = inside(pixels.mask, 4)
-    for i, j in combinations(range(len(pictures)), 2):
-        here = inner[i] & (pixels.facing[i] > 0.5)
-        outward = torch.where(pixels.behind[i][here][:, None], -1, 1) * pixels.normal[i][here]
-        seen, facing, where = visible(pixels, pixels.position[i][here], outward)
-        grid = where[j, :, :2] / pixels.size * 2 - 1
-        sampled = functional.grid_sample(pictures[j][None], grid[None, None], align_corners=False)[0, :, 0].T
-        safe = functional.grid_sample(inner[j].float()[None, None], grid[None, None], align_corners=False)[
-            0, 0, 0
-        ]
-        both = seen[j] & (facing[j] > 0.5) & (safe > 0.999)
-        difference = (sampled - pictures[i][:, here].T)[both].square()
-        total, count = total + difference.sum().item(), count + difference.numel()
-    return total / max(count, 1)
-
-
-def sharpness(pixels: Pixels, pictures: Tensor) -> float:
-    """Mean squared difference between neighbouring pixels, away from the silhouette."""
-    inner = inside(pixels.mask, 4)[:, None]
-    right = (pictures.diff(dim=3).square() * (inner[..., 1:] & inner[..., :-1])).sum()
-    down = (pictures.diff(dim=2).square() * (inner[:, :, 1:] & inner[:, :, :-1])).sum()
-    return ((right + down) / (3 * inner.sum())).item()
-
-
-def inside(mask: Tensor, pixels: int) -> Tensor:
-    """The mask shrunk by so many pixels."""
-    outside = functional.max_pool2d((~mask).float()[:, None], 2 * pixels + 1, 1, pixels)[:, 0]
-    return outside == 0
 
 
 def measure(

@@ -15,12 +15,12 @@ from __future__ import annotations
 import argparse
 
 import torch
-from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, show, singles
+from measure import METHODS, Shelf, embedded, fidelity, flat, judge_of, parser, show, singles
 from torch import Tensor
 
 from texsync import edit_image
+from texsync.backbones.base import Backbone
 from texsync.backbones.conditions import Conditions
-from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.show.png import to_image
 
 PROMPTS = ("red ball", "blue ball", "desert", "meadow")
@@ -30,7 +30,7 @@ HALF = 0.6  # of the noise levels, for SDEdit
 
 
 @torch.no_grad()
-def sdedit(backbone: DiffusionBackbone, picture: Tensor, target: str, steps: int, seed: int) -> Tensor:
+def sdedit(backbone: Backbone, picture: Tensor, target: str, steps: int, seed: int) -> Tensor:
     """Noise to `HALF` of the levels and denoise with the target prompt."""
     spans = [span for span in backbone.schedule.spans(steps) if span.frac <= HALF]
     latent = backbone.encode(picture[None])
@@ -45,7 +45,7 @@ def sdedit(backbone: DiffusionBackbone, picture: Tensor, target: str, steps: int
 
 def run(asked: argparse.Namespace) -> None:
     shelf = Shelf(asked.work, {name: getattr(asked, name) for name in ("model", "steps")})
-    judge = Judge(asked.model, asked.device, [*asked.prompts, *OTHERS])
+    judge = judge_of(asked, [*asked.prompts, *OTHERS])
     backbone = judge.backbone
     names = ["autoencoder", "reconstruction", "SDEdit", *asked.methods]
     rows: dict = {name: {measure: [] for measure in MEASURES} for name in names}

@@ -14,7 +14,7 @@ import argparse
 
 import numpy as np
 import torch
-from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, show, singles
+from measure import METHODS, Shelf, embedded, fidelity, flat, judge_of, parser, show, singles
 
 from texsync import masked_image
 
@@ -31,7 +31,7 @@ def disc(size: int) -> np.ndarray:
 
 def run(asked: argparse.Namespace) -> None:
     shelf = Shelf(asked.work, {name: getattr(asked, name) for name in ("model", "steps")})
-    judge = Judge(asked.model, asked.device, [*asked.prompts, *OTHERS])
+    judge = judge_of(asked, [*asked.prompts, *OTHERS])
     size, scale = judge.backbone.native_size, judge.backbone.scale
     mask = disc(size)
     inside = torch.as_tensor(mask[scale // 2 :: scale, scale // 2 :: scale] > 0)

@@ -1,6 +1,6 @@
 """What the benchmarks of the 2D tasks share: pictures kept on disk, distances between sets of them, and a judge.
 
-Features are a small public network's (features.py). Prompts are judged by the model itself: it says which of several
+Features are a small public network's. Prompts are judged by the model itself: it says which of several
 it would rather have denoised a picture with (Li et al. 2023, arXiv:2303.16203). Numbers compare methods within one
 run; they are not Inception's or CLIP's.
 """
@@ -12,10 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import distances
 import numpy as np
-import torch
-from features import features
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -23,8 +20,7 @@ from torch import Tensor
 
 from texsync import wide_image
 from texsync.backbones.by_name import load_model
-from texsync.backbones.conditions import Conditions
-from texsync.backbones.families.diffusion import DiffusionBackbone
+from texsync.measures import ModelJudge, features_by, frechet, kernel
 from texsync.tasks.made import Pictures
 from texsync.tasks.reading import read_picture, to_tensor
 
@@ -39,7 +35,6 @@ METHODS: dict[str, dict] = {
     "SyncDiffusion": {"coupling": "syncdiffusion", "coupling_options": ("first=3",)},
     "CSG": {"coupling": "csg", "strength": 4.0},  # 10, the paper's, overshoots with fewer than 50 steps
 }
-LEVELS = (0.4, 0.7)  # share of the noise levels at which the judge looks
 COMPONENTS = 8  # of the features of the pictures compared with, in the Frechet distance
 
 
@@ -98,47 +93,14 @@ def singles(shelf: Shelf, asked: argparse.Namespace, prompt: str, size: int) -> 
     ]
 
 
-class Judge:
-    """A model that looks at pictures.  candidates: prompts among which it must find the right one."""
-
-    def __init__(self, model: str, device: str, candidates: Sequence[str]):
-        self.backbone: DiffusionBackbone = load_model(model, "none", device=device)
-        self.candidates = list(dict.fromkeys(candidates))
-        self.spans = [
-            min(self.backbone.schedule.spans(100), key=lambda s: abs(s.frac - level)) for level in LEVELS
-        ]
-
-    def prefers(self, picture: Tensor, prompt: str, region: Tensor | None = None) -> bool:
-        """Does the model denoise the picture (3, H, W) best when told this prompt, of all candidates?
-
-        region: (h, w) in latent cells, 1 where it is asked; None: everywhere.
-        """
-        return self.candidates[int(self.errors(picture, region).argmin())] == prompt
-
-    def errors(self, picture: Tensor, region: Tensor | None = None) -> Tensor:
-        """Mean squared error of the noise foreseen with each candidate, relative to their mean."""
-        latent = self.backbone.encode(self._whole(picture)[None])
-        count = len(self.candidates)
-        predict = self.backbone.predictor(Conditions(self.candidates, guidance=1.0), chunk=16)
-        draw, total = torch.Generator().manual_seed(0), torch.zeros(count)
-        for span in self.spans:
-            noise = torch.randn(latent.shape, generator=draw)
-            x = span.noised(latent, noise).expand(count, -1, -1, -1)
-            apart = (predict(x, span) - noise).square().mean(dim=1)
-            weight = torch.ones(apart.shape[1:]) if region is None else region.float()
-            errors = (apart * weight).sum(dim=(1, 2)) / weight.sum()
-            total += errors / errors.mean()
-        return total / len(self.spans)
-
-    def _whole(self, picture: Tensor) -> Tensor:
-        size = self.backbone.native_size
-        assert picture.shape[-2:] == (size, size), f"the judge looks at {size} x {size} pixels"
-        return picture
+def judge_of(asked: argparse.Namespace, candidates: Sequence[str]) -> ModelJudge:
+    """The model as a judge of pictures."""
+    return ModelJudge(load_model(asked.model, "none", device=asked.device), candidates)
 
 
 def embedded(pictures: Sequence[Tensor]) -> np.ndarray:
     """Features (N, D) of pictures (3, S, S)."""
-    return features(torch.stack(list(pictures)))
+    return features_by()(list(pictures))
 
 
 def fidelity(pictures: Sequence[Tensor], known: np.ndarray) -> dict[str, float]:
@@ -148,8 +110,8 @@ def fidelity(pictures: Sequence[Tensor], known: np.ndarray) -> dict[str, float]:
     _, _, axes = np.linalg.svd(known - known.mean(0), full_matrices=False)
     main = axes[:COMPONENTS].T
     return {
-        "kernel x1000": 1000 * distances.kernel_distance(seen, known),
-        "Frechet": distances.frechet_distance(seen @ main, known @ main),
+        "kernel x1000": 1000 * kernel(seen, known),
+        "Frechet": frechet(seen @ main, known @ main),
     }
 
 

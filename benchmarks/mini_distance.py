@@ -3,7 +3,7 @@
     python benchmarks/mini_distance.py [--model NAME] [--count N] [--steps N]
 
 Both sides show the same captions on the same held-out shapes. Frechet and kernel distance (KID) of the features of
-EfficientNet-Lite0 (see features.py). Beside them, as the floor, what the generator's pictures have from as many
+EfficientNet-Lite0. Beside them, as the floor, what the generator's pictures have from as many
 others of its own.
 """
 
@@ -15,7 +15,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from features import distances, features
 from mini_paint import paint
 from rich.console import Console
 from rich.progress import track
@@ -23,6 +22,7 @@ from rich.table import Table
 from torch import Tensor
 
 from texsync.backbones.by_name import load_model
+from texsync.measures import features_by, frechet, kernel
 from texsync.mini.data import Sample, material_samples
 from texsync.mini.shapes import shots
 
@@ -58,17 +58,18 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto", help="bf16 takes half of the time on some CPUs")
     options = parser.parse_args()
     model = load_model(options.model, device="cpu", dtype=options.dtype)
+    see = features_by()
     real, other, made = [], [], []
     total = -(-options.count // BATCH)
     for k, samples in enumerate(track(batches(options.count, SEEDS[0]), "painting", total)):
-        real.append(features(pictures(samples)))
-        made.append(features(painted(model, samples, SEEDS[0] + k * BATCH, options.steps)))
+        real.append(see(pictures(samples)))
+        made.append(see(painted(model, samples, SEEDS[0] + k * BATCH, options.steps)))
     for samples in track(batches(options.count, SEEDS[1]), "the other half", total):
-        other.append(features(pictures(samples)))
+        other.append(see(pictures(samples)))
     table = Table("against the generator's pictures", "Frechet", "kernel", title=f"{options.count:,} each")
     for name, side in (("mini's", made), ("others of its own", other)):
-        frechet, kernel = distances(np.concatenate(side), np.concatenate(real))
-        table.add_row(name, f"{frechet:.1f}", f"{kernel:.4f}")
+        sets = np.concatenate(side), np.concatenate(real)
+        table.add_row(name, f"{frechet(*sets):.1f}", f"{kernel(*sets):.4f}")
     Console(width=100).print(table)
 
 

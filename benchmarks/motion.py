@@ -25,12 +25,12 @@ import torch
 from torch import Tensor, nn
 
 from texsync.backbones.motion_model import MotionModel, load_motion
+from texsync.measures import area_under_jerk, foot_skate, jerk, peak_jerk
 from texsync.motion.actions import ACTIONS
 from texsync.motion.captions import caption
 from texsync.motion.clips import among_others, clip
 from texsync.motion.data import spread
 from texsync.motion.features import features
-from texsync.motion.feet import skate
 from texsync.motion.plan import plan
 from texsync.options.motion_options import MotionOptions
 from texsync.tasks.long_motion import LongRun
@@ -55,7 +55,6 @@ METHODS = {
     "syncsde, hard edges": {"coupling": "syncsde", "edges": "hard"},
     "syncsde": {"coupling": "syncsde"},
 }
-WINDOW = 60  # frames around a transition
 
 
 class Classifier(nn.Module):
@@ -139,11 +138,6 @@ def placed(found: np.ndarray) -> np.ndarray:
     return joints(torch.from_numpy(found).double()).numpy()
 
 
-def jerk(places: np.ndarray) -> np.ndarray:
-    """(F - 3,) of joints (F, 22, 3)."""
-    return np.abs(np.diff(places, n=3, axis=0)).sum(axis=2).max(axis=1)
-
-
 def alone(model: MotionModel, judge: Judge, each: int) -> None:
     print(f"the classifier recognises {judge.real():.1%} of the generator's held-out motions (all captions)")
     dice, total = np.random.default_rng(3), 0
@@ -154,7 +148,7 @@ def alone(model: MotionModel, judge: Judge, each: int) -> None:
         right = sum(one == number for one in seen)
         total += right
         others = {NAMES[one] for one in seen if one != number}
-        slides = np.mean([skate(placed(one)) for one in made])
+        slides = np.mean([foot_skate(placed(one)) for one in made])
         print(f"{name:12} {right:3} of {each}   skate {slides:.3f}   {', '.join(sorted(others))}", flush=True)
     print(f"recognised: {total / (each * len(NAMES)):.1%}")
 
@@ -174,12 +168,10 @@ def transitions(model: MotionModel, judge: Judge, count: int, methods: list[str]
             actions = follow(dice)
             found, segments = sampled(model, [SAID[NAMES[a]] for a in actions], number, **METHODS[method])
             places = placed(found)
-            curve = jerk(places)
             for one in segments[:-1]:
-                near = curve[max(0, one.end - WINDOW // 2) : one.end + WINDOW // 2]
-                peaks.append(near.max())
-                areas.append(np.abs(near - usual).sum())
-            slides.append(skate(places))
+                peaks.append(peak_jerk(places, one.end))
+                areas.append(area_under_jerk(places, one.end, usual))
+            slides.append(foot_skate(places))
             right += [
                 judge(found[one.start : one.end]) == a for one, a in zip(segments, actions, strict=True)
             ]

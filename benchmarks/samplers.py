@@ -15,10 +15,11 @@ from itertools import product
 from pathlib import Path
 from statistics import geometric_mean, mean
 
-from coupling import MESHES, disagreement, sharpness
+from coupling import MESHES
 from torch import Tensor
 
 from texsync.files.load import load
+from texsync.measures import disagreement, sharpness
 from texsync.options.shared import INTEGRATORS
 from texsync.surface.uv import prepare
 from texsync.tasks.mesh import Job, MeshOptions

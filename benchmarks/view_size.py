@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import torch
-from coupling import MESHES, disagreement
+from coupling import MESHES
 from mini_patterns import accuracy, trained
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +23,7 @@ from torch.nn import functional
 from torchvision.utils import save_image
 
 from texsync.files.load import load
+from texsync.measures import disagreement
 from texsync.surface.uv import prepare
 from texsync.tasks.mesh import Job, MeshOptions
 

@@ -14,30 +14,15 @@ import argparse
 import subprocess
 import sys
 
-import numpy as np
-from measure import METHODS, Judge, Shelf, embedded, fidelity, flat, parser, show, singles
-from torch import Tensor
+from measure import METHODS, Shelf, embedded, fidelity, flat, judge_of, parser, show, singles
 
 from texsync import wide_image
 from texsync.couplings.perceptual import texture
+from texsync.measures import beside_each_other, seam_ratio
 
 PROMPTS = ("meadow", "desert", "forest", "beach")
 OTHERS = ("mossy stone", "gold", "snow")
 MEASURES = ("kernel x1000", "Frechet", "prompt %", "seam", "unlike")
-
-
-def crops(picture: Tensor) -> list[Tensor]:
-    """Whole views side by side, from the left."""
-    size = picture.shape[-2]
-    return [picture[..., left : left + size] for left in range(0, picture.shape[-1] - size + 1, size)]
-
-
-def seam(picture: Tensor, step: int, cell: int) -> float:
-    """Mean change from column to column at multiples of `step`, over that at the other borders of latent cells."""
-    change = picture.diff(dim=-1).abs().mean(dim=(0, 1)).numpy()
-    column = np.arange(1, len(change) + 1)
-    at, beside = column % step == 0, (column % cell == 0) & (column % step != 0)
-    return float(change[at].mean() / change[beside].mean())
 
 
 def run(asked: argparse.Namespace) -> None:
@@ -45,7 +30,7 @@ def run(asked: argparse.Namespace) -> None:
         k: v for k, v in vars(asked).items() if k in ("model", "steps", "width", "overlap", "assemble")
     }
     shelf = Shelf(asked.work, settings)
-    judge = Judge(asked.model, asked.device, [*asked.prompts, *OTHERS])
+    judge = judge_of(asked, [*asked.prompts, *OTHERS])
     step = judge.backbone.native_size - asked.overlap
     common = {"model": asked.model, "steps": asked.steps, "device": asked.device}
     rows: dict = {method: {name: [] for name in MEASURES} for method in asked.methods}
@@ -62,13 +47,13 @@ def run(asked: argparse.Namespace) -> None:
                 )["picture"]
                 for seed in range(asked.seeds)
             ]
-            parts = [crop for picture in pictures for crop in crops(picture)]
+            parts = [crop for picture in pictures for crop in beside_each_other(picture)]
             row = rows[method]
             for figure, value in fidelity(parts, known).items():
                 row[figure].append(value)
             row["prompt %"] += [100.0 * judge.prefers(part, prompt) for part in parts]
-            row["seam"] += [seam(picture, step, judge.backbone.scale) for picture in pictures]
-            ends = [crops(picture) for picture in pictures]
+            row["seam"] += [seam_ratio(picture, step, judge.backbone.scale) for picture in pictures]
+            ends = [beside_each_other(picture) for picture in pictures]
             row["unlike"] += [float(texture(e[0][None], e[-1][None])) for e in ends]
     show(f"wide, {asked.width} px, {asked.seeds} seeds x {len(asked.prompts)} prompts", rows)
 

@@ -33,9 +33,10 @@ FLOOR = dict(
     known=5,
     loop=6,
     mini=6,
+    measures=6,
     tasks=7,
 )
-FLOOR |= dict(flags=8, doctor=8, grouped=9, worker=9, batch=9, cli=10)  # the doors
+FLOOR |= dict(flags=8, doctor=8, grouped=9, worker=9, batch=9, paper=10, cli=11)  # the doors
 HEAVY = {"torch", "diffusers", "transformers", "pytorch3d", "trimesh", "xatlas", "embreex"}
 
 

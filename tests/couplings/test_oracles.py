@@ -5,10 +5,8 @@ The twelfth, on masks from attention, is with the edits that use it, in test_edi
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -314,25 +312,3 @@ def test_11_motion_features_walk_where_they_say():
     assert close(steps.norm(dim=1), torch.full((29,), 0.1, dtype=torch.float64), 1e-8)
     pasted = joints(torch.cat([walk(20, 0.0), walk(20, rate)]))
     assert (pasted[1:] - pasted[:-1]).norm(dim=-1).max() < 0.1 + 2 * rate * 1.1
-
-
-def test_13_the_kernel_distance_of_a_set_to_itself_is_nothing():
-    distances = load_benchmark("distances")
-    draw = np.random.default_rng(0)
-    a, b = draw.normal(size=(120, 16)), draw.normal(size=(100, 16))
-    far = b + 1.0
-    assert abs(distances.kernel_distance(a, b)) < 0.05 and distances.kernel_distance(a, far) > 2
-    assert -0.2 < distances.kernel_distance(a, a) < 0.05  # unbiased: the diagonal is left out
-    assert distances.subset_size(a, b) == 100 and distances.subset_size(np.zeros((2000, 1)), a) == 120
-    assert distances.subset_size(np.zeros((2000, 1)), np.zeros((3000, 1))) == 1000
-    assert distances.frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
-    assert distances.frechet_distance(b, far) == pytest.approx(16, abs=1e-6)
-
-
-def load_benchmark(name: str):
-    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
