@@ -15,6 +15,7 @@ FLOOR = dict(
     glb_chunks=1,
     picture_files=1,
     plugins=1,
+    ply_tables=1,
     schedule=1,
     signals=1,
     options=2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -144,3 +145,11 @@ def test_want_of_memory_says_how_many_fit():
         contributions(splats, Camera(0), 32, room=needed // 2)
     assert "250 fit" in str(caught.value) or "249 fit" in str(caught.value)
     contributions(splats, Camera(0), 32, room=needed)
+
+
+def test_without_numba_its_package_is_named(monkeypatch):
+    monkeypatch.delitem(sys.modules, "texsync.splats.kernels", raising=False)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with refused("package-missing", thing="numba") as caught:
+        contributions(some_splats(2), Camera(0), 8)
+    assert 'pip install "texsync[splats]"' in str(caught.value)

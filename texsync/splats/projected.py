@@ -69,7 +69,8 @@ def ellipses(
     (kept,) = np.nonzero(shown)
     kept = kept[np.argsort(view[kept, 2], kind="stable")]
     rows = np.stack([np.floor(low[kept, 1]), np.ceil(high[kept, 1])], axis=1).astype(np.int32)
-    conic = covariance[kept][:, [2, 1, 0]] * [1, -1, 1] / wide[kept, None]
+    xx, xy, yy = covariance[kept].T / wide[kept]
+    conic = np.stack([yy, -xy, xx], axis=1)
     return Ellipses(front[kept].astype(np.int32), centre[kept], conic, opacity[kept], limit[kept], rows)
 
 
