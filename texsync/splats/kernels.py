@@ -67,3 +67,23 @@ def composite(
                     values[starts[pixel] + count[pixel]] = alpha * light[pixel]
                 count[pixel] += 1
                 light[pixel] = left
+
+
+@njit(nogil=True, cache=True)
+def normal_product(starts, columns, values, trust, x, out):
+    """out (K, 3) += A^T (trust * (A x)), for A (P, K) in CSR, trust (P,), x (K, 3)."""
+    for pixel in range(len(starts) - 1):
+        if trust[pixel] == 0:
+            continue
+        red, green, blue = 0.0, 0.0, 0.0
+        for k in range(starts[pixel], starts[pixel + 1]):
+            splat, value = columns[k], values[k]
+            red += value * x[splat, 0]
+            green += value * x[splat, 1]
+            blue += value * x[splat, 2]
+        red, green, blue = red * trust[pixel], green * trust[pixel], blue * trust[pixel]
+        for k in range(starts[pixel], starts[pixel + 1]):
+            splat, value = columns[k], values[k]
+            out[splat, 0] += value * red
+            out[splat, 1] += value * green
+            out[splat, 2] += value * blue

@@ -9,8 +9,10 @@ with gsplat itself, which needs CUDA.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -67,7 +69,7 @@ def contributions(
     near: nothing nearer to the camera is shown, units of the splats.
     room: bytes that the weights may take.  Raises InputError if they take more, or if numba is not installed.
     """
-    composite = _compiled()
+    composite = compiled("composite")
     shapes = ellipses(splats, camera, size, antialiased=antialiased, near=near)
     count, light = np.zeros(size * size, np.int64), np.ones(size * size)
     tables = shapes.centre, shapes.conic, shapes.opacity, shapes.limit, shapes.rows, LEAST_ALPHA
@@ -115,14 +117,15 @@ def facing(splats: Splats, camera: Camera, seen: Seen) -> np.ndarray:
     return np.clip(cosine, 0.0, 1.0).astype(np.float32)
 
 
-def _compiled():
+def compiled(name: str) -> Callable[..., None]:
+    """A function of `kernels`; raises InputError if numba is not installed."""
     try:
-        from .kernels import composite
+        kernels = import_module(".kernels", __package__)
     except ImportError:
         raise Refused.package_missing(
             f"splats need the package {about('numba')}", 'pip install "texsync[splats]"'
         ) from None
-    return composite
+    return getattr(kernels, name)
 
 
 def _check_room(entries: int, count: int, room: int | None) -> None:
