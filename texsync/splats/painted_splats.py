@@ -50,7 +50,7 @@ class Colours:
 
 
 @dataclass
-class Problem:
+class Equations:
     """The views' pixels as one list.  seen: N views.  target: N of (P, 3).  trust: N of (P,), float64."""
 
     seen: Sequence[Seen]
@@ -160,7 +160,7 @@ def filled(means: np.ndarray, colour: np.ndarray, known: np.ndarray) -> np.ndarr
     return result
 
 
-def _problem(seen: Sequence[Seen], pictures: np.ndarray, trust, background: np.ndarray) -> Problem:
+def _problem(seen: Sequence[Seen], pictures: np.ndarray, trust, background: np.ndarray) -> Equations:
     shape = (len(seen), seen[0].size, seen[0].size)
     if pictures.shape != (*shape, 3) or (trust is not None and np.shape(trust) != shape):
         raise Refused.views_wrong(
@@ -172,14 +172,14 @@ def _problem(seen: Sequence[Seen], pictures: np.ndarray, trust, background: np.n
         picture.reshape(-1, 3).astype(np.float32) - (1 - one.alpha.reshape(-1, 1)) * background
         for one, picture in zip(seen, pictures, strict=True)
     ]
-    return Problem(
+    return Equations(
         seen,
         target,
         [share.ravel() * (one.alpha.ravel() > 0) for one, share in zip(seen, shares, strict=True)],
     )
 
 
-def _mean_said(problem: Problem) -> np.ndarray:
+def _mean_said(problem: Equations) -> np.ndarray:
     """(K, 3) the mean of what pixels that show a splat say; grey for one that none shows."""
     said = problem.backwards([t[:, None] * y for t, y in zip(problem.trust, problem.target, strict=True)])
     share = problem.backwards(
@@ -188,23 +188,23 @@ def _mean_said(problem: Problem) -> np.ndarray:
     return np.where(share > 1e-9, said / np.maximum(share, 1e-9), 0.5)
 
 
-def _sizes(problem: Problem, colour: np.ndarray) -> list[np.ndarray]:
+def _sizes(problem: Equations, colour: np.ndarray) -> list[np.ndarray]:
     """N of (P,): root mean square of a pixel's residuals."""
     return [np.sqrt((residual**2).mean(axis=1)) for residual in problem.residuals(colour)]
 
 
-def _deviation(problem: Problem, colour: np.ndarray) -> float:
+def _deviation(problem: Equations, colour: np.ndarray) -> float:
     """Robust standard deviation of the pixels that count."""
     sizes = np.concatenate(_sizes(problem, colour))
     return TO_DEVIATION * float(np.median(sizes[np.concatenate(problem.trust) > 0]))
 
 
-def _root_mean_square(problem: Problem, colour: np.ndarray) -> float:
+def _root_mean_square(problem: Equations, colour: np.ndarray) -> float:
     sizes, trust = np.concatenate(_sizes(problem, colour)), np.concatenate(problem.trust)
     return float(np.sqrt((trust * sizes**2).sum() / trust.sum()))
 
 
-def _reweighted(problem: Problem, colour: np.ndarray, limit: float) -> list[np.ndarray]:
+def _reweighted(problem: Equations, colour: np.ndarray, limit: float) -> list[np.ndarray]:
     """Trust, less where a pixel's residual is above the limit."""
     return [
         share * np.minimum(1.0, limit / np.maximum(size, 1e-12))
@@ -213,7 +213,7 @@ def _reweighted(problem: Problem, colour: np.ndarray, limit: float) -> list[np.n
 
 
 def _round(
-    problem: Problem,
+    problem: Equations,
     trust: list[np.ndarray],
     colour: np.ndarray,
     prior: np.ndarray,
