@@ -28,6 +28,7 @@ from .options.kinds import PathName
 from .options.output import MARK, PlaceOptions, check_output
 from .options.shared import RunOptions, SharedOptions
 from .options.swept import swept
+from .paper.reproduce import PaperOptions
 from .progress import Display
 from .signals import TERMINATED, Terminated, ending_on_sigterm
 from .tasks import FUNCTIONS, function_of, options_of
@@ -180,10 +181,30 @@ def run_jobs(**values: Any) -> int:
     return max((2 if one.fault == "input" else 1 for one in made.failed), default=0)
 
 
+def run_paper(**values: Any) -> int:
+    """Run a table of SyncSDE's or SyncDiffusion's paper again, the paper's numbers beside ours."""
+    from .batch.told import Counter
+    from .paper.reproduce import paper_table
+
+    asked = PaperOptions(**values_of(PaperOptions, values))
+    try:
+        with Counter() as counter:
+            made = paper_table(**{**asked.arguments("shell"), "on_job": counter})
+    except (KeyboardInterrupt, Terminated) as error:
+        code = TERMINATED if isinstance(error, Terminated) else 130
+        return _fail("stopped; what is done is kept, and the same command goes on from there", code)
+    click.echo((made.report / "table.md").read_text(encoding="utf-8"))
+    click.echo(f"{made.report}: {', '.join(sorted(file.name for file in made.report.iterdir()))}")
+    return max((2 if job.fault == "input" else 1 for one in made.batches for job in one.failed), default=0)
+
+
 for task in FUNCTIONS:
     texsync.add_command(_command(task))
 texsync.add_command(
     Grouped("batch", params=parameters(BatchOptions), help=run_jobs.__doc__, callback=run_jobs)
+)
+texsync.add_command(
+    Grouped("paper", params=parameters(PaperOptions), help=run_paper.__doc__, callback=run_paper)
 )
 texsync.add_command(
     Grouped("repeat", params=parameters(RepeatOptions), help=run_repeat.__doc__, callback=run_repeat)

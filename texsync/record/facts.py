@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ def recorded(report: Mapping[str, Any], folder: Path | None = None, **more: Any)
     folder: of its results, from which the way to its files is told.  more: what else is known of it.
     """
     seen = {"files": seen_from(report["files"], folder)} if folder and "files" in report else {}
-    memory, ran_on = peak_memory_mb(), versions()
-    return {**report, **seen, "peak_memory_mb": memory, **more, "versions": ran_on}
+    memory = {"peak_memory_mb": peak_memory_mb(), **peak_gpu_memory_mb()}
+    return {**report, **seen, **memory, **more, "versions": versions()}
 
 
 def write_record(content: Mapping[str, Any], place: Path) -> None:
@@ -55,6 +56,14 @@ def peak_memory_mb() -> float | None:
         return None
     unit = 2**20 if platform.system() == "Darwin" else 2**10
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+
+
+def peak_gpu_memory_mb() -> dict[str, float]:
+    """The most memory of a GPU that this process has held, in MB, as a field of `run.json`; none where it used none."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return {}
+    return {"peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20, 1)}
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,267 @@
+"""From results to figures: every measure of a table, for every row, on as many pictures of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import measures
+from ..measures.errorbars import unfair
+from ..options.output import MARK
+from .looked_at import Result, known_pictures, read
+from .planned import Plan
+from .specification import TableRow
+
+SECONDS_OF = ("denoise", "decode")  # stages of run.json that are a method's own; loading a model is not
+
+
+@dataclass(frozen=True)
+class MeasureKind:
+    """A measure as papers call it.  better: "low" or "high".  scale: of the number that is printed.  digits: of it."""
+
+    better: str
+    scale: float = 1.0
+    digits: int = 3
+
+    @property
+    def arrow(self) -> str:
+        return "↓" if self.better == "low" else "↑"
+
+    @property
+    def unit(self) -> str:
+        """What stands behind the name where the number is not the measure's own."""
+        return f" x{self.scale:g}" if self.scale != 1 else ""
+
+
+MEASURES = {
+    "KID": MeasureKind("low", 1000, 2),
+    "FID": MeasureKind("low", digits=2),
+    "CLIP-S": MeasureKind("high"),
+    "LPIPS": MeasureKind("low"),
+    "BG-LPIPS": MeasureKind("low"),
+    "Intra-LPIPS": MeasureKind("low"),
+    "Intra-Style-L": MeasureKind("low", 1000),
+    "Mean-GIQA": MeasureKind("high", 1000),
+    "seconds": MeasureKind("low", digits=2),
+    "GB": MeasureKind("low", digits=2),
+}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Files and folders of the networks that measure; None: what stands in."""
+
+    inception: Path | None = None
+    lpips: Path | None = None
+    vgg19: Path | None = None
+    clip: Path | None = None
+
+
+@dataclass
+class Figure:
+    """value, error: in the unit that is printed; None: there is none.  count: of pictures that it is of."""
+
+    value: float | None
+    error: float | None = None
+    count: int = 0
+    note: str = ""
+
+
+@dataclass
+class Measured:
+    """All figures of a table.
+
+    names: measure as the paper calls it to what was computed in its place.  figures: row to measure to figure.
+    notes: what makes them unfair, or what is missing.
+    """
+
+    names: dict[str, str]
+    figures: dict[str, dict[str, Figure]]
+    notes: list[str] = field(default_factory=list)
+
+
+class Bench:
+    """Networks and references of a table, loaded when they are first asked for."""
+
+    def __init__(self, plan: Plan, weights: Weights, device: str = "auto"):
+        self.plan, self.weights, self.device = plan, weights, device
+
+    @cached_property
+    def extractor(self) -> measures.Extractor:
+        return measures.features_by(self.weights.inception)
+
+    @cached_property
+    def alike(self) -> measures.Alike:
+        return measures.alike_by(self.weights.lpips)
+
+    @cached_property
+    def style(self) -> tuple[str, Callable]:
+        return measures.style_by(self.weights.vgg19)
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Features (M, D) of what results are compared with."""
+        return self.extractor(known_pictures(self.plan))
+
+    @cached_property
+    def words(self) -> measures.ClipSimilarity | measures.ModelJudge:
+        """CLIP, or the model itself as a judge."""
+        if self.weights.clip is not None:
+            return measures.ClipSimilarity(self.weights.clip)
+        from ..backbones.by_name import load_model
+
+        asked = [prompt for subject in self.plan.extent.subjects for prompt in subject.known]
+        model = load_model(self.plan.model, "none", device=self.device)
+        return measures.ModelJudge(model, [*asked, *self.plan.extent.others])
+
+    def name(self, measure: str) -> str:
+        """What is computed in a measure's place."""
+        style, (frechet, kernel, giqa) = self.style[0], self.extractor.names
+        own = {"KID": kernel, "FID": frechet, "CLIP-S": self.words.name if measure == "CLIP-S" else ""}
+        own |= {"LPIPS": self.alike.name, "BG-LPIPS": f"BG-{self.alike.name}"}
+        own |= {"Intra-LPIPS": f"Intra-{self.alike.name}", "Intra-Style-L": f"Intra-{style}"}
+        return own.get(measure) or {"Mean-GIQA": f"Mean-{giqa}"}.get(measure, measure)
+
+
+def measured(plan: Plan, bench: Bench, told: Callable[[str], None] = lambda _: None) -> Measured:
+    """Every figure of every row, over those results that all rows have."""
+    rows = plan.said.run_rows
+    there = {row.name: {(k, n) for k, _, n in plan.cells() if _is_there(plan, row, k, n)} for row in rows}
+    common = set.intersection(*there.values()) if there else set()
+    notes = _missing(plan, there, common)
+    names, found = {one: bench.name(one) for one in plan.said.measures}, {}
+    for row in rows:
+        told(row.name)
+        results = [Result(plan, row, n, k, s) for k, s, n in plan.cells() if (k, n) in common]
+        found[row.name] = _figures(plan, bench, row, results)
+    return Measured(names, found, notes)
+
+
+def _is_there(plan: Plan, row: TableRow, k: int, number: int) -> bool:
+    return (plan.result(row, k, number) / MARK).is_file()
+
+
+def _missing(plan: Plan, there: Mapping[str, set], common: set) -> list[str]:
+    """Rows that lack results: all are then measured on those that every row has, since counts change distances."""
+    whole = len(list(plan.cells()))
+    if len(common) == whole:
+        return []
+    short = [f"{name} {len(done)}" for name, done in there.items() if len(done) < whole]
+    reason = unfair([len(done) for done in there.values()]) or "some failed"
+    return [
+        f"{', '.join(short)} of {whole} results are there; all rows are measured on {len(common)}: {reason}"
+    ]
+
+
+def _figures(plan: Plan, bench: Bench, row: TableRow, results: Sequence[Result]) -> dict[str, Figure]:
+    if not results:
+        return {one: Figure(None, note="no results") for one in plan.said.measures}
+    made: dict[str, Figure] = {}
+    for one in plan.said.measures:
+        kind = MEASURES[one]
+        if one in ("KID", "FID"):
+            figure = _of_sets(one, bench, results, made)
+        else:
+            figure = _of_samples(SAMPLES[one](bench, row, results))
+        value = None if figure.value is None else figure.value * kind.scale
+        error = None if figure.error is None else figure.error * kind.scale
+        made[one] = Figure(value, error, figure.count, figure.note)
+    return made
+
+
+def _of_sets(measure: str, bench: Bench, results: Sequence[Result], made: Mapping[str, Any]) -> Figure:
+    seen = bench.extractor([shown.picture for result in results for shown in result.shown()])
+    distance = measures.kernel if measure == "KID" else measures.frechet
+    error = measures.standard_error(distance, seen, bench.known)
+    return Figure(distance(seen, bench.known), error, len(seen))
+
+
+def _of_samples(values: Iterable[float]) -> Figure:
+    found = np.asarray(list(values), float)
+    found = found[np.isfinite(found)]
+    if not len(found):
+        return Figure(None, note="nothing to measure")
+    error = measures.standard_error(lambda one: float(one.mean()), found)
+    return Figure(float(found.mean()), error, len(found))
+
+
+# ---- measures of single results, each (bench, row, results) -> numbers
+
+
+def _words(bench: Bench, row: TableRow, results: Sequence[Result]) -> Iterable[float]:
+    shown = [one for result in results for one in result.shown()]
+    if isinstance(bench.words, measures.ModelJudge):
+        return [100.0 * bench.words.prefers(one.picture, one.prompt) for one in shown]
+    return bench.words([one.picture for one in shown], [one.prompt for one in shown])
+
+
+def _source(result: Result) -> torch.Tensor:
+    """The picture that was edited, in the edit's size."""
+    options = result.plan.options(result.row, result.subject, result.k, result.number)
+    original = read(Path(options.get("image") or options["start"]))
+    size = result.main.shape[-2:]
+    return torch.nn.functional.interpolate(original[None], size, mode="bicubic", antialias=True)[0].clamp(
+        0, 1
+    )
+
+
+def _unlike(bench: Bench, row: TableRow, results: Sequence[Result]) -> Iterable[float]:
+    return [float(bench.alike(result.main[None], _source(result)[None])) for result in results]
+
+
+def _unlike_outside(bench: Bench, row: TableRow, results: Sequence[Result]) -> Iterable[float]:
+    """Outside of what the leading row changes, whose mask all rows share."""
+    (lead,) = [one for one in bench.plan.said.rows if one.name == bench.plan.said.lead]
+    for result in results:
+        mask = read(bench.plan.result(lead, result.k, result.number) / "mask.png")[0]
+        size = result.main.shape[-2:]
+        outside = torch.nn.functional.interpolate((mask < 0.5).float()[None, None], size)[0]
+        yield float(bench.alike.within(result.main[None], _source(result)[None], outside))
+
+
+def _ends_unlike(bench: Bench, row: TableRow, results: Sequence[Result]) -> Iterable[float]:
+    return [measures.intra(result.main, bench.alike) for result in results]
+
+
+def _ends_style(bench: Bench, row: TableRow, results: Sequence[Result]) -> Iterable[float]:
+    return [measures.intra(result.main, bench.style[1], add=True) for result in results]
+
+
+def _giqa(bench: Bench, row: TableRow, results: Sequence[Result]) -> Iterable[float]:
+    seen = bench.extractor([shown.picture for result in results for shown in result.shown()])
+    return measures.giqa(seen, bench.known)
+
+
+def _records(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Of all but the first, which warms up, where there are several."""
+    said = [json.loads((result.folder / MARK).read_text(encoding="utf-8")) for result in results]
+    return said[1:] or said
+
+
+def _seconds(bench: Bench, row: TableRow, results: Sequence[Result]) -> Iterable[float]:
+    return [sum(said["seconds"].get(stage, 0.0) for stage in SECONDS_OF) for said in _records(results)]
+
+
+def _gigabytes(bench: Bench, row: TableRow, results: Sequence[Result]) -> Iterable[float]:
+    """The most that the row's process has held: of the GPU, or where there is none of the machine."""
+    held = [said.get("peak_gpu_memory_mb") or said["peak_memory_mb"] for said in _records(results)]
+    return [max((one or float("nan")) for one in held) * 2**20 / 1e9]
+
+
+SAMPLES: dict[str, Callable[[Bench, TableRow, Sequence[Result]], Iterable[float]]] = {
+    "CLIP-S": _words,
+    "LPIPS": _unlike,
+    "BG-LPIPS": _unlike_outside,
+    "Intra-LPIPS": _ends_unlike,
+    "Intra-Style-L": _ends_style,
+    "Mean-GIQA": _giqa,
+    "seconds": _seconds,
+    "GB": _gigabytes,
+}
