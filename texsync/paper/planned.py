@@ -123,7 +123,8 @@ class Plan:
         made = {name: self._made(value, k, number) for name, value in subject.options.items()}
         if not row.task:
             return made
-        return {row.renamed[name]: value for name, value in made.items() if name in row.renamed}
+        told = {row.renamed[name]: value for name, value in made.items() if name in row.renamed}
+        return told | {"width": self.size, "height": self.size}
 
     def _made(self, value: Any, k: int, number: int) -> Any:
         """A subject's option, files by their path."""
@@ -165,7 +166,20 @@ class Plan:
                 f"which has {got(len(found))}",
                 f"add some, or give a smaller {option('scale')}",
             )
-        return found[number].absolute()
+        return squared(found[number], self.size, self.home / "inputs" / folder)
+
+
+def squared(photograph: Path, side: int, folder: Path) -> Path:
+    """A copy of a photograph cut to a square of `side` pixels, which every method can take."""
+    from PIL import ImageOps
+
+    from ..tasks.reading import read_picture
+
+    path = folder / f"{photograph.stem}.png"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        ImageOps.fit(read_picture(photograph), (side, side)).save(path)
+    return path.absolute()
 
 
 def drawn(shape: Mapping[str, Any], folder: Path) -> Path:

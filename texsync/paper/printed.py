@@ -18,6 +18,10 @@ from .planned import Plan
 from .specification import TableRow
 
 STRIPS, SHOWN, HIGH, QUALITY = "strips", 6, 112, 82  # pictures a strip, pixels, JPEG's quality
+ERRORS = (
+    "Ours ± standard error by bootstrap over pictures; the paper's numbers are of its models and pictures."
+)
+ORDER = ["| against | measure | in the paper | ours |", "| --- | --- | --- | --- |"]
 SURE = 2.0  # standard errors beyond which two rows differ
 
 
@@ -35,23 +39,13 @@ def write_table(plan: Plan, found: Measured, folder: Path, scale: str) -> Path:
 def markdown(plan: Plan, found: Measured, scale: str, strips: dict[str, str]) -> str:
     """What a person reads."""
     said = plan.said
+    notes = [*_stand_ins(found), *found.notes, *said.notes, *_row_notes(plan)]
     lines = [f"# Table {said.name.upper()}: {said.title}", "", f"{said.source}. {_extent(plan, scale)}", ""]
-    lines += [*_grid(plan, found), ""]
-    lines += [
-        "Ours ± standard error by bootstrap over pictures; the paper's numbers are of its own models and pictures."
-    ]
-    lines += [
-        *(f"- {note}" for note in [*_stand_ins(found), *found.notes, *said.notes, *_row_notes(plan)]),
-        "",
-    ]
+    lines += [*_grid(plan, found), "", ERRORS, "", *(f"- {note}" for note in notes), ""]
     verdicts = list(order(plan, found))
     if verdicts:
-        lines += [
-            f"## The paper's order: {said.lead} against the others",
-            "",
-            "| against | measure | in the paper | ours |",
-        ]
-        lines += ["| --- | --- | --- | --- |", *(f"| {' | '.join(one)} |" for one in verdicts), ""]
+        lines += [f"## The paper's order: {said.lead} against the others", "", *ORDER]
+        lines += [*(f"| {' | '.join(one)} |" for one in verdicts), ""]
     if strips:
         lines += ["## Pictures", ""]
         lines += [line for row, file in strips.items() for line in (row, "", f"![{row}]({file})", "")]
@@ -131,12 +125,8 @@ def order(plan: Plan, found: Measured) -> Iterator[tuple[str, str, str, str]]:
                 continue
             better = _gain(one, lead.paper[one], row.paper[one])
             papers = "the same" if better == 0 else f"{lead.name if better > 0 else row.name} better"
-            yield (
-                row.name,
-                one,
-                papers,
-                verdict(better, one, found.figures[lead.name][one], found.figures[row.name][one]),
-            )
+            ours = [found.figures[each.name][one] for each in (lead, row)]
+            yield row.name, one, papers, verdict(better, one, *ours)
 
 
 def verdict(better: float, measure: str, lead: Figure, other: Figure) -> str:
