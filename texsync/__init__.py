@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .errors import TexsyncError as TexsyncError
     from .errors import TexsyncWarning as TexsyncWarning
     from .loop import sample as sample
+    from .paper.reproduce import PaperTable as PaperTable
+    from .paper.reproduce import paper_table as paper_table
     from .schedule import Schedule as Schedule
     from .schedule import Span as Span
     from .tasks import *  # noqa: F403
@@ -72,6 +74,7 @@ PUBLIC = {
     ),
     ".errors": "Cancelled InputError TexsyncError TexsyncWarning",
     ".loop": "sample",
+    ".paper.reproduce": "PaperTable paper_table",
     ".schedule": "Schedule Span",
     ".tasks.made": "Pictures",
     ".tasks.motion_result": "Motion",

@@ -92,6 +92,7 @@ class Bench:
 
     def __init__(self, plan: Plan, weights: Weights, device: str = "auto"):
         self.plan, self.weights, self.device = plan, weights, device
+        self._seen: dict[tuple[Path, ...], np.ndarray] = {}
 
     @cached_property
     def extractor(self) -> measures.Extractor:
@@ -109,6 +110,14 @@ class Bench:
     def known(self) -> np.ndarray:
         """Features (M, D) of what results are compared with."""
         return self.extractor(known_pictures(self.plan))
+
+    def seen(self, results: Sequence[Result]) -> np.ndarray:
+        """Features (N, D) of what a row's results show."""
+        key = tuple(result.folder for result in results)
+        if key not in self._seen:
+            shown = [one.picture for result in results for one in result.shown()]
+            self._seen = {key: self.extractor(shown)}  # of one row at a time
+        return self._seen[key]
 
     @cached_property
     def words(self) -> measures.ClipSimilarity | measures.ModelJudge:
@@ -177,7 +186,7 @@ def _figures(plan: Plan, bench: Bench, row: TableRow, results: Sequence[Result])
 
 
 def _of_sets(measure: str, bench: Bench, results: Sequence[Result], made: Mapping[str, Any]) -> Figure:
-    seen = bench.extractor([shown.picture for result in results for shown in result.shown()])
+    seen = bench.seen(results)
     distance = measures.kernel if measure == "KID" else measures.frechet
     error = measures.standard_error(distance, seen, bench.known)
     return Figure(distance(seen, bench.known), error, len(seen))
@@ -235,8 +244,7 @@ def _ends_style(bench: Bench, row: TableRow, results: Sequence[Result]) -> Itera
 
 
 def _giqa(bench: Bench, row: TableRow, results: Sequence[Result]) -> Iterable[float]:
-    seen = bench.extractor([shown.picture for result in results for shown in result.shown()])
-    return measures.giqa(seen, bench.known)
+    return measures.giqa(bench.seen(results), bench.known)
 
 
 def _records(results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from .looked_at import Result
 from .planned import Plan
 from .specification import TableRow
 
+DATA = "table.json"
 STRIPS, SHOWN, HIGH, QUALITY = "strips", 6, 112, 82  # pictures a strip, pixels, JPEG's quality
 ERRORS = (
     "Ours ± standard error by bootstrap over pictures; the paper's numbers are of its models and pictures."
@@ -27,12 +29,14 @@ SURE = 2.0  # standard errors beyond which two rows differ
 
 def write_table(plan: Plan, found: Measured, folder: Path, scale: str) -> Path:
     """`table.md`, `table.csv`, `table.json` and `strips/`, all or nothing; an older one is replaced."""
-    with atomic_folder(folder, overwrite=True) as place:
+    if (folder / DATA).is_file():
+        shutil.rmtree(folder)  # it can be made again from the results at any time
+    with atomic_folder(folder) as place:
         strips = write_strips(plan, place)
         (place / "table.md").write_text(markdown(plan, found, scale, strips), encoding="utf-8")
         (place / "table.csv").write_text(as_csv(plan, found), encoding="utf-8", newline="")
         said = as_data(plan, found, scale)
-        (place / "table.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        (place / DATA).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return folder
 
 
