@@ -16,6 +16,7 @@ import texsync
 from texsync import cli, grouped
 from texsync.errors import InputError, TexsyncWarning, option, worded
 from texsync.flags import flag
+from texsync.paper.reproduce import PaperOptions
 from texsync.tasks import FUNCTIONS, options_of
 
 ROOT = Path(texsync.__file__).parent
@@ -138,8 +139,8 @@ def test_below_the_doors_nobody_speaks_of_flags():
 def test_options_that_messages_name_exist_at_both_doors():
     flags = {flag for c in COMMANDS.values() for p in c.params for flag in p.opts}
     keywords = {"folder", "overwrite", "sweep"}  # of `save`, and of the shell alone
-    for task in FUNCTIONS:
-        keywords |= set(signature(options_of(task)).parameters)
+    for asked in (PaperOptions, *map(options_of, FUNCTIONS)):
+        keywords |= set(signature(asked).parameters)
     for name in named_options():
         assert worded(option(name), flag) in flags or name == "uvs", name
         assert worded(option(name)) in keywords, name

@@ -55,7 +55,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True)
-class Weights:
+class WeightFiles:
     """Files and folders of the networks that measure; None: what stands in."""
 
     inception: Path | None = None
@@ -90,7 +90,7 @@ class Measured:
 class Bench:
     """Networks and references of a table, loaded when they are first asked for."""
 
-    def __init__(self, plan: Plan, weights: Weights, device: str = "auto"):
+    def __init__(self, plan: Plan, weights: WeightFiles, device: str = "auto"):
         self.plan, self.weights, self.device = plan, weights, device
         self._seen: dict[tuple[Path, ...], np.ndarray] = {}
 

@@ -20,7 +20,7 @@ BACKDROP = 0.93  # of a mesh's view, both of results and of what they are compar
 
 
 @dataclass(frozen=True)
-class Shown:
+class PromptedPicture:
     """One picture of a result.  picture: (3, H, W) in [0, 1].  prompt: what it should show."""
 
     picture: Tensor
@@ -48,13 +48,13 @@ class Result:
             return self._painted_view()
         return read(next(p for n in ("edit.png", "picture.png") if (p := self.folder / n).exists()))
 
-    def shown(self) -> list[Shown]:
+    def shown(self) -> list[PromptedPicture]:
         """The pictures that are measured, each with its prompt."""
         prompts = self.subject.known
         if self.plan.said.task == "ambiguous":
             files = [sorted(self.folder.glob(f"view_{i}_*.png"))[0] for i in range(1, len(prompts) + 1)]
-            return [Shown(read(file), said) for file, said in zip(files, prompts, strict=True)]
-        return [Shown(crop, prompts[0]) for crop in self._crops(self.main)]
+            return [PromptedPicture(read(file), said) for file, said in zip(files, prompts, strict=True)]
+        return [PromptedPicture(crop, prompts[0]) for crop in self._crops(self.main)]
 
     def _crops(self, picture: Tensor) -> list[Tensor]:
         size, width = picture.shape[-2], picture.shape[-1]

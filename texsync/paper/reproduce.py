@@ -150,7 +150,7 @@ def _plan(asked: PaperOptions) -> Plan:
 
 def _bench(asked: PaperOptions, plan: Plan) -> Any:
     """Networks that measure; what is wrong with their files is told before hours of painting."""
-    from .figures import Bench, Weights
+    from .figures import Bench, WeightFiles
 
     named = {name: getattr(asked, name) for name in ("inception", "lpips", "vgg19", "clip")}
     for name, path in named.items():
@@ -158,7 +158,7 @@ def _bench(asked: PaperOptions, plan: Plan) -> Any:
             raise Refused.measure_weights(
                 f"{about(option(name, str(path)))} is not there", "bring the file, or leave the option out"
             )
-    return Bench(plan, Weights(**named), asked.device)
+    return Bench(plan, WeightFiles(**named), asked.device)
 
 
 def _stages(plan: Plan) -> dict[str, list[dict[str, Any]]]:
