@@ -135,7 +135,7 @@ def specification(name: str) -> Specification:
 
     said = yaml.safe_load((HOME / f"{name}.yaml").read_text(encoding="utf-8"))
     rows = [TableRow(**row) for row in said.pop("rows")]
-    extents = {size: _extent(said.pop(size)) for size in ("paper", "small")}
+    extents: dict[str, Any] = {size: _extent(said.pop(size)) for size in ("paper", "small")}
     return Specification(name=name, rows=rows, **extents, **said)
 
 
