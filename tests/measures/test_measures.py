@@ -218,6 +218,10 @@ def test_the_standard_error_of_a_mean_is_the_formula():
     found = measures.standard_error(lambda one: float(one.mean()), samples, draws=2000)
     assert found == pytest.approx(samples.std(ddof=1) / 20, rel=0.1)
     assert measures.standard_error(lambda one: float(one.mean()), samples[:3]) is None
+    labels = ["a"] * 200 + ["b"] * 200  # the difference of two kinds is not chance
+    kinds = samples + 100 * (np.arange(400) < 200)
+    found = measures.standard_error(lambda one: float(one.mean()), kinds, strata=[labels])
+    assert found == pytest.approx(samples.std(ddof=1) / 20, rel=0.3)
     assert unfair([9, 9]) == "" and "9 to 12" in unfair([9, 12])
 
 

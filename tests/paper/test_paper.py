@@ -127,6 +127,14 @@ def test_the_papers_order_holds_or_not(better, measure, lead, other, said):
     assert verdict(better, measure, Figure(*lead), Figure(*other)) == said
 
 
+def test_rows_are_compared_draw_by_draw():
+    """Rows that move together with the seeds differ surely by what they differ each time."""
+    moves = np.random.default_rng(0).normal(size=100)
+    lead, other = (Figure(value, 1.0, 9, redraws=value + moves) for value in (10.0, 10.5))
+    assert verdict(1, "KID", lead, other) == "the same"
+    assert verdict(1, "KID", replace(lead, redraws=None), other) == "too close to tell"
+
+
 def painted(plan: Plan, skip: tuple = ()) -> None:
     """Results of grey noise for every job of a plan but those of `skip`, (row's number, subject, number)."""
     draw = torch.Generator().manual_seed(0)

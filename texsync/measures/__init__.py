@@ -7,6 +7,7 @@ names of its own (`FD-lite0`, `KD-lite0`, `PS-lite0`), whose numbers are not tho
 from .between_sets import frechet as frechet
 from .between_sets import giqa as giqa
 from .between_sets import kernel as kernel
+from .errorbars import redrawn as redrawn
 from .errorbars import standard_error as standard_error
 from .in_wide import beside_each_other as beside_each_other
 from .in_wide import intra as intra

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Sized
+from typing import Any
 
 import numpy as np
 
@@ -12,24 +13,43 @@ DRAWS = 100
 FEWEST = 4  # samples of which halves are drawn
 
 
-def standard_error(
-    figure: Callable[..., float], *sets: np.ndarray, draws: int = DRAWS, seed: int = 0
-) -> float | None:
-    """Of figure(*sets): its deviation over random halves of every set; None where a set has fewer than four.
+def redrawn(
+    figure: Callable[..., float],
+    *sets: np.ndarray,
+    strata: Sequence[Sequence] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> np.ndarray | None:
+    """figure(*sets) over random halves of every set, (draws,); None where a set has fewer than four samples.
 
     Halves are drawn without repetition, because a picture that stands twice in a sample is its own nearest neighbour
     and spoils kernels and covariances.  The mean of half of the samples moves as much as that of all of them
-    does between samples.  Source: half-sample bootstrap (Efron 1982, The Jackknife, the Bootstrap, chapter 8).
+    does between samples.  strata: for each set a label of every sample; halves have half of each label.
+    Sets of the same sizes and labels are halved alike, so that two methods can be compared draw by draw.
+    Source: half-sample bootstrap (Efron 1982, The Jackknife, the Bootstrap, chapter 8).
     """
     if min(map(len, sets), default=0) < FEWEST:
         return None
+    labels = [np.zeros(len(one)) for one in sets] if strata is None else [np.asarray(one) for one in strata]
     dice = np.random.default_rng(seed)
-    return float(np.std([figure(*(_half(one, dice) for one in sets)) for _ in range(draws)], ddof=1))
+    pairs = list(zip(sets, labels, strict=True))
+    return np.array([figure(*(one[_half(said, dice)] for one, said in pairs)) for _ in range(draws)])
 
 
-def _half(samples: np.ndarray, dice: np.random.Generator) -> np.ndarray:
-    size = (len(samples) + int(dice.integers(2))) // 2
-    return samples[dice.choice(len(samples), size, replace=False)]
+def standard_error(figure: Callable[..., float], *sets: np.ndarray, **how: Any) -> float | None:
+    """The deviation of a figure's redraws; see `redrawn`."""
+    found = redrawn(figure, *sets, **how)
+    return None if found is None else float(found.std(ddof=1))
+
+
+def _half(labels: np.ndarray, dice: np.random.Generator) -> np.ndarray:
+    """Numbers of half of the samples, of each label half."""
+    found = []
+    for label in np.unique(labels):
+        (own,) = np.nonzero(labels == label)
+        size = (len(own) + int(dice.integers(2))) // 2
+        found.append(dice.choice(own, max(1, size), replace=False))
+    return np.concatenate(found)
 
 
 def check_enough(measure: str, least: int, *sets: Sized) -> None:

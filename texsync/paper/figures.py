@@ -66,12 +66,20 @@ class WeightFiles:
 
 @dataclass
 class Figure:
-    """value, error: in the unit that is printed; None: there is none.  count: of pictures that it is of."""
+    """value, error: in the unit that is printed; None: there is none.  count: of pictures that it is of.
+
+    redraws: over halves of the pictures, the same halves in every row; None: there are too few.
+    """
 
     value: float | None
     error: float | None = None
     count: int = 0
     note: str = ""
+    redraws: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    def record(self) -> dict[str, Any]:
+        """As plain data, without the redraws."""
+        return {name: getattr(self, name) for name in ("value", "error", "count", "note")}
 
 
 @dataclass
@@ -92,7 +100,7 @@ class Bench:
 
     def __init__(self, plan: Plan, weights: WeightFiles, device: str = "auto"):
         self.plan, self.weights, self.device = plan, weights, device
-        self._seen: dict[tuple[Path, ...], np.ndarray] = {}
+        self._seen: dict[tuple[Path, ...], tuple[np.ndarray, list[str]]] = {}
 
     @cached_property
     def extractor(self) -> measures.Extractor:
@@ -107,16 +115,18 @@ class Bench:
         return measures.style_by(self.weights.vgg19)
 
     @cached_property
-    def known(self) -> np.ndarray:
-        """Features (M, D) of what results are compared with."""
-        return self.extractor(known_pictures(self.plan))
+    def known(self) -> tuple[np.ndarray, list[str]]:
+        """(features (M, D) of what results are compared with, their prompts)."""
+        found = known_pictures(self.plan)
+        return self.extractor([one.picture for one in found]), [one.prompt for one in found]
 
-    def seen(self, results: Sequence[Result]) -> np.ndarray:
-        """Features (N, D) of what a row's results show."""
+    def seen(self, results: Sequence[Result]) -> tuple[np.ndarray, list[str]]:
+        """(features (N, D) of what a row's results show, what each should show)."""
         key = tuple(result.folder for result in results)
         if key not in self._seen:
-            shown = [one.picture for result in results for one in result.shown()]
-            self._seen = {key: self.extractor(shown)}  # of one row at a time
+            shown = [one for result in results for one in result.shown()]
+            prompts = [one.prompt for one in shown]
+            self._seen = {key: (self.extractor([one.picture for one in shown]), prompts)}  # one row's
         return self._seen[key]
 
     @cached_property
@@ -176,20 +186,25 @@ def _figures(plan: Plan, bench: Bench, row: TableRow, results: Sequence[Result])
     for one in plan.said.measures:
         kind = MEASURES[one]
         if one in ("KID", "FID"):
-            figure = _of_sets(one, bench, results, made)
+            figure = _of_sets(one, bench, results)
         else:
             figure = _of_samples(SAMPLES[one](bench, row, results))
-        value = None if figure.value is None else figure.value * kind.scale
-        error = None if figure.error is None else figure.error * kind.scale
-        made[one] = Figure(value, error, figure.count, figure.note)
+        made[one] = _in_unit(figure, kind.scale)
     return made
 
 
-def _of_sets(measure: str, bench: Bench, results: Sequence[Result], made: Mapping[str, Any]) -> Figure:
-    seen = bench.seen(results)
+def _in_unit(figure: Figure, scale: float) -> Figure:
+    value, error, redraws = (
+        None if x is None else x * scale for x in (figure.value, figure.error, figure.redraws)
+    )
+    return Figure(value, error, figure.count, figure.note, redraws)  # type: ignore[arg-type]
+
+
+def _of_sets(measure: str, bench: Bench, results: Sequence[Result]) -> Figure:
+    (seen, prompts), (known, asked) = bench.seen(results), bench.known
     distance = measures.kernel if measure == "KID" else measures.frechet
-    error = measures.standard_error(distance, seen, bench.known)
-    return Figure(distance(seen, bench.known), error, len(seen))
+    redraws = measures.redrawn(distance, seen, known, strata=(prompts, asked))
+    return _figure(distance(seen, known), redraws, len(seen))
 
 
 def _of_samples(values: Iterable[float]) -> Figure:
@@ -197,8 +212,13 @@ def _of_samples(values: Iterable[float]) -> Figure:
     found = found[np.isfinite(found)]
     if not len(found):
         return Figure(None, note="nothing to measure")
-    error = measures.standard_error(lambda one: float(one.mean()), found)
-    return Figure(float(found.mean()), error, len(found))
+    redraws = measures.redrawn(lambda one: float(one.mean()), found)
+    return _figure(float(found.mean()), redraws, len(found))
+
+
+def _figure(value: float, redraws: np.ndarray | None, count: int) -> Figure:
+    error = None if redraws is None else float(redraws.std(ddof=1))
+    return Figure(value, error, count, redraws=redraws)
 
 
 # ---- measures of single results, each (bench, row, results) -> numbers
@@ -244,7 +264,7 @@ def _ends_style(bench: Bench, row: TableRow, results: Sequence[Result]) -> Itera
 
 
 def _giqa(bench: Bench, row: TableRow, results: Sequence[Result]) -> Iterable[float]:
-    return measures.giqa(bench.seen(results), bench.known)
+    return measures.giqa(bench.seen(results)[0], bench.known[0])
 
 
 def _records(results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ BACKDROP = 0.93  # of a mesh's view, both of results and of what they are compar
 
 @dataclass(frozen=True)
 class PromptedPicture:
-    """One picture of a result.  picture: (3, H, W) in [0, 1].  prompt: what it should show."""
+    """One picture.  picture: (3, H, W) in [0, 1].  prompt: what it should show."""
 
     picture: Tensor
     prompt: str
@@ -72,15 +72,16 @@ class Result:
         return before_backdrop(made.picture(next(made.pixels())))
 
 
-def known_pictures(plan: Plan) -> list[Tensor]:
+def known_pictures(plan: Plan) -> list[PromptedPicture]:
     """What results are compared with, as far as it is there."""
-    found: dict[Path, Tensor] = {}
+    found: dict[Path, PromptedPicture] = {}
     for k, subject in enumerate(plan.extent.subjects):
         for prompt in subject.known:
             for number in range(plan.extent.references):
                 folder = plan.known_folder(k, prompt, number)
                 if (folder / "picture.png").exists():
-                    found[folder] = _like_the_views(plan, k, read(folder / "picture.png"))
+                    picture = _like_the_views(plan, k, read(folder / "picture.png"))
+                    found[folder] = PromptedPicture(picture, prompt)
     return list(found.values())
 
 

@@ -7,7 +7,6 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -138,12 +137,18 @@ def verdict(better: float, measure: str, lead: Figure, other: Figure) -> str:
     if lead.value is None or other.value is None:
         return "not measured"
     gain = _gain(measure, lead.value, other.value)
-    spread = ((lead.error or 0.0) ** 2 + (other.error or 0.0) ** 2) ** 0.5
-    if abs(gain) <= SURE * spread or gain == 0:
+    if abs(gain) <= SURE * _spread(lead, other) or gain == 0:
         return "too close to tell"
     if better == 0:
         return "differs"
     return "the same" if gain * better > 0 else "the other way round"
+
+
+def _spread(lead: Figure, other: Figure) -> float:
+    """The standard error of the difference of two rows: draw by draw, since both have the same seeds and references."""
+    if lead.redraws is not None and other.redraws is not None and len(lead.redraws) == len(other.redraws):
+        return float((lead.redraws - other.redraws).std(ddof=1))
+    return ((lead.error or 0.0) ** 2 + (other.error or 0.0) ** 2) ** 0.5
 
 
 def _gain(measure: str, lead: float, other: float) -> float:
@@ -183,7 +188,7 @@ def as_data(plan: Plan, found: Measured, scale: str) -> dict[str, Any]:
                 "method": row.name,
                 "options": dict(row.options),
                 "paper": dict(row.paper),
-                "ours": {k: asdict(v) for k, v in found.figures.get(row.name, {}).items()},
+                "ours": {k: v.record() for k, v in found.figures.get(row.name, {}).items()},
                 "why_not": row.why_not,
             }
             for row in said.rows

@@ -165,13 +165,13 @@ def _stages(plan: Plan) -> dict[str, list[dict[str, Any]]]:
     """Folder to jobs, one batch after the other, each with one load of the model a process."""
     from .planned import FIRST, PICTURES
 
+    first, rows = plan.first(), [plan.row(row) for row in plan.said.run_rows]
     if plan.said.camera:
         plan.camera_file.parent.mkdir(parents=True, exist_ok=True)
         plan.camera_file.write_text(json.dumps({"cameras": [dict(plan.said.camera)]}))
-    rows = [plan.row(row) for row in plan.said.run_rows]
     if plan.said.alone:
-        return {FIRST: plan.first(), **{str(Path(jobs[0]["out"]).parent): jobs for jobs in rows}}
-    return {FIRST: plan.first(), PICTURES: [*plan.known(), *(job for jobs in rows for job in jobs)]}
+        return {FIRST: first, **{str(Path(jobs[0]["out"]).parent): jobs for jobs in rows}}
+    return {FIRST: first, PICTURES: [*plan.known(), *(job for jobs in rows for job in jobs)]}
 
 
 def _batch(asked: PaperOptions, home: Path, folder: str, jobs: list[dict[str, Any]]) -> BatchResult:
