@@ -4,26 +4,26 @@
 
 Each camera is an orbit (`azimuth_deg`), a place that looks at another (`position`), or a matrix (`transform_matrix`).
 Coordinates are those of the mesh's file, or with "frame": "render" texsync's own, see `surface.cameras`.
+Files of other programs, made of a capture, are read too: see `capture_file`.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, Refused, about
-from ..options.geometry import CAMERA_SETS
+from ..errors import InputError, Refused, about, option
 from ..options.kinds import Prompt
 from ..surface.cameras import Camera
-from .axes import rotation
-from .formats import Z_UP
+from .capture_file import FRAMES_KEY, Pinhole, of_colmap, of_nerf, spread, their_file
 from .json_table import Fields, Is, Number, OneOf, Row, Wrong, check, read_json
-from .loaded import Loaded
+from .world_frame import RENDER, Placed
+from .world_frame import WorldFrame as WorldFrame
 
 MOST_CAMERAS, MOST_BYTES = 1000, 10 * 2**20
 PICTURE = "picture_{:02d}.png"  # of each camera, by its number
@@ -55,62 +55,51 @@ FOR_OTHERS = ("opengl_matrix", "blender_matrix", "focal", "middle", "near", "far
 FILE = Fields({"cameras": Row(Fields(), 1, MOST_CAMERAS)}, {"frame": OneOf(FRAMES)})
 
 
-@dataclass(frozen=True)
-class WorldFrame:
-    """From coordinates of a file, or of Blender's world, to the render frame.
+def read_cameras(said: str | Path | Mapping[str, Any], placed: Placed) -> tuple[Camera, ...]:
+    """The cameras of a file or folder, or of what a JSON file of them holds, in the render frame of what is placed.
 
-    turn: (3, 3) rotation.  centre: (3,) what becomes the origin.  scale: how long one unit of the render frame is.
-    """
-
-    turn: np.ndarray
-    centre: np.ndarray
-    scale: float
-
-    @classmethod
-    def of(cls, loaded: Loaded, blender: bool = False) -> WorldFrame:
-        """blender: of Blender's world, in which its importers have put the file: +z up, -y front."""
-        scale = float(np.linalg.norm(loaded.to_world[:3, 0]))
-        turn, centre = (loaded.to_world[:3, :3] / scale).T, loaded.to_world[:3, 3]
-        if blender:
-            moved = rotation(*Z_UP).T @ rotation(*loaded.axes)
-            turn, centre = turn @ moved.T, moved @ centre
-        return cls(turn, centre, scale)
-
-    def place(self, point: Sequence[float] | np.ndarray) -> np.ndarray:
-        """A place (3,) in the render frame."""
-        return self.turn @ (np.asarray(point, float) - self.centre) / self.scale
-
-    def matrix(self, camera: Camera) -> np.ndarray:
-        """(4, 4) from the camera, which looks along its -z with +y up, to this frame's world."""
-        made = np.eye(4)
-        axes = np.stack([camera.right, camera.up, camera.direction], axis=1)
-        made[:3, :3] = self.turn.T @ axes
-        made[:3, 3] = self.turn.T @ camera.position * self.scale + self.centre
-        return made
-
-
-RENDER = WorldFrame(np.eye(3), np.zeros(3), 1.0)
-
-
-def read_cameras(said: str | Path | Mapping[str, Any], loaded: Loaded) -> tuple[Camera, ...]:
-    """The cameras of a JSON file, or of what such a file holds, in the render frame of a mesh.
-
+    said: JSON as above; a `transforms.json` of Blender or NeRF; a COLMAP model; or a folder with one of these in it.
     Raises InputError, in one line, for whatever cannot be read or says too little or too much.
     """
     name = "cameras" if isinstance(said, Mapping) else Path(said).name
     try:
-        content = dict(said) if isinstance(said, Mapping) else _content(Path(said))
+        if not isinstance(said, Mapping):
+            path = their_file(Path(said))
+            if path.suffix.lower() in (".txt", ".bin"):
+                return _captured(of_colmap(path), placed)
+        content = dict(said) if isinstance(said, Mapping) else _content(path)
+        if isinstance(content, dict) and FRAMES_KEY in content and "cameras" not in content:
+            return _captured(of_nerf(content), placed)
         check(content, FILE)
         _known(content, FILE, "", FOR_OTHERS)
-        frame = RENDER if content.get("frame") == "render" else WorldFrame.of(loaded)
-        return tuple(_camera(one, f"cameras[{k}]", frame, loaded) for k, one in enumerate(content["cameras"]))
+        frame = RENDER if content.get("frame") == "render" else WorldFrame.of(placed)
+        return tuple(_camera(one, f"cameras[{k}]", frame, placed) for k, one in enumerate(content["cameras"]))
     except OSError as error:
         raise Refused.cameras_file(
             f"{about(said)} cannot be read ({error.strerror or error})",
-            f"give a JSON file of cameras, or {' or '.join(CAMERA_SETS)}",
+            f"give a file or folder of cameras, or {option('cameras', 'ring')}",
         ) from None
     except ValueError as error:  # Wrong, and what is no JSON
         raise Refused.cameras_file(f"{about(name)}: {str(error)[:200]}", REMEDY) from None
+
+
+def _captured(pinholes: Sequence[Pinhole], placed: Placed) -> tuple[Camera, ...]:
+    """The cameras that a capture's pictures were taken with, or as many of them as a run takes."""
+    frame = WorldFrame.of(placed)
+    return tuple(_pinhole(one, frame) for one in spread(pinholes))
+
+
+def _pinhole(one: Pinhole, frame: WorldFrame) -> Camera:
+    """Its picture is the square in the middle of the capture's."""
+    (wide, high), (x, y), side = one.size, one.middle, min(one.size)
+    fov = math.degrees(2 * math.atan(side / one.focal / 2))
+    if not 1 <= fov <= 170:
+        raise ValueError(f"{one.name} sees {fov:.3g} degrees, not 1 to 170")
+    centre = ((wide / 2 - x) * 2 / side, (y - high / 2) * 2 / side)
+    try:
+        return _standing(one.matrix, frame, {"fov_deg": fov, "centre": centre, "name": one.name})
+    except InputError as error:
+        raise Refused.cameras_file(f"{about(one.name)}: {error.message}", error.remedy) from None
 
 
 def _content(path: Path) -> Any:
@@ -132,7 +121,7 @@ def _known(value: Mapping[str, Any], kind: Fields, where: str, more: Sequence[st
             raise ValueError(f"{where or 'the file'} has {str(name)[:40]!r}, which is not one of {known}")
 
 
-def _camera(said: Any, where: str, frame: WorldFrame, loaded: Loaded) -> Camera:
+def _camera(said: Any, where: str, frame: WorldFrame, placed: Placed) -> Camera:
     form = [name for name in FORMS if name in said]
     if len(form) != 1:
         what = " and ".join(form) or "none of them"
@@ -149,12 +138,12 @@ def _camera(said: Any, where: str, frame: WorldFrame, loaded: Loaded) -> Camera:
     try:
         if "prompt" in square:
             Prompt()(f"{where}.prompt", square["prompt"])
-        return MAKERS[form[0]](said, frame, loaded, square)
+        return MAKERS[form[0]](said, frame, placed, square)
     except InputError as error:
         raise Refused.cameras_file(f"{about(where)}: {error.message}", error.remedy) from None
 
 
-def _orbit(said: Mapping[str, Any], frame: WorldFrame, loaded: Loaded, square: dict[str, Any]) -> Camera:
+def _orbit(said: Mapping[str, Any], frame: WorldFrame, placed: Placed, square: dict[str, Any]) -> Camera:
     plain = {name: said[name] for name in ("elevation_deg", "roll_deg") if name in said}
     if "distance" in said:
         plain["distance"] = said["distance"] / frame.scale if frame is not RENDER else said["distance"]
@@ -163,16 +152,19 @@ def _orbit(said: Mapping[str, Any], frame: WorldFrame, loaded: Loaded, square: d
     return Camera(said["azimuth_deg"], **plain, **square)
 
 
-def _look(said: Mapping[str, Any], frame: WorldFrame, loaded: Loaded, square: dict[str, Any]) -> Camera:
+def _look(said: Mapping[str, Any], frame: WorldFrame, placed: Placed, square: dict[str, Any]) -> Camera:
     up = frame.turn @ said["up"] if "up" in said else None
     return Camera.looking(frame.place(said["position"]), frame.place(said["look_at"]), up, **square)
 
 
-def _matrix(said: Mapping[str, Any], frame: WorldFrame, loaded: Loaded, square: dict[str, Any]) -> Camera:
-    """A camera that looks at a place as far away as the origin, or one unit, which no picture depends on."""
+def _matrix(said: Mapping[str, Any], frame: WorldFrame, placed: Placed, square: dict[str, Any]) -> Camera:
     if said["convention"] == "blender":
-        frame = WorldFrame.of(loaded, blender=True)
-    matrix = np.array(said["transform_matrix"], float)
+        frame = WorldFrame.of(placed, blender=True)
+    return _standing(np.array(said["transform_matrix"], float), frame, square)
+
+
+def _standing(matrix: np.ndarray, frame: WorldFrame, square: dict[str, Any]) -> Camera:
+    """A camera of a matrix (4, 4), see `WorldFrame.matrix`; how far away it looks no picture depends on."""
     length = np.linalg.norm(matrix[:3, :3], axis=0)
     axes = matrix[:3, :3] / np.where(length > 0, length, 1)
     if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3 or np.linalg.det(axes) < 0:
@@ -189,14 +181,14 @@ def _matrix(said: Mapping[str, Any], frame: WorldFrame, loaded: Loaded, square: 
 MAKERS = {"azimuth_deg": _orbit, "position": _look, "transform_matrix": _matrix}
 
 
-def cameras_json(cameras: Sequence[Camera], loaded: Loaded | None = None) -> dict[str, Any]:
+def cameras_json(cameras: Sequence[Camera], placed: Placed | None = None) -> dict[str, Any]:
     """What a file of these cameras holds; read again, it gives them to the bit.
 
-    loaded: the mesh; with it every camera is also told as other programs have it: matrices from the camera, which looks
+    placed: the mesh; with it every camera is also told as other programs have it: matrices from the camera, which looks
     along its -z with +y up, to the file's coordinates (`opengl_matrix`) and to Blender's world (`blender_matrix`), and
     the pinhole of its square picture in shares of a side, `focal` and `middle` (from the left, from the top).
     """
-    return {"frame": "render", "cameras": [_told(camera, loaded) for camera in cameras]}
+    return {"frame": "render", "cameras": [_told(camera, placed) for camera in cameras]}
 
 
 def picture_names(path: Path) -> list[str]:
@@ -205,15 +197,15 @@ def picture_names(path: Path) -> list[str]:
     return [one.get("picture", PICTURE.format(k)) for k, one in enumerate(said)]
 
 
-def _told(camera: Camera, loaded: Loaded | None) -> dict[str, Any]:
+def _told(camera: Camera, placed: Placed | None) -> dict[str, Any]:
     names = {**FORMS["azimuth_deg"].needed, **FORMS["azimuth_deg"].may}
     made: dict[str, Any] = {name: getattr(camera, name) for name in names if name != "picture"}
     made = {name: list(value) if isinstance(value, tuple) else value for name, value in made.items()}
-    if loaded is not None:
+    if placed is not None:
         x, y = camera.centre
         made |= {
-            "opengl_matrix": WorldFrame.of(loaded).matrix(camera).tolist(),
-            "blender_matrix": WorldFrame.of(loaded, blender=True).matrix(camera).tolist(),
+            "opengl_matrix": WorldFrame.of(placed).matrix(camera).tolist(),
+            "blender_matrix": WorldFrame.of(placed, blender=True).matrix(camera).tolist(),
             "focal": 1 / camera.extent,
             "middle": [0.5 - x * camera.zoom / 2, 0.5 + y * camera.zoom / 2],
         }

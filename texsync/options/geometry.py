@@ -85,7 +85,7 @@ def front_option() -> Any:
 
 def cameras_option() -> Any:
     return declare(
-        "Where the views stand: ring, cover, or a JSON file of cameras.",
+        "Where the views stand: ring, cover, or a file or folder of cameras, JSON, NeRF's or COLMAP's.",
         CAMERAS,
         "surface",
         default="ring",

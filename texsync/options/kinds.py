@@ -266,15 +266,15 @@ class ControlNames:
 
 @dataclass(frozen=True)
 class CameraSet:
-    """A set of cameras: one of the names in `known`, as a text, or a JSON file of cameras, as a Path, or what such a
-    file holds, as a dict."""
+    """A set of cameras: one of the names in `known`, as a text, or a file or folder of cameras, as a Path, or what
+    a JSON file of them holds, as a dict."""
 
     known: Mapping[str, str]
 
     @property
     def metavar(self) -> str:
         """What the shell calls it."""
-        return "|".join([*self.known, "FILE"])
+        return "|".join([*self.known, "FILE", "FOLDER"])
 
     def __call__(self, name: str, value: Any) -> str | Path | dict[str, Any]:
         if isinstance(value, Mapping):

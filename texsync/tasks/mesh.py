@@ -25,7 +25,6 @@ from ..options.prompt_grammar import plain
 from ..options.shared import ATTENTIONS
 from ..options.start import InContextOptions
 from ..progress import with_bar
-from ..record.inputs import input_files
 from . import parts
 from .painting import Painting
 from .standing import Standing
@@ -189,8 +188,7 @@ class Job(Painting):
     def __init__(self, options: MeshOptions):
         super().__init__("mesh", options)
         self.standing = Standing(options.cameras, options.view_order, options.framing, options.extra_views)
-        if isinstance(options.cameras, Path):
-            self.files += input_files(cameras=options.cameras)
+        self.files += self.standing.files
         self.upscaler: ViewEnlarger | None = None
 
     def run(self) -> TexturedMesh | Variants:

@@ -21,7 +21,6 @@ from ..options.geometry import (
 from ..options.kinds import Thing, Whole
 from ..options.shared import RunOptions
 from ..progress import with_bar
-from ..record.inputs import input_files
 from .stages import Stages
 from .standing import Standing
 
@@ -77,12 +76,11 @@ def mesh_views(options: ViewsOptions) -> MeshViews:
     from ..files.load import load
 
     job = Stages("views", options)
-    if isinstance(options.cameras, Path):
-        job.files += input_files(cameras=options.cameras)
+    standing = Standing(options.cameras, "alternate", options.framing, options.extra_views)
+    job.files += standing.files
     with job.stage("mesh"):
         loaded = load(options.mesh, up=options.up, front=options.front)
         surface, look = present_look(loaded)
-        standing = Standing(options.cameras, "alternate", options.framing, options.extra_views)
         standing.read(loaded, surface)
     with job.stage("geometry"):
         cameras = standing.cameras(surface)

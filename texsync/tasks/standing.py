@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TexsyncWarning
+from ..record.inputs import input_files
 
 if TYPE_CHECKING:
     from ..files.loaded import Loaded
@@ -24,6 +25,16 @@ class Standing:
         self.asked, self.view_order, self.framing, self.extra_views = asked, view_order, framing, extra_views
         self.said: dict[str, Any] = {}
         self.own: tuple[Camera, ...] = ()
+
+    @property
+    def files(self) -> list[dict[str, str]]:
+        """The file that they come from, for `run.json`."""
+        from ..files.capture_file import their_file
+
+        try:
+            return input_files(cameras=their_file(self.asked)) if isinstance(self.asked, Path) else []
+        except OSError:  # which `read` says
+            return []
 
     @property
     def most(self) -> int:
