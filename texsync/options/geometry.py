@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import Refused, about, got
-from .declared import declare
-from .kinds import CameraSet, Choice
+from .control_kinds import CONTROL_KINDS, DEPTH_STYLES
+from .declared import declare, unsaid
+from .kinds import CameraSet, Choice, Prompt
+from .shared import ATTENTIONS
 
 UVS = Choice(
     {
@@ -32,10 +34,17 @@ CAMERA_SETS = {
     "ring": "the paper's ten around the mesh, and one from the top and one from below where those see too little",
     "cover": "as many as it takes to see almost all that can be seen better than 60 degrees, close up and inside too",
 }
-CAMERAS = CameraSet(CAMERA_SETS)
 FRAMINGS = {
     "tight": "the mesh fills the views",
     "paper": "the sphere around the mesh fills the views",
+}
+BLENDS = {
+    "best-facing": "where several earlier views show a point, the one that faces it best counts alone",
+    "mean": "the mean of all of them; smoother",
+}
+VIEW_ORDERS = {
+    "alternate": "the front leads, then left and right in turn",
+    "paper": "the back leads, as in the authors' code",
 }
 EXTRA_VIEWS = {
     "auto": "also from the top and from below, where the views around the mesh see too little",
@@ -83,10 +92,11 @@ def front_option() -> Any:
     )
 
 
-def cameras_option() -> Any:
+def cameras_option(*sets: str) -> Any:
+    """sets: of CAMERA_SETS."""
     return declare(
-        "Where the views stand: ring, cover, or a file or folder of cameras, JSON, NeRF's or COLMAP's.",
-        CAMERAS,
+        f"Where the views stand: {', '.join(sets)}, or a file or folder of cameras, JSON, NeRF's or COLMAP's.",
+        CameraSet({name: CAMERA_SETS[name] for name in sets}),
         "surface",
         default="ring",
         label="",
@@ -108,4 +118,64 @@ def extra_views_option() -> Any:
         Choice(EXTRA_VIEWS),
         default="auto",
         paper="none",
+    )
+
+
+def prompt_option() -> Any:
+    return declare(
+        "What the surface should look like, e.g. weathered copper.",
+        Prompt('describe the surface, e.g. "weathered copper"'),
+        "main",
+        kw_only=False,
+        argument=True,
+    )
+
+
+def blend_option() -> Any:
+    return declare(
+        "Where several earlier views show a point: the one that faces it best, or their mean.",
+        Choice(BLENDS, was={"best": "best-facing"}),
+        default=unsaid("best-facing"),
+        usual="best-facing",
+        paper="mean",
+        was="pick",
+    )
+
+
+def view_order_option() -> Any:
+    return declare(
+        "Which view leads: front first, or the reference's.",
+        Choice(VIEW_ORDERS, labels={"alternate": "Front First", "paper": "As Published"}),
+        default="alternate",
+        paper="paper",
+        label="Views",
+    )
+
+
+def attention_option() -> Any:
+    return declare(
+        "Whether views see each other in the model's self-attention.",
+        Choice(ATTENTIONS),
+        default="none",
+        paper="neighbours",
+    )
+
+
+def control_kind_option() -> Any:
+    return declare(
+        "What the ControlNet follows, where its name does not say it.",
+        Choice(CONTROL_KINDS),
+        "model",
+        default=unsaid("by its name"),
+        usual="depth",
+    )
+
+
+def depth_style_option() -> Any:
+    return declare(
+        "How depth looks to a ControlNet; it should be as it was trained.",
+        Choice(DEPTH_STYLES),
+        "model",
+        default=unsaid("the model's own, else official"),
+        usual="official",
     )

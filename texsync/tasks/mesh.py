@@ -7,26 +7,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused, about, got, option
-from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES, check_rendered, said_controls
+from ..errors import Refused, got, option
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import (
     ATLAS,
+    attention_option,
+    blend_option,
     cameras_option,
     check_axes,
+    control_kind_option,
+    depth_style_option,
     extra_views_option,
     framing_option,
     front_option,
+    prompt_option,
     up_option,
     uvs_option,
+    view_order_option,
 )
-from ..options.kinds import Choice, ModelName, Prompt, Thing, Whole
+from ..options.kinds import ModelName, Thing, Whole
 from ..options.prompt_grammar import plain
-from ..options.shared import ATTENTIONS
 from ..options.start import InContextOptions
 from ..progress import with_bar
 from . import parts
-from .painting import Painting
+from .around import AroundPainting
 from .standing import Standing
 from .textured import MeshSaveOptions, TexturedMesh
 from .variants import Variants, check_room
@@ -35,39 +39,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
-    from torch import Generator, Tensor
+    from torch import Tensor
 
-    from ..backbones.base import Backbone, Predictor
-    from ..backbones.between_views import Attends
+    from ..backbones.base import Backbone
     from ..backbones.upscaler import ViewEnlarger
-    from ..known import Known
-    from ..surface.cameras import Camera
     from ..surface.pixels import Pixels
     from ..surface.types import Surface
     from ..views import Views
 
 TEXEL_BYTES = 220  # peak memory of baking, per texel, as seen at 2048 texels a side
 PIXEL_BYTES = 130  # peak memory of looking, per pixel, as seen at 512 pixels a side
-# where neither user nor model says any, the paper's (SyncSDE, supplement A.5 and its code)
-PAPERS = {
-    "steps": 30,
-    "guidance": 15.5,
-    "view_size": 768,
-    "prompt_prefix": "Best quality, extremely detailed ",
-    "negative_prompt": "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect.",
-    "depth_style": "official",
-}
 LATENT_TEXELS = 16  # per latent pixel along a side: 1536 texels for 96 latent pixels, as the reference has it
-
-
-BLENDS = {
-    "best-facing": "where several earlier views show a point, the one that faces it best counts alone",
-    "mean": "the mean of all of them; smoother",
-}
-VIEW_ORDERS = {
-    "alternate": "the front leads, then left and right in turn",
-    "paper": "the back leads, as in the authors' code",
-}
 
 
 @option_class
@@ -84,13 +66,7 @@ class MeshOptions(InContextOptions):
     mesh: Any = declare(
         "The mesh to paint.", Thing(), kw_only=False, argument=True, file=True, recorded=False, label=""
     )
-    prompt: str = declare(
-        "What the surface should look like, e.g. weathered copper.",
-        Prompt('describe the surface, e.g. "weathered copper"'),
-        "main",
-        kw_only=False,
-        argument=True,
-    )
+    prompt: str = prompt_option()
     texture_size: int = declare("Texels along a side.", Whole(64, 8192), "surface", default=1024)
     uvs: str = uvs_option()
     atlas: str = declare(
@@ -102,30 +78,12 @@ class MeshOptions(InContextOptions):
     )
     up: str = up_option()
     front: str = front_option()
-    cameras: str | Path | dict[str, Any] = cameras_option()
-    blend: str | None = declare(
-        "Where several earlier views show a point: the one that faces it best, or their mean.",
-        Choice(BLENDS, was={"best": "best-facing"}),
-        default=unsaid("best-facing"),
-        usual="best-facing",
-        paper="mean",
-        was="pick",
-    )
-    view_order: str = declare(
-        "Which view leads: front first, or the reference's.",
-        Choice(VIEW_ORDERS, labels={"alternate": "Front First", "paper": "As Published"}),
-        default="alternate",
-        paper="paper",
-        label="Views",
-    )
+    cameras: str | Path | dict[str, Any] = cameras_option("ring", "cover")
+    blend: str | None = blend_option()
+    view_order: str = view_order_option()
     framing: str = framing_option()
     extra_views: str = extra_views_option()
-    attention: str = declare(
-        "Whether views see each other in the model's self-attention.",
-        Choice(ATTENTIONS),
-        default="none",
-        paper="neighbours",
-    )
+    attention: str = attention_option()
     upscale_model: str | Path | None = declare(
         "Enlarge the painted views before baking, by a super-resolution model of any kind that spandrel knows.",
         ModelName(),
@@ -134,20 +92,8 @@ class MeshOptions(InContextOptions):
         metavar="FILE",
         label="",
     )
-    control_kind: str | None = declare(
-        "What the ControlNet follows, where its name does not say it.",
-        Choice(CONTROL_KINDS),
-        "model",
-        default=unsaid("by its name"),
-        usual="depth",
-    )
-    depth_style: str | None = declare(
-        "How depth looks to a ControlNet; it should be as it was trained.",
-        Choice(DEPTH_STYLES),
-        "model",
-        default=unsaid("the model's own, else official"),
-        usual="official",
-    )
+    control_kind: str | None = control_kind_option()
+    depth_style: str | None = depth_style_option()
 
     def check(self) -> None:
         """Up and front are not along the same line; what is there already is one texture."""
@@ -179,11 +125,8 @@ def texture_mesh(options: MeshOptions) -> TexturedMesh | Variants:
     return Job(options).run()
 
 
-class Job(Painting):
+class Job(AroundPainting):
     """One texturing run, stage by stage."""
-
-    papers = PAPERS
-    settings = {"blend": "best-facing"}
 
     def __init__(self, options: MeshOptions):
         super().__init__("mesh", options)
@@ -239,13 +182,6 @@ class Job(Painting):
         ]
         return made[0] if len(made) == 1 else Variants.of(made, options.seeds)
 
-    @property
-    def controlnet(self) -> str | None:
-        """With what each follows, where that is said."""
-        options = self.options
-        said = said_controls(options.controlnet, options.control_kind)
-        return " + ".join(map(str, said)) or None
-
     def check_early(self) -> None:
         """Raises InputError for a model or device that is not there, and a texture too large for the memory."""
         parts.check_model(self.options, self.controlnet, rendered=True)
@@ -275,11 +211,6 @@ class Job(Painting):
         from ..backbones.memory import require
 
         super().check_model(backbone)
-        if self.options.attention != "none" and not backbone.shares_attention:
-            raise Refused.model_lacks(
-                f"the {about('model')}'s views cannot read each other's attention",
-                f"use {option('attention', 'none')}",
-            )
         size, count = self.view_size(backbone), self.standing.most
         check_room(self.options.count, count * size**2, self.options.texture_size**2)
         what = f"looking at {count} views of {size} pixels"
@@ -299,13 +230,6 @@ class Job(Painting):
         views = surface_views(coarse, fine, cells * LATENT_TEXELS)
         return fine, self.controls(fine, backbone), views
 
-    def controls(self, pixels: Pixels, backbone: Backbone) -> list[Tensor]:
-        """What each ControlNet follows, (N, 3, S, S) each; without any, depth for people."""
-        from ..surface.control_pictures import rendered
-
-        kinds = [check_rendered("", kind) for kind in backbone.control_kinds or ("depth",)]
-        return [rendered(pixels, kind, self.said(backbone, "depth_style")) for kind in kinds]
-
     def unseen(self, surface: Surface) -> Callable[[int], np.ndarray]:
         """Texture size to (S, S) bool: texels that no view around the mesh sees."""
         from ..surface.cameras import ring
@@ -313,62 +237,5 @@ class Job(Painting):
 
         return lambda size: unseen(surface, ring(self.options.view_order), size)
 
-    def denoise(
-        self,
-        backbone: Backbone,
-        views: Views,
-        controls: list[Tensor],
-        cameras: tuple[Camera, ...],
-        known: Known | None = None,
-    ) -> list[Tensor]:
-        """All views down to clean latents (N, C, h, w), of every seed."""
-        predict = self.predictor(backbone, controls, cameras)
-        return self.denoise_all(backbone, predict, views, self.couplings(backbone, views), known=known)
-
-    def predictor(
-        self, backbone: Backbone, controls: list[Tensor], cameras: tuple[Camera, ...], alone: bool = True
-    ) -> Predictor:
-        """What tells noise from picture.  alone: each camera is a view, not a tile of one, so it has neighbours."""
-        from ..backbones.prompts import view_prompts
-        from ..surface.cameras import view_name
-
-        options = self.options
-        prompts, negatives = view_prompts(
-            [(camera.prompt or "{prompt}").replace("{prompt}", options.prompt) for camera in cameras],
-            [view_name(camera) for camera in cameras],
-            prefix=self.said(backbone, "prompt_prefix"),
-            negative=self.negative(backbone),
-            shorten=backbone.shorten,
-        )
-        conditions = self.conditions(
-            backbone,
-            prompts=prompts,
-            negatives=negatives,
-            control=(controls if len(controls) > 1 else controls[0]) if backbone.reads_control else None,
-            attends=self.attends(cameras) if alone else None,
-        )
-        return backbone.predictor(conditions, options.chunk)
-
-    def attends(self, cameras: tuple[Camera, ...]) -> Attends | None:
-        """Whose keys and values each view reads; None: its own."""
-        if self.options.attention == "none":
-            return None
-        from ..backbones.between_views import Attends
-        from ..surface.abreast import beside
-
-        return Attends(*beside(cameras, earlier=self.options.attention == "earlier"))
-
-    def shared_noise(self, views: Views, channels: int, draw: Generator) -> Tensor:
-        """Views of a surface meet in few texels: each pixel has its number from the best earlier view."""
-        from ..views import shared_noise
-
-        return shared_noise(views, channels, draw)
-
     def filled(self, backbone: Backbone) -> dict[str, Any]:
-        """The report, with what was not asked for filled in."""
-        scale, style = (
-            parts.control_of(self.options, backbone)["control_scale"],
-            self.said(backbone, "depth_style"),
-        )
-        report = self.report(backbone, control_scale=scale, depth_style=style)
-        return {**report, **self.standing.said}
+        return {**super().filled(backbone), **self.standing.said}

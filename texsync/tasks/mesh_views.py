@@ -47,7 +47,7 @@ class ViewsOptions(RunOptions):
     mesh: Any = declare(
         "The mesh.", Thing(), kw_only=False, argument=True, file=True, recorded=False, label=""
     )
-    cameras: str | Path | dict[str, Any] = cameras_option()
+    cameras: str | Path | dict[str, Any] = cameras_option("ring", "cover")
     view_size: int = declare("Pixels a side of each picture.", Whole(16, 4096), "main", default=1024)
     up: str = up_option()
     front: str = front_option()
