@@ -25,22 +25,24 @@ Raise errors.Cancelled (or KeyboardInterrupt) from it to stop the run."""
 
 STAGES = {  # in words; where it leads, as a share of the run, nearly all of which is painting
     "mesh": ("reading the mesh", 0.03),
+    "splats": ("reading the splats", 0.03),
     "picture": ("reading the picture", 0.03),
     "download": ("downloading the model (MB)", None),
     "model": ("loading the model", 0.08),
-    "geometry": ("looking at the mesh", 0.12),
+    "geometry": ("looking from all sides", 0.12),
     "invert": ("finding the picture's noise", 0.45),
     "attend": ("looking for what changes", 0.5),
     "denoise": ("painting", 0.9),
     "decode": ("decoding the views", 0.93),
     "texture": ("baking the texture", 0.96),
+    "colours": ("solving for the colours", 0.96),
     "closer": ("looking closer", 0.965),
     "refine": ("painting details", 0.985),
     "details": ("baking details", 0.99),
     "save": ("writing files", 1.0),
 }
 # until these are over, a log holds its lines back, so that wrong input is told in one line alone
-READING = ("mesh", "picture", "download", "model")
+READING = ("mesh", "splats", "picture", "download", "model")
 STEADY = (
     "invert",
     "denoise",

@@ -135,6 +135,14 @@ def ring(order: str = "alternate") -> tuple[Camera, ...]:
     return tuple(Camera(a) for a in flat) + tuple(Camera(a, e) for a, e in raised)
 
 
+def rays(camera: Camera, size: int) -> np.ndarray:
+    """(S, S, 3): where the line of sight of each pixel is at depth 1, from the camera, render frame."""
+    along = (np.arange(size) + 0.5) / size - 0.5
+    x = camera.extent * along + camera.extent * camera.zoom / 2 * camera.centre[0]
+    y = -camera.extent * along + camera.extent * camera.zoom / 2 * camera.centre[1]
+    return x[:, None] * camera.right + y[:, None, None] * camera.up - camera.direction
+
+
 def view_name(camera: Camera) -> str:
     """What an artist calls this view: front, side, back, top or bottom.
 

@@ -20,7 +20,7 @@ from .cameras import Camera
 from .faces import areas
 from .fill import Fill, Places, fill
 from .islands import heights
-from .pixels import Pixels, look, project, visible
+from .pixels import Pixels, Sights, look, project, visible
 from .texels import both, uv_texels
 from .tiles import some
 from .types import Surface
@@ -244,6 +244,16 @@ def sights(
         (torch.cat(a), torch.cat(b), torch.cat(c))
         for a, b, c in (zip(*parts, strict=True) for parts in found)
     ]
+
+
+def pixel_weights(
+    pixels: Sights, *, exponent: float = 6.0, cutoff_deg: float = 80.0, rim: float = 6.0
+) -> Tensor:
+    """(N, S, S): how much every pixel of every view counts, 0 on background; options as in `bake_tables`."""
+    edge = torch.stack([_rim_distance(depth) for depth in pixels.depth.cpu()])
+    facing, soft = pixels.facing.cpu(), max(rim * pixels.size / 256, 2.0)
+    weight = facing**exponent * (edge / soft).clamp(max=1) ** 4
+    return torch.where((facing >= math.cos(math.radians(cutoff_deg))) & (edge >= 1.5), weight, 0.0)
 
 
 def sights_of_tiles(pixels: Pixels, texels: Texels) -> Iterator[Sight]:
