@@ -18,12 +18,15 @@ import click
 import pytest
 import tiny
 import tiny_motion
+from painted import ball
+from splat_scenes import splats_on_mesh
 
 import texsync
 from texsync import cli
 from texsync.backbones import download, hub, locate, motion_model, presets
 from texsync.show import render as preview
-from texsync.tasks import mesh
+from texsync.splats.splat_files import splat_bytes
+from texsync.tasks import mesh, textured_splats
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
@@ -36,6 +39,7 @@ if [ "$1 $2" = "-m venv" ]; then
     mkdir -p "$3/bin"; cp "$STANDINS"/* "$3/bin"; echo "PATH='$PWD/$3/bin':\\$PATH" > "$3/bin/activate"
 fi
 """
+BALL = ball()
 HUB_MODELS = {
     "benjamin-paine/stable-diffusion-v1-5": "",
     presets.PRESETS["sd15"].model: "",
@@ -61,6 +65,8 @@ def clone(tmp_path, monkeypatch, model, moving):
     """A folder like a fresh clone, where names of models lead to the tiny one."""
     for name in ("meshes", "docs", "benchmarks", "blender_addon", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "scene.ply").write_bytes(splat_bytes(splats_on_mesh(BALL.vertices, BALL.faces, 99), ".ply"))
+    monkeypatch.setattr(textured_splats, "FRAMES", 1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(locate.EMBEDDED, "mini", model)
     monkeypatch.setattr(download, "fetch", lambda repo, **_: model / HUB_MODELS[repo])

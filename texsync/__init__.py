@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .tasks.motion_result import Motion as Motion
     from .tasks.repeat import repeat as repeat
     from .tasks.textured import TexturedMesh as TexturedMesh
+    from .tasks.textured_splats import TexturedSplats as TexturedSplats
     from .tasks.variants import Variants as Variants
     from .views import Views as Views
     from .views import ambiguous as ambiguous
@@ -80,6 +81,7 @@ PUBLIC = {
     ".tasks.motion_result": "Motion",
     ".tasks.repeat": "repeat",
     ".tasks.textured": "TexturedMesh",
+    ".tasks.textured_splats": "TexturedSplats",
     ".tasks.variants": "Variants",
     ".views": (
         "Views ambiguous feathered flip identity latest lookup masks noise point_views rotations "

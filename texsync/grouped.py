@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from .flags import HEADINGS
 
+MAY_BE_SPLATS = (".ply", ".spz", ".splat")
 LINE = 120  # characters of what a command does, wrapped where it must be
 
 
@@ -38,11 +41,11 @@ def write_options(options: list[click.Option], ctx: click.Context, formatter: cl
 
 
 class MeshByDefault(click.Group):
-    """A group whose first argument is a mesh unless it is the name of a command."""
+    """A group whose first argument is a mesh, or splats, unless it is the name of a command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ("--help", "-h", "--version"):
-            args = ["mesh", *args]
+            args = [task_of(args), *args]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -59,6 +62,16 @@ class MeshByDefault(click.Group):
         within = click.Context(mesh, ctx)
         mine = [option for option in options_of(mesh, within) if heading_of(option) != "Help"]
         write_options([*mine, *options_of(self, ctx)], within, formatter)
+
+
+def task_of(args: list[str]) -> str:
+    """What is painted where no command says it: splats where a file is of them, else a mesh."""
+    named = next((one for one in args if Path(one).suffix.lower() in MAY_BE_SPLATS), None)
+    if named is None:
+        return "mesh"
+    from .splats.splat_files import is_splats
+
+    return "splats" if is_splats(named) else "mesh"
 
 
 def help_command(error: click.ClickException) -> str:

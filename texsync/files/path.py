@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import Refused, about, got
+from ..splats.splat_files import is_splats
 from .formats import formats, known
 
 EXPORT_AGAIN = "export it again from the program that made it"
@@ -17,6 +18,11 @@ def checked_path(path: Path) -> Path:
         raise Refused.mesh_kind(f"{about(path)} is a folder", f"name a mesh file in it ({endings})")
     if not path.exists():
         raise Refused.mesh_missing(f"{about(path)} does not exist", "check the path")
+    if is_splats(path):
+        raise Refused.mesh_kind(
+            f"{about(path)} is of Gaussian splats, not of triangles",
+            "paint it with the task splats: texsync splats, or texture_splats in Python",
+        )
     if path.suffix[1:].lower() not in formats():
         raise Refused.mesh_kind(
             f"{about(path)} has an unknown ending {got(path.suffix)!r}", f"known: {endings}"

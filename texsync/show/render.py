@@ -84,19 +84,30 @@ def turntable(
     elevation_deg: float = 5.0,
     swing_deg: float = 35.0,
 ) -> None:
-    """Write a GIF at 15 frames a second that turns once around the object, lit from the camera's upper left.
-
-    The camera rises above `elevation_deg` by `swing_deg` at the front and sinks below it by as much at the back, so
-    that the top and the underside are seen.
-    """
-    turns = [2 * math.pi * k / frames for k in range(frames)]
-    cameras = [Camera(math.degrees(turn), elevation_deg + swing_deg * math.cos(turn)) for turn in turns]
+    """Write a GIF that turns once around the object, lit from the camera's upper left; see `turning`."""
+    cameras = turning(frames, elevation_deg, swing_deg)
     batches = [cameras[k : k + 4] for k in range(0, frames, 4)]  # keeps the pixel tables small
     pictures = [
         to_image(picture)
         for batch in batches
         for picture in render(surface, image, batch, size, SHADE, samples=1)
     ]
+    write_gif(pictures, path)
+
+
+def turning(frames: int, elevation_deg: float = 5.0, swing_deg: float = 35.0) -> list[Camera]:
+    """Cameras once around the object.
+
+    They rise above `elevation_deg` by `swing_deg` at the front and sink below it by as much at the back, so
+    that the top and the underside are seen.
+    """
+    turns = [2 * math.pi * k / frames for k in range(frames)]
+    return [Camera(math.degrees(turn), elevation_deg + swing_deg * math.cos(turn)) for turn in turns]
+
+
+def write_gif(pictures: Sequence[Image.Image], path: Path) -> None:
+    """Pictures of one size as a GIF that loops, at 15 a second."""
+    frames = len(pictures)
     palette = side_by_side(pictures[:: max(1, frames // 6)]).quantize(COLOURS)
     flat = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     times = [70, 70, 60] * math.ceil(frames / 3)  # GIF counts in 10 ms

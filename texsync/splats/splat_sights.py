@@ -22,15 +22,16 @@ SOLID = 0.5  # alpha from which on a pixel shows the object and not the backgrou
 def splat_pixels(splats: Splats, cameras: Sequence[Camera], seen: Sequence[Seen]) -> PointPixels:
     """N views of K splats, S x S pixels each.
 
-    seen: of each camera.  A pixel shows the splat that gives most to it, where it is solid; depth is the mean of all that
-    it shows, the position lies on its ray at that depth, and `spread` is their standard deviation along it.
+    seen: of each camera.  A pixel shows the splat that gives most to it, where it is solid; depth is the mean of all
+    that it shows, the position lies on its ray at that depth, and `spread` is their standard deviation along it.
     """
     from ..surface.point_pixels import PointPixels
 
     tables = [_view(splats, camera, one) for camera, one in zip(cameras, seen, strict=True)]
     names = ("position", "normal", "depth", "facing", "spread", "point")
     maps = {
-        name: torch.as_tensor(np.stack(part)) for name, part in zip(names, zip(*tables, strict=True), strict=True)
+        name: torch.as_tensor(np.stack(part))
+        for name, part in zip(names, zip(*tables, strict=True), strict=True)
     }
     return PointPixels(cameras=tuple(cameras), centres=splats.means.astype(np.float64), **maps)
 
@@ -71,7 +72,9 @@ def _facing(splats: Splats, camera: Camera, seen: Seen) -> tuple[np.ndarray, np.
     sight /= np.maximum(np.linalg.norm(sight, axis=1, keepdims=True), 1e-12)
     side = np.where((splats.normals * sight).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
     flat = splats.flatness[:, None]
-    normal, towards = (_unit(seen.mean(part)) for part in (flat * side * splats.normals + (1 - flat) * sight, sight))
+    normal, towards = (
+        _unit(seen.mean(part)) for part in (flat * side * splats.normals + (1 - flat) * sight, sight)
+    )
     return normal, np.clip((normal * towards).sum(axis=-1), 0.0, 1.0)
 
 

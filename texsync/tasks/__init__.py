@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from .mesh_views import mesh_views as mesh_views
     from .panorama import panorama_image as panorama_image
     from .project import project_pictures as project_pictures
+    from .splats import texture_splats as texture_splats
     from .wide import wide_image as wide_image
 
 FUNCTIONS = {  # the task's name; its file and function
     "mesh": "mesh.texture_mesh",
+    "splats": "splats.texture_splats",
     "wide": "wide.wide_image",
     "ambiguous": "ambiguous.ambiguous_image",
     "mask": "mask.masked_image",
@@ -43,6 +45,7 @@ __all__ = [
     "panorama_image",
     "project_pictures",
     "texture_mesh",
+    "texture_splats",
     "wide_image",
 ]
 

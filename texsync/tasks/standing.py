@@ -1,4 +1,4 @@
-"""Where the views of a mesh stand: around it, as a file says, or wherever it takes to see almost all of it."""
+"""Where views stand: around the object, as a file says, or wherever it takes to see almost all of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..record.inputs import input_files
 
 if TYPE_CHECKING:
     from ..files.loaded import Loaded
+    from ..files.splat_place import PlacedSplats
     from ..surface.cameras import Camera
     from ..surface.types import Surface
 
@@ -62,6 +63,19 @@ class Standing:
         if self.own:
             return self.own
         return self._cover(surface) if self.asked == "cover" else self._ring(surface, device)
+
+    def around_splats(self, placed: PlacedSplats) -> tuple[Camera, ...]:
+        """Those of splats: the ring around what is not stray, or those of a file."""
+        from ..files.camera_file import cameras_json, read_cameras
+        from ..surface.cameras import framed, ring
+
+        if self.asked == "ring":
+            cameras = ring(self.view_order)
+            kept = placed.splats.means[placed.kept]
+            return framed(cameras, kept) if self.framing == "tight" else cameras
+        self.own = read_cameras(self.asked, placed)
+        self.said = {"cameras_read": cameras_json(self.own)}
+        return self.own
 
     def _ring(self, surface: Surface, device: str) -> tuple[Camera, ...]:
         """The ring, and where it sees too little a view from the top or from below."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..options.declared import SHELL, declare, option_class, unsaid
 from ..options.kinds import Flag, Names
@@ -13,9 +13,11 @@ from ..options.output import SaveOptions
 from ..record.facts import origin, recorded, write_record
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
 
     from ..files.loaded import Loaded
+    from ..surface.cameras import Camera
     from ..surface.pixels import Pixels
     from ..surface.texture import Texture
     from ..surface.types import Surface
@@ -73,6 +75,12 @@ class TexturedMesh:
     condition: Tensor
     pixels: Pixels
     report: dict[str, Any] = field(default_factory=dict)
+    saving: ClassVar = MeshSaveOptions
+
+    @property
+    def stem(self) -> str:
+        """What the mesh is called."""
+        return self.loaded.stem
 
     @property
     def texture(self):
@@ -159,21 +167,28 @@ def sheet(result: TexturedMesh):
     """
     import torch
 
-    from ..show.render import BACKDROP, SHADE, render, view_titles
-    from ..show.sheet import contact_sheet
+    from ..show.render import BACKDROP, SHADE, render
 
     cameras, mask = result.pixels.cameras, result.pixels.mask.cpu()[:, None]
-    order = sorted(range(len(cameras)), key=lambda i: (abs(cameras[i].elevation_deg), cameras[i].azimuth_deg))
     rows = {
         "condition": result.condition,
         "generated": torch.where(mask, result.views, BACKDROP),
         "textured": render(result.surface, result.texture, cameras, result.views.shape[-1], SHADE),
     }
+    return around_sheet(rows, cameras, result.report)
+
+
+def around_sheet(rows: Mapping[str, Tensor], cameras: Sequence[Camera], report: dict[str, Any]) -> Image:
+    """The contact sheet (PIL) of pictures (N, 3, s, s) by title: by azimuth, those at eye level first, in two lines."""
+    from ..show.render import view_titles
+    from ..show.sheet import contact_sheet
+
+    order = sorted(range(len(cameras)), key=lambda i: (abs(cameras[i].elevation_deg), cameras[i].azimuth_deg))
     return contact_sheet(
         {title: pictures[order] for title, pictures in rows.items()},
         view_titles([cameras[i] for i in order]),
         across=(len(order) + 1) // 2,
-        caption=caption(result.report),
+        caption=caption(report),
     )
 
 

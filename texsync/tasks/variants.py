@@ -1,15 +1,16 @@
-"""One mesh, several seeds: what `count` above 1 gives, and how it is saved."""
+"""One thing, several seeds: what `count` above 1 gives, and how it is saved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..errors import option
 from ..record.facts import recorded, write_record
-from .textured import MeshSaveOptions, TexturedMesh
+from .textured import TexturedMesh
+from .textured_splats import TexturedSplats
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,18 +32,21 @@ def check_room(count: int, pixels: int, texels: int) -> None:
     require(need, torch.device("cpu"), f"{count} variants of a texture", f"lower {option('count')}")
 
 
+One = TypeVar("One", TexturedMesh, TexturedSplats)
+
+
 @dataclass(repr=False)
-class Variants(Sequence[TexturedMesh]):
-    """The textures of several seeds, a sequence of `TexturedMesh`.
+class Variants(Sequence[One], Generic[One]):
+    """What several seeds made, a sequence of `TexturedMesh` or `TexturedSplats`.
 
     report: of the whole run, as `run.json` holds it; each variant has its own, from which it alone can be repeated.
     """
 
-    made: list[TexturedMesh]
+    made: list[One]
     report: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, made: Sequence[TexturedMesh], seeds: Sequence[int]) -> Variants:
+    def of(cls, made: Sequence[One], seeds: Sequence[int]) -> Variants[One]:
         """Results of one run, whose reports are that of the run still.  seeds: one each."""
         report = made[0].report
         own = [{"seed": seed, "count": 1} for seed in seeds]
@@ -50,16 +54,16 @@ class Variants(Sequence[TexturedMesh]):
         return cls([replace(one, report=said) for one, said in zip(made, reports, strict=True)], report)
 
     @overload
-    def __getitem__(self, index: int) -> TexturedMesh: ...
+    def __getitem__(self, index: int) -> One: ...
     @overload
-    def __getitem__(self, index: slice) -> list[TexturedMesh]: ...
-    def __getitem__(self, index: int | slice) -> TexturedMesh | list[TexturedMesh]:
+    def __getitem__(self, index: slice) -> list[One]: ...
+    def __getitem__(self, index: int | slice) -> One | list[One]:
         return self.made[index]
 
     def __len__(self) -> int:
         return len(self.made)
 
-    def __iter__(self) -> Iterator[TexturedMesh]:
+    def __iter__(self) -> Iterator[One]:
         return iter(self.made)
 
     @property
@@ -79,21 +83,15 @@ class Variants(Sequence[TexturedMesh]):
         rows = [[one[side] for one in shown] for side in shown[0]]
         return labelled(rows, list(shown[0]), [f"seed {seed}" for seed in self.seeds])
 
-    def save(
-        self,
-        folder: str | Path,
-        *,
-        overwrite: bool = False,
-        formats: str | Sequence[str] | None = None,
-        preview: bool = False,
-    ) -> Path:
-        """Write `overview.png`, `run.json` and, as `TexturedMesh.save` does, a folder `seed_<seed>` for each.
+    def save(self, folder: str | Path, *, overwrite: bool = False, **what: Any) -> Path:
+        """Write `overview.png`, `run.json` and, as its own `save` does, a folder `seed_<seed>` for each.
 
+        what: what else that takes.
         All or nothing.  Raises InputError if the folder exists and `overwrite` is False, or cannot be written.
         """
         from ..record.atomic import atomic_folder
 
-        chosen = MeshSaveOptions(formats=formats, preview=preview).chosen
+        chosen = self.made[0].saving(**what).chosen
         with atomic_folder(folder, overwrite=overwrite) as place:
             for seed, one in zip(self.seeds, self.made, strict=True):
                 (place / f"seed_{seed}").mkdir()
@@ -104,7 +102,7 @@ class Variants(Sequence[TexturedMesh]):
 
     def __repr__(self) -> str:
         seeds = ", ".join(map(str, self.seeds))
-        return f"<Variants of {self.made[0].loaded.stem!r}: {self.report.get('prompt')!r}, seeds {seeds}>"
+        return f"<Variants of {self.made[0].stem!r}: {self.report.get('prompt')!r}, seeds {seeds}>"
 
     def _repr_png_(self) -> bytes:
         """The overview, for notebooks."""
