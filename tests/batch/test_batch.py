@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 import json
 import shutil
 
 import pytest
+from PIL import Image
 from refusals import refused
 
 from texsync import run_batch
@@ -233,3 +236,11 @@ def test_a_folder_travels_whole(tmp_path):
     (tmp_path / "b").mkdir()
     unpack_folder(packed(tmp_path / "a"), tmp_path / "b")
     assert (tmp_path / "b" / "seed_1" / "x.png").read_bytes() == b"x"
+
+
+def test_the_page_shows_the_picture_itself_before_what_it_was_made_of(tmp_path):
+    for name, colour in (("picture.png", "red"), ("views.png", "blue")):
+        Image.new("RGB", (16, 16), colour).save(tmp_path / name)
+    data = report._thumbnail(tmp_path).partition("base64,")[2].rstrip('">')
+    shown = Image.open(io.BytesIO(base64.b64decode(data))).getpixel((8, 8))
+    assert shown[0] > 200 and shown[2] < 50
