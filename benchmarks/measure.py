@@ -100,7 +100,7 @@ def judge_of(asked: argparse.Namespace, candidates: Sequence[str]) -> ModelJudge
 
 def embedded(pictures: Sequence[Tensor]) -> np.ndarray:
     """Features (N, D) of pictures (3, S, S)."""
-    return features_by()(list(pictures))
+    return features_by()(pictures)
 
 
 def fidelity(pictures: Sequence[Tensor], known: np.ndarray) -> dict[str, float]:

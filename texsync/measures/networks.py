@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -35,15 +35,21 @@ class Extractor:
     see: Callable[[Tensor], Tensor]
 
     @torch.no_grad()
-    def __call__(self, pictures: Tensor | Sequence[Tensor]) -> np.ndarray:
-        """Features (N, D) of pictures (N, 3, H, W) in [0, 1]; of a list they may differ in size."""
-        if isinstance(pictures, Tensor):
-            chunks = [self.see(chunk) for chunk in pictures.split(AT_ONCE)]
-        elif len({one.shape for one in pictures}) == 1:
-            return self(torch.stack(list(pictures)))
-        else:
-            chunks = [self.see(one[None]) for one in pictures]
-        return torch.cat(chunks).double().numpy()
+    def __call__(self, pictures: Iterable[Tensor]) -> np.ndarray:
+        """Features (N, D) of pictures (3, H, W) in [0, 1], which may differ in size; few are held at a time."""
+        return torch.cat([self.see(chunk) for chunk in chunks(pictures)]).double().numpy()
+
+
+def chunks(pictures: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Pictures (3, H, W) as batches (n, 3, H, W) of one size."""
+    held: list[Tensor] = []
+    for picture in pictures:
+        if held and (len(held) == AT_ONCE or picture.shape != held[0].shape):
+            yield torch.stack(held)
+            held = []
+        held.append(picture)
+    if held:
+        yield torch.stack(held)
 
 
 def features_by(inception: Path | str | None = None) -> Extractor:

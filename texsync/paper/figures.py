@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from .. import measures
 from ..measures.errorbars import unfair
 from ..options.output import MARK
-from .looked_at import Result, known_pictures, read
+from .looked_at import PromptedPicture, Result, known_pictures, read
 from .planned import Plan
 from .specification import TableRow
 
@@ -117,17 +117,25 @@ class Bench:
     @cached_property
     def known(self) -> tuple[np.ndarray, list[str]]:
         """(features (M, D) of what results are compared with, their prompts)."""
-        found = known_pictures(self.plan)
-        return self.extractor([one.picture for one in found]), [one.prompt for one in found]
+        return self._features(known_pictures(self.plan))
 
     def seen(self, results: Sequence[Result]) -> tuple[np.ndarray, list[str]]:
         """(features (N, D) of what a row's results show, what each should show)."""
         key = tuple(result.folder for result in results)
         if key not in self._seen:
-            shown = [one for result in results for one in result.shown()]
-            prompts = [one.prompt for one in shown]
-            self._seen = {key: (self.extractor([one.picture for one in shown]), prompts)}  # one row's
+            self._seen = {key: self._features(shown_by(results))}  # one row's
         return self._seen[key]
+
+    def _features(self, pictures: Iterable[PromptedPicture]) -> tuple[np.ndarray, list[str]]:
+        """Of pictures that are read one after the other, and what each should show."""
+        prompts = []
+
+        def noted() -> Iterator[torch.Tensor]:
+            for one in pictures:
+                prompts.append(one.prompt)
+                yield one.picture
+
+        return self.extractor(noted()), prompts
 
     @cached_property
     def words(self) -> measures.ClipSimilarity | measures.ModelJudge:
@@ -221,14 +229,20 @@ def _figure(value: float, redraws: np.ndarray | None, count: int) -> Figure:
     return Figure(value, error, count, redraws=redraws)
 
 
+def shown_by(results: Sequence[Result]) -> Iterator[PromptedPicture]:
+    """What all of a row's results show, read one after the other."""
+    for result in results:
+        yield from result.shown()
+
+
 # ---- measures of single results, each (bench, row, results) -> numbers
 
 
 def _words(bench: Bench, row: TableRow, results: Sequence[Result]) -> Iterable[float]:
-    shown = [one for result in results for one in result.shown()]
-    if isinstance(bench.words, measures.ModelJudge):
-        return [100.0 * bench.words.prefers(one.picture, one.prompt) for one in shown]
-    return bench.words([one.picture for one in shown], [one.prompt for one in shown])
+    words = bench.words
+    if isinstance(words, measures.ModelJudge):
+        return [100.0 * words.prefers(one.picture, one.prompt) for one in shown_by(results)]
+    return [float(words([one.picture], [one.prompt])[0]) for one in shown_by(results)]
 
 
 def _source(result: Result) -> torch.Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..measures import beside_each_other
+from ..show.png import to_image
 from ..tasks.mesh_views import mesh_views
 from ..tasks.reading import read_picture, to_tensor
 from .planned import Plan
@@ -41,7 +42,7 @@ class Result:
     def folder(self) -> Path:
         return self.plan.result(self.row, self.k, self.number)
 
-    @cached_property
+    @property
     def main(self) -> Tensor:
         """The picture that a person would be shown, (3, H, W)."""
         if self.plan.said.task == "mesh":
@@ -66,23 +67,26 @@ class Result:
         return [picture[..., left : left + size]]
 
     def _painted_view(self) -> Tensor:
-        """The mesh as the table's camera sees it, flat, before an even backdrop."""
-        (file,) = self.folder.glob("*.glb")
-        made = mesh_views(file, cameras=self.plan.camera_file, view_size=self.plan.size)
-        return before_backdrop(made.picture(next(made.pixels())))
+        """The mesh as the table's camera sees it, flat, before an even backdrop; kept as a picture."""
+        kept = self.plan.home / "seen" / f"{self.folder.parent.name}_{self.folder.name}.png"
+        if not kept.exists():
+            (file,) = self.folder.glob("*.glb")
+            made = mesh_views(file, cameras=self.plan.camera_file, view_size=self.plan.size)
+            kept.parent.mkdir(exist_ok=True)
+            to_image(before_backdrop(made.picture(next(made.pixels())))).save(kept)
+        return read(kept)
 
 
-def known_pictures(plan: Plan) -> list[PromptedPicture]:
-    """What results are compared with, as far as it is there."""
-    found: dict[Path, PromptedPicture] = {}
+def known_pictures(plan: Plan) -> Iterator[PromptedPicture]:
+    """What results are compared with, as far as it is there, each once."""
+    told = set()
     for k, subject in enumerate(plan.extent.subjects):
         for prompt in subject.known:
             for number in range(plan.extent.references):
-                folder = plan.known_folder(k, prompt, number)
-                if (folder / "picture.png").exists():
-                    picture = _like_the_views(plan, k, read(folder / "picture.png"))
-                    found[folder] = PromptedPicture(picture, prompt)
-    return list(found.values())
+                file = plan.known_folder(k, prompt, number) / "picture.png"
+                if file not in told and file.exists():
+                    told.add(file)
+                    yield PromptedPicture(_like_the_views(plan, k, read(file)), prompt)
 
 
 def _like_the_views(plan: Plan, k: int, picture: Tensor) -> Tensor:
