@@ -63,7 +63,7 @@ def _unfit(image: bpy.types.Image) -> str:
         return f"{image.name} has UDIM tiles"
     if not width:
         return f"{image.name} cannot be read"
-    if width != height or not SIDES[0] <= width <= SIDES[1]:
+    if not SIDES[0] <= min(width, height) <= max(width, height) <= SIDES[1]:
         return f"{image.name} has {width} x {height} texels"
     return "" if image.channels == 4 else f"{image.name} has {image.channels} channels"
 

@@ -170,7 +170,7 @@ class Generation:
         asked = {**self.arguments, "uvs": uvs, "mesh": str(self.folder / "mesh.texmesh")}
         asked["out"] = str(self.folder / "texture")
         if repaint:
-            asked["texture_size"] = repaint["width"]
+            asked["texture_size"] = [repaint["width"], repaint["height"]]
         job = Request(self.folder.name, "mesh", asked, self._painted, self.drop, self.previews, self.title)
         job.follows = follows
         self.start(job)

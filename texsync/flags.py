@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ class KnownValue(click.ParamType):
         if value not in self.kind.known:
             self.fail(f"{value!r} is not one of {', '.join(self.kind.known)}.", param, ctx)
         return value
+
+
+class TexelCount(click.ParamType):
+    """One number, or a text that its kind reads."""
+
+    name = "integer or WIDTHxHEIGHT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
 
 
 def parameters(cls: type[Options]) -> list[click.Parameter]:
@@ -144,6 +154,8 @@ def _type(said: Declared) -> dict[str, Any]:
         return {"type": KnownValue(kind)}
     if isinstance(kind, kinds.Choice):
         return {"type": click.STRING if said.metavar else click.Choice(list(kind.known))}
+    if isinstance(kind, kinds.TextureSize):
+        return {"type": TexelCount()}
     return {"type": {kinds.Whole: click.INT, kinds.Real: click.FLOAT}.get(type(kind), _path(said))}
 
 

@@ -35,6 +35,23 @@ def test_lists_strips_and_fans_with_and_without_indices(tmp_path, mode, indexed)
     assert np.array_equal(triangles(new), triangles(before))
 
 
+@pytest.mark.parametrize("uvs", [own_uvs, new_uvs])
+def test_normals_without_a_length_get_one(tmp_path, uvs):
+    """Zero and no number at all; the others stay to the bit."""
+    made = plain()
+    attributes = made.tree["meshes"][0]["primitives"][0]["attributes"]
+    old = np.tile(np.float32([0.6, 0.8, 0]), (15, 1))
+    old[[3, 7]] = [[0, 0, 0], [np.nan, 0, 1]]
+    attributes["NORMAL"] = made.accessor(old, "f")
+    before, kept = saved(made.write(tmp_path / "post.glb"), uvs)
+    attributes = kept.tree["meshes"][0]["primitives"][0]["attributes"]
+    new, place = kept.numbers(attributes["NORMAL"]), kept.numbers(attributes["POSITION"])
+    assert np.allclose(np.linalg.norm(new, axis=1), 1, atol=1e-5)
+    wrong = column()[0].astype(np.float32)[[3, 7]]
+    mended = (place[:, None] == wrong).all(axis=-1).any(axis=1)
+    assert mended.any() and (new[~mended] == old[0]).all() and (new[mended] != old[0]).any()
+
+
 def strip(order) -> list:
     """Every other triangle is turned round, so that all look the same way."""
     pairs = [order[i : i + 3] for i in range(len(order) - 2)]

@@ -34,6 +34,11 @@ WRONG = [
     ({"strength": "much"}, "strength must be a number, got 'much'"),
     ({"texture_size": 0}, "texture size 0 .*64 to 8192"),
     ({"texture_size": 100000}, "texture size 100000"),
+    ({"texture_size": "1024"}, "texture size must be a whole number, or two, got '1024'"),
+    ({"texture_size": "1024x"}, "texture size must be a whole number, or two"),
+    ({"texture_size": (1024, 512, 3)}, "texture size must be one number, or two"),
+    ({"texture_size": "1024x9"}, "texture size 9 .*64 to 8192"),
+    ({"texture_size": (1024, "512")}, "texture size must be a whole number, got '512'"),
     ({"view_size": 10}, "view size 10"),
     ({"chunk": 0}, "chunk 0"),
     ({"guidance": math.nan}, "guidance nan"),
@@ -74,6 +79,13 @@ def test_wrong_values_are_named(values, message):
 def test_right_values_pass(values):
     made = MeshOptions(**{"mesh": "a.obj", "prompt": "rust", **values})
     assert made.arguments().items() >= values.items()
+
+
+@pytest.mark.parametrize("said", ["2048x1024", " 2048 X 1024", [2048, 1024], (np.int64(2048), 1024)], ids=str)
+def test_a_texture_may_be_no_square(said):
+    made = MeshOptions("a.obj", "rust", texture_size=said)
+    assert made.texture_size == (2048, 1024) and made.texture_shape == (1024, 2048)
+    assert MeshOptions("a.obj", "rust", texture_size="512x512").texture_size == 512
 
 
 def test_what_a_coupling_says_of_masks_is_so():

@@ -12,6 +12,7 @@ from painted import ball
 from PIL import Image
 from refusals import refused
 
+from texsync.errors import InputError
 from texsync.files.load import load
 from texsync.files.own_colour import own_colour
 from texsync.options.start import numbers
@@ -63,10 +64,8 @@ def asked(place, mesh="boards.obj", unseen=None, **options):
     """What the options make of a mesh, without painting it."""
     said = MeshOptions(str(place / mesh), "x", texture_size=options.pop("texture_size", SIZE), **options)
     loaded = load(said.mesh)
-    surface = prepare(loaded, said.uvs, said.texture_size)
-    return in_context(
-        said, loaded, surface, lambda size: np.zeros((size, size), bool) if unseen is None else unseen
-    )
+    surface = prepare(loaded, said.uvs, max(said.texture_shape))
+    return in_context(said, loaded, surface, lambda size: np.zeros(size, bool) if unseen is None else unseen)
 
 
 WHERE = ["{}/half.png", "faces:1", "faces:{}/faces.txt", "material:Glass", "object:Window", "holes"]
@@ -81,6 +80,21 @@ def test_a_part_goes_by_many_names(place, where):
     new = found.patch.apply(np.full((SIZE, SIZE, 3), 7, np.uint8))
     assert (new[:, : SIZE // 2] == LEFT).all() and (new[8:-8, SIZE // 2 + 12 : -12] == 7).all()
     assert found.level == 1.0 and ((found.patch.share > 0) == right).mean() > 0.99
+
+
+@pytest.mark.parametrize("where", ["{}/wide.png", "faces:1"])
+def test_a_part_of_a_picture_that_is_no_square(place, tmp_path, where):
+    """Half as high as wide: the same half, and all else to the bit."""
+    for name in ("boards.obj", "boards.mtl"):
+        (tmp_path / name).write_text((place / name).read_text())
+    Image.open(place / "p.png").resize((SIZE, SIZE // 2), Image.Resampling.NEAREST).save(tmp_path / "p.png")
+    Image.open(place / "half.png").resize((SIZE, SIZE // 2)).save(tmp_path / "wide.png")
+    said = {"repaint": where.format(tmp_path), "texture_size": (SIZE, SIZE // 2), "feather": 8}
+    found = asked(tmp_path, **said)
+    new = found.patch.apply(np.full((SIZE // 2, SIZE, 3), 7, np.uint8))
+    assert (new[:, : SIZE // 2] == LEFT).all() and (new[12:-12, SIZE // 2 + 12 : -12] == 7).all()
+    with pytest.raises(InputError, match="128x64"):
+        asked(tmp_path, repaint="faces:1", texture_size=SIZE)
 
 
 def test_the_edge_is_measured_on_the_surface_and_lies_inside():

@@ -19,28 +19,33 @@ SIZE, VIEW = 128, 256
 MAGENTA = (255, 0, 255)
 
 
-def texture(size: int) -> np.ndarray:
+def texture(high: int, wide: int) -> np.ndarray:
     """Waves, some texels long."""
-    y, x = np.mgrid[:size, :size] / size
+    y, x = np.mgrid[:high, :wide] / [[[high]], [[wide]]]
     waves = [np.sin(14 * x + k) * np.cos(11 * y - 2 * k) for k in range(3)]
     return (127.5 + 100 * np.stack(waves, -1)).round().astype(np.uint8)
 
 
-@pytest.fixture(scope="module")
-def ball(tmp_path_factory):
-    """A ball on its own UVs, with a picture of its own: (path, picture)."""
-    place = tmp_path_factory.mktemp("ball")
+def painted_ball(place, own: np.ndarray):
+    """A ball on its own UVs, with a picture of its own: its file."""
     mesh = load(trimesh.creation.icosphere(subdivisions=3))
     from texsync.surface.uv import prepare
 
     surface = prepare(mesh, policy="unwrap", texture_size=SIZE)
     corners = surface.vertices[surface.faces].reshape(-1, 3)
     flat = surface.uv[surface.uv_faces].reshape(-1, 2)
-    material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.fromarray(texture(SIZE)))
+    material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.fromarray(own))
     visual = trimesh.visual.TextureVisuals(uv=flat, material=material)
     faces = np.arange(len(corners)).reshape(-1, 3)
     trimesh.Trimesh(corners, faces, visual=visual, process=False).export(place / "ball.glb")
-    return place / "ball.glb", texture(SIZE)
+    return place / "ball.glb"
+
+
+@pytest.fixture(scope="module")
+def ball(tmp_path_factory):
+    """(path, picture)."""
+    own = texture(SIZE, SIZE)
+    return painted_ball(tmp_path_factory.mktemp("ball"), own), own
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +68,17 @@ def test_views_baked_back_are_the_texture(ball, views):
     error = (made.texture[seen].astype(float) - own[seen]) ** 2
     psnr = 10 * np.log10(255**2 / error.mean())
     assert psnr >= 35, f"PSNR {psnr:.1f} dB"
+
+
+def test_a_texture_that_is_no_square_keeps_its_shape(tmp_path):
+    """Twice as wide as high; and as asked for."""
+    path = painted_ball(tmp_path, own := texture(SIZE, 2 * SIZE))
+    folder = mesh_views(path, view_size=VIEW).save(tmp_path / "views")
+    made = project_pictures(path, folder)
+    assert made.texture.shape == own.shape
+    assert np.abs(made.texture.astype(int) - own)[made.baked.covered].mean() < 2
+    made = project_pictures(path, folder, texture_size="96x64")
+    assert made.texture.shape == (64, 96, 3) and made.report["options"]["texture_size"] == (96, 64)
 
 
 def test_what_no_picture_shows_is_the_meshs_own_to_the_last_bit(ball, folder):

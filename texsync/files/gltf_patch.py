@@ -1,7 +1,8 @@
 """Put a new base colour into a glTF document and leave everything else in it as it is.
 
 Animations, skins, shape keys, cameras, extensions and extras stay because nothing here knows of them.  Geometry changes
-only where UVs are new: such a primitive gets attributes of its own, with the copies of vertices at UV seams last.
+only where normals have no length, and where UVs are new: such a primitive gets attributes of its own, with the copies
+of vertices at UV seams last.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .atlas import squares_of, titles
 from .corners import corner_uvs, keeps_part
 from .gltf_document import INDICES, NUMBERS, SAMPLER, TRIANGLES, VERTICES, Document, element_bytes
 from .gltf_materials import Materials, reads_first_set, shown
+from .gltf_normals import mended_normals
 from .gltf_prune import prune
 from .gltf_scene import GltfPlaces, place_of
 from .loaded import Loaded, Part
@@ -47,6 +49,10 @@ def patched(loaded: Loaded, places: GltfPlaces, surface: Surface, pngs: Sequence
         done.add((target, piece))
         kept = keeps_part(loaded, surface, part)
         primitive = deepcopy(places.document.tree["meshes"][mesh]["primitives"][piece])
+        normals = mended_normals(places.document, primitive, loaded.shapes[part.shape])
+        if normals is not None:
+            primitive["attributes"]["NORMAL"] = draft.add_normals(normals)
+            _drop_draco(primitive)
         faces = loaded.shapes[part.shape].faces
         moved = None
         if not kept:
@@ -168,6 +174,7 @@ class Draft:
         self.tree: dict[str, Any] = deepcopy(document.tree)
         self.tree.setdefault("asset", {"version": "2.0"})
         self.body = bytearray()
+        self.own: dict[int, np.ndarray] = {}  # accessors that the file does not have, until they are gathered
         starts = [self._append(data) for data in document.buffers]
         views = self.tree.get("bufferViews", [])
         for view in [*views, *(x for v in views for x in v.get("extensions", {}).values() if "buffer" in x)]:
@@ -214,6 +221,14 @@ class Draft:
         said = {"bufferView": view, "componentType": FLOAT, "count": len(table), "type": "VEC2"}
         return self.add("accessors", said)
 
+    def add_normals(self, normals: np.ndarray) -> int:
+        """The number of an accessor; normals: (V, 3) float32."""
+        view = self.add_view(normals.tobytes(), target=VERTICES)
+        said = {"bufferView": view, "componentType": FLOAT, "count": len(normals), "type": "VEC3"}
+        number = self.add("accessors", said)
+        self.own[number] = normals
+        return number
+
     def add_indices(self, faces: np.ndarray, vertices: int) -> int:
         """The number of an accessor; faces: (F, 3) into that many vertices."""
         number, kind = (SHORT, np.uint16) if vertices <= MOST_SHORT else (LONG, np.uint32)
@@ -231,7 +246,9 @@ class Draft:
         return Counter(p["attributes"].get("POSITION") for mesh in meshes for p in mesh["primitives"])
 
     def gathered(self, accessor: int, vertex: np.ndarray) -> int:
-        """The number of a copy of one of the file's accessors with these elements, bit by bit, in this order."""
+        """The number of a copy of an accessor with these elements, bit by bit, in this order."""
+        if accessor in self.own:
+            return self.add_normals(self.own[accessor][vertex])
         said = deepcopy(self.document.tree["accessors"][accessor])
         size = element_bytes(said)
         table = np.zeros((len(vertex), size + -size % 4), np.uint8)  # vertices begin at multiples of four

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from ..surface.texels import uv_texels
+from ..surface.texels import both, uv_texels
 from ..surface.types import Surface
 from .colour import Colour
 from .corners import keeps_uvs
@@ -24,10 +24,11 @@ class OwnColour:
     whole: bool
 
 
-def own_colour(loaded: Loaded, surface: Surface, size: int) -> OwnColour | None:
+def own_colour(loaded: Loaded, surface: Surface, size: int | tuple[int, int]) -> OwnColour | None:
     """The base colours of a scene on its surface's map; None where no material has a picture.
 
-    The one picture of a file, where its own UVs are kept; else what all materials show, at size x size texels.
+    The one picture of a file, where its own UVs are kept; else what all materials show.
+    size: (height, width) in texels, or one number.
     """
     if loaded.source.picture is not None:
         return _laid(loaded, surface, size, Colour(Image.fromarray(loaded.source.picture[..., :3])))
@@ -40,12 +41,12 @@ def own_colour(loaded: Loaded, surface: Surface, size: int) -> OwnColour | None:
     return OwnColour(_transferred(loaded, surface, colours, size), False)
 
 
-def on_map(loaded: Loaded, surface: Surface, size: int, picture: Image.Image) -> OwnColour:
+def on_map(loaded: Loaded, surface: Surface, size: int | tuple[int, int], picture: Image.Image) -> OwnColour:
     """A picture on a file's own UVs, on the map that is painted; on a mesh without any, it is on that map already."""
     return _laid(loaded, surface, size, Colour(picture))
 
 
-def _laid(loaded: Loaded, surface: Surface, size: int, colour: Colour) -> OwnColour:
+def _laid(loaded: Loaded, surface: Surface, size: int | tuple[int, int], colour: Colour) -> OwnColour:
     if loaded.uv is None or keeps_uvs(loaded, surface):
         return OwnColour(np.asarray(colour.tinted()), True)
     count = int(loaded.part.max(initial=0)) + 1
@@ -64,8 +65,10 @@ def _colours(loaded: Loaded) -> list[Colour]:
     return found
 
 
-def _transferred(loaded: Loaded, surface: Surface, colours: list[Colour], size: int) -> np.ndarray:
-    """(size, size, 3): every texel shows what the file's own UVs show there; the padding, the nearest texel's."""
+def _transferred(
+    loaded: Loaded, surface: Surface, colours: list[Colour], size: int | tuple[int, int]
+) -> np.ndarray:
+    """(H, W, 3): every texel shows what the file's own UVs show there; the padding, the nearest texel's."""
     face, bary = uv_texels(surface.uv, surface.uv_faces, size)
     inside = face >= 0
     face, bary = face[inside], bary[inside]
@@ -79,7 +82,7 @@ def _transferred(loaded: Loaded, surface: Surface, colours: list[Colour], size: 
         mine = loaded.part[face] == number
         if mine.any():
             shown[mine] = looked_up(colour, uv[mine])
-    canvas = np.zeros((size, size, 3), np.uint8)
+    canvas = np.zeros((*inside.shape, 3), np.uint8)
     canvas[inside] = shown
     row, column = distance_transform_edt(~inside, return_distances=False, return_indices=True)
     padded: np.ndarray = canvas[row, column]
@@ -100,9 +103,10 @@ def looked_up(colour: Colour, uv: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def resized(pixels: np.ndarray, size: int) -> np.ndarray:
-    """A picture (H, W, 3) at size x size."""
-    if pixels.shape[:2] == (size, size):
+def resized(pixels: np.ndarray, size: int | tuple[int, int]) -> np.ndarray:
+    """A picture (H, W, 3) at `size`, (height, width) or both."""
+    height, width = both(size)
+    if pixels.shape[:2] == (height, width):
         return pixels
-    made: Any = Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS)
+    made: Any = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(made)

@@ -275,6 +275,8 @@ def _described(name: str, said: Declared) -> dict[str, Any]:
         "usual": said.usual,
         "soft": said.soft,
     }
+    if isinstance(kind, Whole):
+        plain["kind"] = "Whole"
     if limits:
         plain |= {"low": limits.low, "high": limits.high if limits.high < 2**31 else None}
     if isinstance(kind, Reals):

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import InputError, Refused, TexsyncWarning, about, got
 from ..plugins import COUPLINGS
@@ -45,6 +45,32 @@ class Whole:
         if not self.low <= number <= self.high:
             raise wrong("option-range", name, value, "is out of range", limits)
         return number
+
+
+@dataclass(frozen=True)
+class TextureSize(Whole):
+    """Texels along a side; or (width, height) of a picture that is no square, also as a text: "2048x1024"."""
+
+    example: ClassVar[str] = "give one number, or two as in 2048x1024"
+
+    def __call__(self, name: str, value: Any) -> int | tuple[int, int]:  # type: ignore[override]
+        if isinstance(value, str):
+            found = re.fullmatch(r"\s*(\d{1,9})\s*[xX×]\s*(\d{1,9})\s*", value)
+            if not found:
+                raise wrong("option-type", name, value, "must be a whole number, or two", self.example)
+            value = [int(one) for one in found.groups()]
+        if not isinstance(value, (list, tuple)):
+            return super().__call__(name, value)
+        if len(value) != 2:
+            raise wrong("option-type", name, value, "must be one number, or two", self.example)
+        width, height = (super(TextureSize, self).__call__(name, one) for one in value)
+        return width if width == height else (width, height)
+
+
+def shape_of(texels: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of what `TextureSize` gives."""
+    width, height = (texels, texels) if isinstance(texels, int) else texels
+    return height, width
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from ..errors import Refused, about, got, option
 from .faces import areas
-from .texels import uv_texels
+from .texels import both, uv_texels
 from .types import Surface
 
 UNPAINTED = (204, 204, 204, 255)  # Blender's default base colour, for faces that had no picture before
@@ -31,8 +31,8 @@ class Repaint:
     old: np.ndarray | None = None
     weight: np.ndarray | None = None
 
-    def check(self, size: int) -> None:
-        """Raises InputError unless something is chosen and the old picture has size x size texels."""
+    def check(self, size: int | tuple[int, int]) -> None:
+        """Raises InputError unless something is chosen and the old picture has `size` texels."""
         if not len(self.uv):
             raise Refused.repaint_none(
                 f"no {about('face')} is selected", "select faces, or paint all of them"
@@ -41,40 +41,45 @@ class Repaint:
             check_size(self.old, size)
 
     def apply(self, image: np.ndarray, surface: Surface) -> np.ndarray:
-        """The old picture with the chosen faces' texels from `image`: (S, S, 3), or (S, S, 4) if it is see-through.
+        """The old picture with the chosen faces' texels from `image`: (H, W, 3), or (H, W, 4) if it is see-through.
 
-        image: (S, S, 3) uint8, row 0 on top, made on `surface`'s UVs.  Padding goes with the nearest face.
+        image: (H, W, 3) uint8, row 0 on top, made on `surface`'s UVs.  Padding goes with the nearest face.
         A texel that chosen and other faces share is painted.  Raises InputError as `check` does.
         """
-        size = len(image)
+        size: tuple[int, int] = image.shape[:2]
         self.check(size)
         chosen = self.mask(surface, size) > 0
-        old = np.full((size, size, 4), UNPAINTED, np.uint8) if self.old is None else self.old
+        old = np.full((*size, 4), UNPAINTED, np.uint8) if self.old is None else self.old
         new = np.concatenate([image, np.full_like(image[..., :1], 255)], axis=-1)
         mixed = np.where(chosen[..., None], new, old)
         return mixed if (mixed[..., 3] < 255).any() else np.ascontiguousarray(mixed[..., :3])
 
-    def mask(self, surface: Surface, size: int) -> np.ndarray:
-        """(S, S) float32 in [0, 1]: texels of the chosen faces, and the padding that is nearest to them."""
+    def mask(self, surface: Surface, size: int | tuple[int, int]) -> np.ndarray:
+        """(H, W) float32 in [0, 1]: texels of the chosen faces, and the padding that is nearest to them."""
         shift = np.floor(np.median(self.uv.reshape(-1, 2), axis=0)) if _outside(self.uv) else 0.0
         corners = (self.uv - shift).reshape(-1, 2)
         return spread_mask(corners, np.arange(len(corners)).reshape(-1, 3), self.weight, surface, size)
 
 
-def check_size(old: np.ndarray, size: int) -> None:
-    """Raises InputError unless an old picture has size x size texels: only then can its texels stay."""
+def check_size(old: np.ndarray, size: int | tuple[int, int]) -> None:
+    """Raises InputError unless an old picture has `size` texels, (height, width) or both: only then can they stay."""
     height, width = old.shape[:2]
-    if (height, width) != (size, size):
+    high, wide = both(size)
+    if (height, width) != (high, wide):
         raise Refused.repaint_size(
-            f"the {about('old picture')} has {got(width)} x {height} texels, the new one {size} x {size}",
-            f"use {option('texture_size', width)}" if width == height else "paint all faces",
+            f"the {about('old picture')} has {got(width)} x {height} texels, the new one {wide} x {high}",
+            f"use {option('texture_size', width if width == height else f'{width}x{height}')}",
         )
 
 
 def spread_mask(
-    uv: np.ndarray, uv_faces: np.ndarray, weight: np.ndarray | None, surface: Surface, size: int
+    uv: np.ndarray,
+    uv_faces: np.ndarray,
+    weight: np.ndarray | None,
+    surface: Surface,
+    size: int | tuple[int, int],
 ) -> np.ndarray:
-    """(size, size) float32: how much is painted under each texel of these triangles, 0 under all others.
+    """(H, W) float32: how much is painted under each texel of these triangles, 0 under all others.
 
     weight: (K, 3) of each corner; None: 1.  Padding goes with the nearest face of the surface, or of these.
     """
@@ -93,7 +98,7 @@ def spread_mask(
 class Patch:
     """A part of a texture that is painted anew.
 
-    old: (S, S, 3) uint8, row 0 on top.  share: (S, S) float32 in [0, 1], how much of each texel is new; exactly 0
+    old: (H, W, 3) uint8, row 0 on top.  share: (H, W) float32 in [0, 1], how much of each texel is new; exactly 0
     outside of the part, and rising from its border inwards.
     """
 
@@ -101,19 +106,19 @@ class Patch:
     share: np.ndarray
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """The old texture with the part from `image`; (S, S, 3) uint8."""
+        """The old texture with the part from `image`; (H, W, 3) uint8."""
         share = self.share[..., None]
         mixed = (self.old * (1 - share) + image * share).round().astype(np.uint8)
         return np.where(share > 0, mixed, self.old)
 
 
 def patch(old: np.ndarray, mask: np.ndarray, surface: Surface, feather: int | None) -> Patch:
-    """The part that a mask (S, S) in [0, 1] chooses, with an edge of `feather` texels inside its border.
+    """The part that a mask (H, W) in [0, 1] chooses, with an edge of `feather` texels inside its border.
 
     The edge is measured on the surface, so it goes on over the seams of the map and not into what only lies beside.
     Raises InputError if no covered texel is chosen, or all are.
     """
-    size = len(mask)
+    size: tuple[int, int] = mask.shape
     face, bary = uv_texels(surface.uv, surface.uv_faces, size)
     covered = face >= 0
     chosen = mask[covered] > 0
@@ -127,8 +132,8 @@ def patch(old: np.ndarray, mask: np.ndarray, surface: Surface, feather: int | No
             f"the {about('part to repaint')} is all of the mesh",
             f"leave {option('repaint')} out, or choose less",
         )
-    wide = round(size * FEATHER) if feather is None else feather
-    share = np.zeros((size, size), np.float32)
+    wide = round(max(size) * FEATHER) if feather is None else feather
+    share = np.zeros(size, np.float32)
     share[covered] = mask[covered]
     if wide and not chosen.all():
         share[covered] *= _rise(surface, face[covered], bary[covered], chosen, size, wide)
@@ -137,7 +142,12 @@ def patch(old: np.ndarray, mask: np.ndarray, surface: Surface, feather: int | No
 
 
 def _rise(
-    surface: Surface, face: np.ndarray, bary: np.ndarray, chosen: np.ndarray, size: int, feather: int
+    surface: Surface,
+    face: np.ndarray,
+    bary: np.ndarray,
+    chosen: np.ndarray,
+    size: tuple[int, int],
+    feather: int,
 ) -> np.ndarray:
     """(M,) from 0 at the nearest place that is not chosen to 1 at `feather` texels from it, smoothly."""
     point, normal = (
@@ -146,7 +156,7 @@ def _rise(
     )
     place = np.concatenate([point, TURNED * normal], axis=1).astype(np.float32)
     corners, flat = surface.vertices[surface.faces], surface.uv[surface.uv_faces]
-    texel = np.sqrt(areas(corners).sum() / max(areas(flat).sum() * size * size, 1e-12))
+    texel = np.sqrt(areas(corners).sum() / max(areas(flat).sum() * size[0] * size[1], 1e-12))
     reach = feather * texel
     gap, _ = cKDTree(place[~chosen]).query(place[chosen], distance_upper_bound=2 * reach, workers=-1)
     along = np.clip((gap - texel / 2) / reach, 0, 1)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class InContext:
     """What is known of a texture before it is painted.
 
-    shown: (S, S, 3) uint8, row 0 on top, padded.  level: share of noise to begin at.  patch: the part to be painted
+    shown: (H, W, 3) uint8, row 0 on top, padded.  level: share of noise to begin at.  patch: the part to be painted
     anew; None: all.
     """
 
@@ -69,14 +69,14 @@ class InContext:
 
 
 def in_context(
-    options: Any, loaded: Loaded, surface: Surface, unseen: Callable[[int], np.ndarray]
+    options: Any, loaded: Loaded, surface: Surface, unseen: Callable[[tuple[int, int]], np.ndarray]
 ) -> InContext | None:
     """What the options, or the sender of a mesh, ask to be known; None: nothing, all is painted from scratch.
 
-    options: the mesh task's.  unseen: texture size to (S, S) bool, the texels that no view around the mesh sees.
+    options: the mesh task's.  unseen: (height, width) to (H, W) bool, the texels that no view around the mesh sees.
     Raises InputError for a mesh that shows nothing to start from, and for a part that is none.
     """
-    size, asked = options.texture_size, loaded.source.asked
+    size, asked = options.texture_shape, loaded.source.asked
     anew = options.repaint is not None or (asked is not None and loaded.source.picture is not None)
     options.check_fits(options.start is not None, anew)
     if options.start is None and not anew:
@@ -98,9 +98,9 @@ def _shown(options: Any, loaded: Loaded, surface: Surface) -> tuple[np.ndarray, 
 
     own_wanted = options.start is None or (isinstance(options.start, str) and options.start == OWN)
     if not own_wanted:
-        found = on_map(loaded, surface, options.texture_size, read_picture(options.start))
+        found = on_map(loaded, surface, options.texture_shape, read_picture(options.start))
     else:
-        own = own_colour(loaded, surface, options.texture_size)
+        own = own_colour(loaded, surface, options.texture_shape)
         if own is None:
             raise Refused.start_none(
                 f"{about(loaded.stem)} has no texture of its own to start from",
@@ -110,7 +110,7 @@ def _shown(options: Any, loaded: Loaded, surface: Surface) -> tuple[np.ndarray, 
     return found.pixels, found.whole
 
 
-def _fitted(shown: np.ndarray, size: int) -> np.ndarray:
+def _fitted(shown: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     from ..files.own_colour import resized
 
     return resized(shown, size)
@@ -122,7 +122,7 @@ def _padded(shown: np.ndarray, surface: Surface) -> np.ndarray:
 
     from ..surface.texels import uv_texels
 
-    empty = uv_texels(surface.uv, surface.uv_faces, len(shown))[0] < 0
+    empty = uv_texels(surface.uv, surface.uv_faces, (shown.shape[0], shown.shape[1]))[0] < 0
     row, column = distance_transform_edt(empty, return_distances=False, return_indices=True)
     padded: np.ndarray = shown[row, column]
     return padded
@@ -133,13 +133,13 @@ def _part(
     loaded: Loaded,
     surface: Surface,
     asked: Repaint | None,
-    unseen: Callable[[int], np.ndarray],
+    unseen: Callable[[tuple[int, int]], np.ndarray],
 ) -> np.ndarray:
-    """(S, S) in [0, 1], what is to be painted."""
+    """(H, W) in [0, 1], what is to be painted."""
     from ..files.named_faces import named_faces
     from ..surface.partial import spread_mask
 
-    size = options.texture_size
+    size = options.texture_shape
     if options.repaint is None:
         assert asked is not None
         asked.check(size)
@@ -163,7 +163,7 @@ def _holes(unseen: np.ndarray) -> np.ndarray:
     return unseen.astype(np.float32)
 
 
-def _drawn(source: Any, loaded: Loaded, surface: Surface, size: int) -> np.ndarray:
+def _drawn(source: Any, loaded: Loaded, surface: Surface, size: tuple[int, int]) -> np.ndarray:
     """A mask that is a picture on the file's UVs, white where it is to be painted; greys are shares."""
     from PIL import Image
 
@@ -172,7 +172,7 @@ def _drawn(source: Any, loaded: Loaded, surface: Surface, size: int) -> np.ndarr
     from .reading import check_shape, read_mask
 
     drawn = read_mask(source, soft=True)
-    check_shape(drawn, size, size, name_of(source))
+    check_shape(drawn, *size[::-1], name_of(source))
     grey = Image.fromarray((drawn * 255).round().astype(np.uint8)).convert("RGB")
     pixels = on_map(loaded, surface, size, grey).pixels
     return _fitted(pixels, size)[..., 0].astype(np.float32) / 255

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from ..options.geometry import (
     uvs_option,
     view_order_option,
 )
-from ..options.kinds import ModelName, Thing, Whole
+from ..options.kinds import ModelName, TextureSize, Thing, shape_of
 from ..options.prompt_grammar import plain
 from ..options.start import InContextOptions
 from ..progress import with_bar
@@ -67,7 +68,9 @@ class MeshOptions(InContextOptions):
         "The mesh to paint.", Thing(), kw_only=False, argument=True, file=True, recorded=False, label=""
     )
     prompt: str = prompt_option()
-    texture_size: int = declare("Texels along a side.", Whole(64, 8192), "surface", default=1024)
+    texture_size: int | tuple[int, int] = declare(
+        "Texels along a side, or WIDTHxHEIGHT.", TextureSize(64, 8192), "surface", default=1024
+    )
     uvs: str = uvs_option()
     atlas: str = declare(
         "One texture for everything, or one for each material, object or UDIM tile of the file.",
@@ -104,6 +107,11 @@ class MeshOptions(InContextOptions):
                 f"{option('atlas')} {got(self.atlas)} with a texture to start from or to repaint, which is one",
                 f"use {option('atlas', 'one')}",
             )
+
+    @property
+    def texture_shape(self) -> tuple[int, int]:
+        """(height, width) of the texture."""
+        return shape_of(self.texture_size)
 
     @property
     def folder(self) -> str:
@@ -150,7 +158,7 @@ class Job(AroundPainting):
         with self.stage("mesh"):
             self.check_early()
             loaded = load(options.mesh, up=options.up, front=options.front)
-            surface = prepared(loaded, options.atlas, options.uvs, options.texture_size)
+            surface = prepared(loaded, options.atlas, options.uvs, max(options.texture_shape))
             self.check_texture(surface.across)
             rehearse(loaded, surface)
             self.standing.read(loaded, surface)
@@ -159,7 +167,7 @@ class Job(AroundPainting):
         finish = finish_of(plain(options.prompt), backbone.advice.materials)
         loaded = replace(loaded, finish=finish)
         warn_of_spread(loaded, self.view_size(backbone))
-        size, rows = options.texture_size, chunks(options.texture_size, surface.across)
+        size, rows = options.texture_shape, chunks(options.texture_shape, surface.across)
         with self.stage("geometry", rows):
             pixels, controls, views = self.geometry(surface, backbone)
             # refuses what no view can see
@@ -202,17 +210,17 @@ class Job(AroundPainting):
 
         from ..backbones.memory import require
 
-        size = self.options.texture_size
+        high, wide = self.options.texture_shape
         what = "a texture" if across == 1 else f"{across} textures"
-        need, home = TEXEL_BYTES * across * size**2, torch.device("cpu")
-        require(need, home, f"{what} of {size} texels a side", f"lower {option('texture_size')}")
+        need, home = TEXEL_BYTES * across * high * wide, torch.device("cpu")
+        require(need, home, f"{what} of {wide} x {high} texels", f"lower {option('texture_size')}")
 
     def check_model(self, backbone: Backbone) -> None:
         from ..backbones.memory import require
 
         super().check_model(backbone)
         size, count = self.view_size(backbone), self.standing.most
-        check_room(self.options.count, count * size**2, self.options.texture_size**2)
+        check_room(self.options.count, count * size**2, math.prod(self.options.texture_shape))
         what = f"looking at {count} views of {size} pixels"
         require(count * PIXEL_BYTES * size**2, backbone.home, what, f"lower {option('view_size')}")
 
@@ -230,8 +238,8 @@ class Job(AroundPainting):
         views = surface_views(coarse, fine, cells * LATENT_TEXELS)
         return fine, self.controls(fine, backbone), views
 
-    def unseen(self, surface: Surface) -> Callable[[int], np.ndarray]:
-        """Texture size to (S, S) bool: texels that no view around the mesh sees."""
+    def unseen(self, surface: Surface) -> Callable[[tuple[int, int]], np.ndarray]:
+        """(height, width) to (H, W) bool: texels that no view around the mesh sees."""
         from ..surface.cameras import ring
         from ..surface.texture import unseen
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import FRONT, UP, check_axes, uvs_option
-from ..options.kinds import PathName, Thing, Whole
+from ..options.kinds import PathName, TextureSize, Thing, shape_of
 from ..options.output import MARK
 from ..options.shared import RunOptions
 from ..progress import with_bar
@@ -47,8 +47,11 @@ class ProjectOptions(RunOptions):
         argument=True,
         sweep=False,
     )
-    texture_size: int | None = declare(
-        "Texels along a side.", Whole(64, 8192), "surface", default=unsaid("the mesh's own, else 1024")
+    texture_size: int | tuple[int, int] | None = declare(
+        "Texels along a side, or WIDTHxHEIGHT.",
+        TextureSize(64, 8192),
+        "surface",
+        default=unsaid("the mesh's own, else 1024"),
     )
     uvs: str = uvs_option()
     up: str | None = declare("Up axis of the file.", UP, "surface", default=unsaid(AS_VIEWED), metavar="AXIS")
@@ -130,7 +133,7 @@ class Projection(Stages):
             baked = self.laid(tables.apply(shown.images), own)
         used = {
             **self.options.record(),
-            "texture_size": size,
+            "texture_size": size[1] if size[0] == size[1] else size[::-1],
             "pictures": str(self.options.pictures.absolute()),
         }
         report = self.recorded(used | self.axes())
@@ -149,19 +152,21 @@ class Projection(Stages):
         return {name: getattr(self.options, name) or str(said.get(name, "auto")) for name in ("up", "front")}
 
     def surface(self, loaded: Loaded) -> tuple[Surface, np.ndarray | None]:
-        """What is painted on, and what the mesh shows there already: (S, S, 3) uint8; None: nothing."""
+        """What is painted on, and what the mesh shows there already: (H, W, 3) uint8; None: nothing."""
         from ..files.own_colour import own_colour
         from ..surface.uv import prepare
 
-        size = self.options.texture_size or USUAL_TEXELS
-        surface = prepare(loaded, policy=self.options.uvs, texture_size=size)
+        size = shape_of(self.options.texture_size or USUAL_TEXELS)
+        surface = prepare(loaded, policy=self.options.uvs, texture_size=max(size))
         own = own_colour(loaded, surface, size)
         return surface, None if own is None else own.pixels
 
-    def size(self, own: np.ndarray | None) -> int:
-        """Texels along a side."""
-        square = own is not None and own.shape[0] == own.shape[1] and 64 <= len(own) <= 8192
-        return self.options.texture_size or (len(own) if own is not None and square else USUAL_TEXELS)
+    def size(self, own: np.ndarray | None) -> tuple[int, int]:
+        """(height, width) of the texture."""
+        asked = self.options.texture_size
+        if asked is None and own is not None and min(own.shape[:2]) >= 64 and max(own.shape[:2]) <= 8192:
+            return own.shape[0], own.shape[1]
+        return shape_of(asked or USUAL_TEXELS)
 
     def laid(self, baked: Texture, own: np.ndarray | None) -> Texture:
         """The new texture; what no picture shows stays as the mesh has it."""
@@ -174,7 +179,7 @@ class Projection(Stages):
             return baked
         row, column = distance_transform_edt(~baked.covered, return_distances=False, return_indices=True)
         new = baked.seen[row, column]  # padding goes with the texel beside it
-        image = np.where(new[..., None], baked.image, resized(own, len(baked.image)))
+        image = np.where(new[..., None], baked.image, resized(own, baked.covered.shape))
         return replace(baked, image=image)
 
     def read(self, count: int) -> Shown:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, enough_memory, got, option
 from ..options.declared import UNSET, Declared, declared, nearest, renamed
-from ..options.kinds import Flag, PathName
+from ..options.kinds import Flag, PathName, shape_of
 from ..options.output import check_output
 from ..progress import Progress
 from ..tasks import FUNCTIONS, function_of, options_of
@@ -119,7 +119,8 @@ def unwrap(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
     _check(said, rest)
     given = {"mesh": "", **{name: one.default for name, one in said.items() if name != "mesh"}, **rest}
     mesh, up, front = (given[name] for name in ("mesh", "up", "front"))
-    handed, size = read_handed(mesh), said["texture_size"].kind("texture size", given["texture_size"])
+    texels = said["texture_size"].kind("texture size", given["texture_size"])
+    handed, size = read_handed(mesh), max(shape_of(texels))
     loaded = load(mesh, up, front)
     surface = prepare(loaded, given["uvs"], size)
     uvs = new_uvs(handed, loaded, surface)
@@ -146,7 +147,7 @@ def _check_repaint(handed: Handed, arguments: dict[str, Any]) -> None:
             f"use {option('uvs', 'keep')}",
         )
     said: Any = declared(options_of("mesh"))["texture_size"]
-    handed.repaint.check(said.kind("texture size", arguments.get("texture_size", said.default)))
+    handed.repaint.check(shape_of(said.kind("texture size", arguments.get("texture_size", said.default))))
 
 
 def _place(arguments: dict[str, Any]) -> tuple[Path, bool, dict[str, Any]]:

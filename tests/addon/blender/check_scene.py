@@ -88,16 +88,19 @@ def test_selected_faces_only(ui):
     assert image_node(item.data.materials[0]).image == old and pixels(old) == before
 
 
-def test_a_picture_that_is_not_square_stays_as_it_is(ui):
-    """The selected faces get one of their own, and the panel says why."""
+def test_a_picture_that_is_no_square_is_painted_in_its_own_size(ui):
     item = cube()
     image = painted(item)
     image.scale(128, 64)
+    before = pixels(image)
     edit(0)
     ui.generate(selected_only=True)
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert [face.material_index for face in item.data.polygons] == [1, 0, 0, 0, 0, 0]
-    assert tuple(image.size) == (128, 64)
+    made = image_node(item.data.materials[item.data.polygons[0].material_index]).image
+    assert tuple(image.size) == tuple(made.size) == (128, 64)
+    new, u, v = pixels(made), *centre(item.data, 0)
+    changed = [k // 4 for k in range(0, len(new), 4) if new[k] != before[k]]
+    assert int(v * 64) * 128 + int(u * 128) in changed and len(changed) < 128 * 64 / 2
 
 
 @pytest.mark.parametrize("policy", ["keep", "unwrap"])
