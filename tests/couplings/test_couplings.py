@@ -26,6 +26,7 @@ from zoo import (
 
 from texsync.backbones.conditions import Conditions
 from texsync.couplings import Independent, SyncSDE, SyncTweedies, make, named, names
+from texsync.known import Known
 from texsync.loop import sample
 from texsync.schedule import Schedule
 from texsync.views import identity, noise, shared_noise, windows
@@ -86,12 +87,13 @@ def test_nearly_no_strength_is_nearly_independent(views):
         assert close(run(views, SyncSDE(1e-9, integrator)), run(views, Independent()), 1e-7)
 
 
-def one_after_the_other(views, coupling, spans):
+def one_after_the_other(views, coupling, spans, start, known=None):
     """The paper's own order: each view's whole trajectory, reading the stored trajectories of the earlier views."""
-    start = start_for(views)
     stored: list[list] = []
     for i in range(len(start)):
         predict = predictor_for(views, which=slice(i, i + 1))
+        if known:
+            predict = Known(known.x0[i : i + 1], known.keep[i : i + 1]).through(predict)
         steps = [(start[i], None, None)]
         for s, span in enumerate(spans):
             y = steps[s][0]
@@ -105,17 +107,18 @@ def one_after_the_other(views, coupling, spans):
             )
             if i and span.frac > coupling.until:
                 memory = (s, coupling.memory, coupling.blend)
-                told, known = told_from(views, stored, i, 0, *memory)
+                told, heard = told_from(views, stored, i, 0, *memory)
+                heard = heard * (1 - known.keep[i]) if known else heard
                 if coupling.integrator == "paper":
-                    y_next = y_next + span.gamma * w * known * (told - y)
+                    y_next = y_next + span.gamma * w * heard * (told - y)
                 else:
                     told_x0, told_eps = (told_from(views, stored, i, part, *memory)[0] for part in (1, 2))
                     r = math.sqrt((1 - span.alpha_next) / (1 - span.alpha) * span.alpha / span.alpha_next)
-                    rate = 1 + w * known
+                    rate = 1 + w * heard
                     q = r**rate
                     gap = q * (y - told) / math.sqrt(span.alpha) + (1 - q) / rate * (x0 - told_x0)
                     pulled = span.ddim(told_x0, told_eps) + math.sqrt(span.alpha_next) * gap
-                    y_next = torch.where(known > 0, pulled, y_next)
+                    y_next = torch.where(heard > 0, pulled, y_next)
             steps.append((y_next, None, None))
         stored.append(steps)
     return torch.stack([steps[-1][0] for steps in stored])
@@ -133,7 +136,21 @@ def told_from(views, stored, i, part, s, memory, blend):
 @every_sync_sde
 def test_lock_step_is_one_after_the_other(views, coupling):
     spans = SPANS[:4] + SPANS[-3:-1]
-    assert close(run(views, coupling, spans=spans), one_after_the_other(views, coupling, spans))
+    assert close(
+        run(views, coupling, spans=spans), one_after_the_other(views, coupling, spans, start_for(views))
+    )
+
+
+@every_view
+@every_sync_sde
+def test_so_it_is_with_what_is_known(views, coupling):
+    """A start midway, and pixels that are kept, in part or wholly."""
+    x0 = start_for(views, seed=11)
+    known = Known(x0, start_for(views, seed=3)[:, :1].clamp(0, 1), 0.7)
+    heard, spans = known.views(views), known.spans(SPANS)[:4]
+    start = known.begin(spans[0], start_for(views))
+    *_, (_, made, _) = sample(known.through(predictor_for(views)), heard, coupling, spans, start)
+    assert close(made, one_after_the_other(heard, coupling, spans, start, known))
 
 
 @every_view

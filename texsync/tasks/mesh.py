@@ -141,6 +141,7 @@ class Job(AroundPainting):
         self.standing = Standing(options.cameras, options.view_order, options.framing, options.extra_views)
         self.files += self.standing.files
         self.upscaler: ViewEnlarger | None = None
+        self.across = 1  # textures, as soon as the map is there
 
     def run(self) -> TexturedMesh | Variants:
         from ..errors import check_finite
@@ -159,7 +160,8 @@ class Job(AroundPainting):
             self.check_early()
             loaded = load(options.mesh, up=options.up, front=options.front)
             surface = prepared(loaded, options.atlas, options.uvs, max(options.texture_shape))
-            self.check_texture(surface.across)
+            self.across = surface.across
+            self.check_texture()
             rehearse(loaded, surface)
             self.standing.read(loaded, surface)
             context = in_context(options, loaded, surface, self.unseen(surface))
@@ -204,13 +206,13 @@ class Job(AroundPainting):
         """The decoded views one by one, enlarged where that is asked for, so that memory holds one of them."""
         return views if self.upscaler is None else self.upscaler.each(views, backbone.home)
 
-    def check_texture(self, across: int = 1) -> None:
-        """Raises InputError for textures too large for the memory.  across: how many."""
+    def check_texture(self) -> None:
+        """Raises InputError for textures too large for the memory."""
         import torch
 
         from ..backbones.memory import require
 
-        high, wide = self.options.texture_shape
+        (high, wide), across = self.options.texture_shape, self.across
         what = "a texture" if across == 1 else f"{across} textures"
         need, home = TEXEL_BYTES * across * high * wide, torch.device("cpu")
         require(need, home, f"{what} of {wide} x {high} texels", f"lower {option('texture_size')}")
@@ -220,7 +222,7 @@ class Job(AroundPainting):
 
         super().check_model(backbone)
         size, count = self.view_size(backbone), self.standing.most
-        check_room(self.options.count, count * size**2, math.prod(self.options.texture_shape))
+        check_room(self.options.count, count * size**2, self.across * math.prod(self.options.texture_shape))
         what = f"looking at {count} views of {size} pixels"
         require(count * PIXEL_BYTES * size**2, backbone.home, what, f"lower {option('view_size')}")
 
