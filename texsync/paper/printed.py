@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..measures.errorbars import FEWEST
 from ..options.shared import slug
 from ..record.atomic import atomic_folder
 from .figures import MEASURES, Figure, Measured
@@ -23,6 +24,7 @@ ERRORS = (
     "Ours ± standard error by bootstrap over pictures; the paper's numbers are of its models and pictures."
 )
 ORDER = ["| against | measure | in the paper | ours |", "| --- | --- | --- | --- |"]
+SINGLE = ("GB",)  # one number a row, without an error
 SURE = 2.0  # standard errors beyond which two rows differ
 
 
@@ -136,6 +138,8 @@ def verdict(better: float, measure: str, lead: Figure, other: Figure) -> str:
     """Whether two figures stand as the paper has them.  better: above 0 where the leading row is better there."""
     if lead.value is None or other.value is None:
         return "not measured"
+    if min(lead.count, other.count) < FEWEST and measure not in SINGLE:
+        return "too few pictures"
     gain = _gain(measure, lead.value, other.value)
     if abs(gain) <= SURE * _spread(lead, other) or gain == 0:
         return "too close to tell"
