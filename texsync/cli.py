@@ -189,7 +189,8 @@ def run_paper(**values: Any) -> int:
     asked = PaperOptions(**values_of(PaperOptions, values))
     try:
         with Counter() as counter:
-            made = paper_table(**{**asked.arguments("shell"), "on_job": counter})
+            told = {"on_job": counter, "on_row": lambda row: click.echo(f"measuring {row}", err=True)}
+            made = paper_table(**{**asked.arguments("shell"), **told})
     except (KeyboardInterrupt, Terminated) as error:
         code = TERMINATED if isinstance(error, Terminated) else 130
         return _fail("stopped; what is done is kept, and the same command goes on from there", code)

@@ -20,7 +20,7 @@ from texsync.batch.processes import Processes
 from texsync.batch.table import read_jobs
 from texsync.batch.work import perform
 from texsync.paper import reproduce
-from texsync.paper.figures import MEASURES, Bench, Figure, WeightFiles, measured
+from texsync.paper.figures import MEASURES, Bench, Figure, WeightFiles, check_counts, measured
 from texsync.paper.looked_at import Result
 from texsync.paper.planned import PHOTOGRAPHS, Plan, drawn
 from texsync.paper.printed import verdict
@@ -106,6 +106,16 @@ def test_what_is_not_there_is_told_before_any_job(tmp_path, capsys):
     assert "crate.glb" in err and "--files" in err and err.count("\n") == 1
 
 
+@pytest.mark.parametrize(("table", "scale", "thing"), [("3", "0.0001", None), ("s2", "0.001", "Mean-GIQA")])
+def test_too_few_pictures_are_told_before_any_job(table, scale, thing, tmp_path):
+    plan = plan_of(table, scale, tmp_path)
+    if thing is None:
+        return check_counts(plan)  # four pictures, one a prompt
+    with refused("measure-pictures", thing=thing, value=6):
+        paper_table(table, scale=scale, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 # ---- what is measured
 
 
@@ -184,6 +194,14 @@ def test_rows_are_measured_on_the_results_that_all_have(tmp_path, quick):
     assert counts == {5} and "SyncTweedies 5 of 6" in found.notes[0] and "measured on 5" in found.notes[0]
     assert found.names == {"KID": "KD-lite0", "FID": "FD-lite0", "CLIP-S": "own prompt %"}
     assert all(row["KID"].error > 0 for row in found.figures.values())
+
+
+def test_a_row_of_which_most_failed_has_no_figure_and_the_table_is_written(tmp_path, quick):
+    plan = plan_of("1", "small", tmp_path, count=1)
+    painted(plan, skip=((0, 1, 0),))
+    found = measured(plan, Bench(plan, WeightFiles()))
+    assert {row["KID"].value for row in found.figures.values()} == {None}
+    assert "the Frechet distance of 1 samples" in found.figures["SyncTweedies"]["FID"].note
 
 
 def test_wide_pictures_time_and_memory(tmp_path, monkeypatch, quick):

@@ -4,6 +4,7 @@ Nothing is downloaded.  Where no weights are named, the small public network of 
 names of its own (`FD-lite0`, `KD-lite0`, `PS-lite0`), whose numbers are not those of FID, KID and LPIPS.
 """
 
+from .between_sets import NEIGHBOURS as NEIGHBOURS
 from .between_sets import frechet as frechet
 from .between_sets import giqa as giqa
 from .between_sets import kernel as kernel

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from .. import measures
+from ..errors import InputError, Refused, about, got, option
 from ..measures.errorbars import unfair
 from ..options.output import MARK
 from .looked_at import PromptedPicture, Result, known_pictures, read
@@ -157,6 +158,22 @@ class Bench:
         return own.get(measure) or {"Mean-GIQA": f"Mean-{giqa}"}.get(measure, measure)
 
 
+def check_counts(plan: Plan) -> None:
+    """Raises InputError if there will be fewer pictures than a measure of the table needs."""
+    prompts = [prompt for subject in plan.extent.subjects for prompt in subject.known]
+    results, known = plan.extent.count * len(prompts), plan.extent.references * len(set(prompts))
+    for measure, least, count in (
+        ("KID", 2, min(results, known)),
+        ("FID", 2, min(results, known)),
+        ("Mean-GIQA", measures.NEIGHBOURS, known),
+    ):
+        if measure in plan.said.measures and count < least:
+            raise Refused.measure_pictures(
+                f"{about(measure)} would be of {got(count)} pictures, and needs {least}",
+                f"give a larger {option('scale')}",
+            )
+
+
 def measured(plan: Plan, bench: Bench, told: Callable[[str], None] = lambda _: None) -> Measured:
     """Every figure of every row, over those results that all rows have."""
     rows = plan.said.run_rows
@@ -192,12 +209,16 @@ def _figures(plan: Plan, bench: Bench, row: TableRow, results: Sequence[Result])
         return {one: Figure(None, note="no results") for one in plan.said.measures}
     made: dict[str, Figure] = {}
     for one in plan.said.measures:
-        kind = MEASURES[one]
-        if one in ("KID", "FID"):
-            figure = _of_sets(one, bench, results)
-        else:
-            figure = _of_samples(SAMPLES[one](bench, row, results))
-        made[one] = _in_unit(figure, kind.scale)
+        try:
+            of_sets = one in ("KID", "FID")
+            figure = (
+                _of_sets(one, bench, results) if of_sets else _of_samples(SAMPLES[one](bench, row, results))
+            )
+        except InputError as error:  # some jobs failed, the rest is worth its table
+            if error.code != "measure-pictures":
+                raise
+            figure = Figure(None, note=str(error))
+        made[one] = _in_unit(figure, MEASURES[one].scale)
     return made
 
 

@@ -91,6 +91,10 @@ class PaperOptions(Options):
         "Called with (done, all, outcome).", Call(), default=None, doors=PYTHON
     )
 
+    on_row: Callable[[str], None] | None = declare(
+        "Called with the name of each row before it is measured.", Call(), default=None, doors=PYTHON
+    )
+
     def check(self) -> None:
         """The scale is one."""
         if self.scale != SMALL:
@@ -125,13 +129,14 @@ def paper_table(asked: PaperOptions) -> PaperTable:
     What was done in an earlier start is kept.  Raises InputError, before any job, for weights, meshes or photographs
     that are not there.
     """
-    from .figures import measured
+    from .figures import check_counts, measured
     from .printed import write_table
 
     plan = _plan(asked)
+    check_counts(plan)
     bench = _bench(asked, plan)
     batches = [_batch(asked, plan.home, folder, jobs) for folder, jobs in _stages(plan).items() if jobs]
-    found = measured(plan, bench)
+    found = measured(plan, bench, asked.on_row or (lambda _: None))
     made = PaperTable(plan.home / REPORT, found, batches)
     if made.failed:
         found.notes.append(f"{made.failed} jobs failed; failed.csv in the folders of the batches says why")
