@@ -13,12 +13,11 @@ the noise.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import LinearOperator, cg
 from scipy.spatial import cKDTree
 
 from ..errors import Refused, about, got
@@ -29,6 +28,7 @@ TO_DEVIATION = 1.4826  # of a normal distribution's median absolute value
 AROUND_PRIOR = 0.2  # standard deviation of colours around the prior
 LEAST_SEEN = 0.01  # sum of trust * weight^2, pixels: a splat with less is taken as unseen
 NEIGHBOURS = 8
+TOLERANCE = 1e-4  # of the gradient that a round begins with
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,15 @@ class Colours:
 
 @dataclass
 class Equations:
-    """The views' pixels as one list.  seen: N views.  target: N of (P, 3).  trust: N of (P,), float64."""
+    """The views' pixels as one list.
+
+    seen: N views.  target: N of (P, 3).  trust: N of (P,), float64.  pool: threads, of which no result depends.
+    """
 
     seen: Sequence[Seen]
     target: list[np.ndarray]
     trust: list[np.ndarray]
-
-    def each(self, job: Callable[[int], np.ndarray]) -> list[np.ndarray]:
-        """job(view) of all views, on as many threads as torch has; the result does not depend on them."""
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            return list(pool.map(job, range(len(self.seen))))
+    pool: Executor
 
     def backwards(self, values: Sequence[np.ndarray]) -> np.ndarray:
         """A^T values, for N of (P, C): (K, C) float64."""
@@ -86,7 +85,7 @@ class Equations:
             return out
 
         total = np.zeros_like(x)
-        for part in self.each(product):
+        for part in self.pool.map(product, range(len(self.seen))):
             total += part
         return total
 
@@ -120,28 +119,30 @@ def solve(
     robust: whether pixels that fit badly have less say.  noise: standard deviation that pictures have at least.
     Raises InputError where no pixel that counts shows a splat, or for pictures of another shape.
     """
-    problem = _problem(seen, np.asarray(pictures), trust, np.asarray(background, np.float32))
-    known = problem.squares(problem.trust)[:, 0] >= LEAST_SEEN
-    if not known.any():
-        raise Refused.mesh_unseen(f"no view sees any of the {about('splats')}", "place the views around them")
-    prior = _mean_said(problem) if prior is None else np.asarray(prior, np.float64)
-    colour, spent, share = prior.clip(0, 1), 0, problem.trust
-    for _ in range(rounds):
-        deviation = max(noise, _deviation(problem, colour))
-        if robust:
-            share = _reweighted(problem, colour, HUBER * deviation)
-        ridge = (deviation / AROUND_PRIOR) ** 2
-        colour, wanted, used = _round(problem, share, colour, prior, ridge, iterations)
-        spent += used
-    outside = (wanted[known] < 0) | (wanted[known] > 1)
-    return Colours(
-        filled(means, colour, known).astype(np.float32),
-        known,
-        float(outside.mean()),
-        _root_mean_square(problem, colour),
-        _deviation(problem, colour),
-        spent,
-    )
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        problem = _problem(seen, np.asarray(pictures), trust, np.asarray(background, np.float32), pool)
+        known = problem.squares(problem.trust)[:, 0] >= LEAST_SEEN
+        if not known.any():
+            told = f"no view sees any of the {about('splats')}"
+            raise Refused.mesh_unseen(told, "place the views around them")
+        prior = _mean_said(problem) if prior is None else np.asarray(prior, np.float64)
+        colour, spent, share = prior.clip(0, 1), 0, problem.trust
+        for _ in range(rounds):
+            deviation = max(noise, _deviation(problem, colour))
+            if robust:
+                share = _reweighted(problem, colour, HUBER * deviation)
+            ridge = (deviation / AROUND_PRIOR) ** 2
+            colour, wanted, used = _round(problem, share, colour, prior, ridge, iterations)
+            spent += used
+        outside = (wanted[known] < 0) | (wanted[known] > 1)
+        return Colours(
+            filled(means, colour, known).astype(np.float32),
+            known,
+            float(outside.mean()),
+            _root_mean_square(problem, colour),
+            _deviation(problem, colour),
+            spent,
+        )
 
 
 def filled(means: np.ndarray, colour: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -160,7 +161,7 @@ def filled(means: np.ndarray, colour: np.ndarray, known: np.ndarray) -> np.ndarr
     return result
 
 
-def _problem(seen: Sequence[Seen], pictures: np.ndarray, trust, background: np.ndarray) -> Equations:
+def _problem(seen: Sequence[Seen], pictures: np.ndarray, trust, background: np.ndarray, pool) -> Equations:
     shape = (len(seen), seen[0].size, seen[0].size)
     if pictures.shape != (*shape, 3) or (trust is not None and np.shape(trust) != shape):
         raise Refused.views_wrong(
@@ -172,11 +173,8 @@ def _problem(seen: Sequence[Seen], pictures: np.ndarray, trust, background: np.n
         picture.reshape(-1, 3).astype(np.float32) - (1 - one.alpha.reshape(-1, 1)) * background
         for one, picture in zip(seen, pictures, strict=True)
     ]
-    return Equations(
-        seen,
-        target,
-        [share.ravel() * (one.alpha.ravel() > 0) for one, share in zip(seen, shares, strict=True)],
-    )
+    counts = [share.ravel() * (one.alpha.ravel() > 0) for one, share in zip(seen, shares, strict=True)]
+    return Equations(seen, target, counts, pool)
 
 
 def _mean_said(problem: Equations) -> np.ndarray:
@@ -225,26 +223,37 @@ def _round(
         [t[:, None] * residual for t, residual in zip(trust, problem.residuals(colour), strict=True)]
     )
     free = ~((colour <= 0) & (gradient > 0) | (colour >= 1) & (gradient < 0))
-    diagonal = problem.squares(trust) + ridge
-    spent = 0
 
-    def count(_: np.ndarray) -> None:
-        nonlocal spent
-        spent += 1
+    def product(step: np.ndarray) -> np.ndarray:
+        return (problem.normal(step, trust) + ridge * step) * free
 
-    def product(x: np.ndarray) -> np.ndarray:
-        step = x.reshape(colour.shape) * free
-        return ((problem.normal(step, trust) + ridge * step) * free).ravel()
-
-    scale = np.broadcast_to(1 / diagonal, colour.shape)
-    step, _ = cg(
-        LinearOperator((colour.size, colour.size), product, dtype=np.float64),
-        -(gradient * free).ravel(),
-        rtol=1e-6,
-        maxiter=iterations,
-        M=LinearOperator((colour.size, colour.size), lambda x: x * scale.ravel(), dtype=np.float64),
-        callback=count,
-    )
-    wanted = colour + step.reshape(colour.shape)
+    step, spent = conjugate_gradients(product, -gradient * free, problem.squares(trust) + ridge, iterations)
+    wanted = colour + step
     held = np.where(free, wanted, np.where(colour <= 0, -1.0, 2.0))
     return wanted.clip(0, 1), held, spent
+
+
+def conjugate_gradients(
+    product: Callable[[np.ndarray], np.ndarray], right: np.ndarray, diagonal: np.ndarray, most: int
+) -> tuple[np.ndarray, int]:
+    """x (K, C) with product(x) = right, channel by channel, from 0 on, and the iterations, `most` at most.
+
+    product: linear, positive definite.  diagonal: (K, 1) its preconditioner.  scipy's takes one channel, and sums by a
+    BLAS whose threads change the last bits.
+    """
+    x, rest = np.zeros_like(right), right.copy()
+    enough = TOLERANCE**2 * (right**2).sum(axis=0)
+    way = rest / diagonal
+    gain = (rest * way).sum(axis=0)
+    for spent in range(most):
+        if ((rest**2).sum(axis=0) <= enough).all():
+            return x, spent
+        bent = product(way)
+        curve = (way * bent).sum(axis=0)
+        length = np.divide(gain, curve, out=np.zeros_like(gain), where=curve > 0)
+        x += length * way
+        rest -= length * bent
+        ready = rest / diagonal
+        before, gain = gain, (rest * ready).sum(axis=0)
+        way = ready + np.divide(gain, before, out=np.zeros_like(gain), where=before > 0) * way
+    return x, most
