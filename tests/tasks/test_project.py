@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from array import array
+from pathlib import Path
 
+import handed
 import numpy as np
 import pytest
 import torch
@@ -14,6 +17,7 @@ from refusals import refused
 
 from texsync import mesh_views, project_pictures
 from texsync.files.load import load
+from texsync.worker.tasks import tasks
 
 SIZE, VIEW = 128, 256
 MAGENTA = (255, 0, 255)
@@ -202,6 +206,31 @@ def test_what_does_not_fit_is_told_in_one_line(ball, folder, how, code):
     spoilt(folder, how)
     with refused(code):
         project_pictures(ball[0], folder)
+
+
+def test_pictures_are_baked_for_another_program(tmp_path):
+    """As the worker does it: views of a mesh that is handed over, and their pictures back on its own map."""
+    shown = {"width": SIZE, "height": SIZE, "pixels": array("f", [1.0, 0.0, 0.0, 1.0] * SIZE**2)}
+    path = handed.write(tmp_path / "box.texmesh", handed.cube(uv=handed.grid_uvs()), picture=shown)
+    front = [[1, 0, 0, 0], [0, 0, -1, -4], [0, 1, 0, 0], [0, 0, 0, 1]]
+    cameras = {"cameras": [{"transform_matrix": front, "convention": "opengl", "fov_deg": 60}]}
+    asked = {"mesh": str(path), "cameras": cameras, "view_size": 64, "out": str(tmp_path / "views")}
+    files = tasks()["views"](asked, lambda *_: None)
+    shares = json.loads(Path(files["run.json"]).read_text())["seen"]
+    assert shares == {"cameras": 1, "seen": pytest.approx(1 / 6, abs=0.01), "well_seen": shares["seen"]}
+    with Image.open(files["picture_00.png"]) as picture:
+        assert picture.convert("RGB").getpixel((32, 32)) == (255, 0, 0)
+        Image.new("RGB", picture.size, (0, 0, 255)).save(files["picture_00.png"])
+    asked = {
+        "mesh": str(path),
+        "pictures": str(tmp_path / "views"),
+        "uvs": "keep",
+        "out": str(tmp_path / "o"),
+    }
+    made = tasks()["project"](asked, lambda *_: None)
+    assert set(made) == {"texture.png", "look.png", "run.json"}
+    colours = {colour for _, colour in Image.open(made["texture.png"]).convert("RGB").getcolors()}
+    assert colours == {(255, 0, 0), (0, 0, 255)}
 
 
 def test_the_axes_are_those_that_the_views_had(tmp_path):

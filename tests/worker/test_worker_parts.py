@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from array import array
+from pathlib import Path
 
+import handed
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import texsync
 from texsync.errors import Cancelled, InputError, TexsyncError
@@ -114,13 +119,37 @@ def test_previews_are_few_and_cheap(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures.time, "monotonic", lambda: clock.now)
     previews = Previews(tmp_path)
     assert not previews.due(1, 30) and previews.due(5, 30) and not previews.due(30, 30)
-    first = previews.write(lambda most: clock.pass_(2) or torch.rand(10, 3, 8, 8))
+    first = Path(previews.write(lambda most: clock.pass_(2) or torch.rand(10, 3, 8, 8))["path"])
     clock.pass_(5.9)
     assert first.exists() and not previews.due(6, 30)
     clock.pass_(0.2)
     assert previews.due(7, 30)
-    second = previews.write(lambda most: torch.rand(most, 3, 8, 8))
+    second = Path(previews.write(lambda most: torch.rand(most, 3, 8, 8))["path"])
     assert second.exists() and not first.exists()
+
+
+@pytest.mark.parametrize("uvs", ["keep", "unwrap"])
+@pytest.mark.filterwarnings("ignore::texsync.errors.TexsyncWarning")
+def test_previews_of_the_texture_become_the_texture(tmp_path, tiny_model, monkeypatch, uvs):
+    """On the sender's own map, or on the new one, which goes along; gone with the job."""
+    said: list[dict] = []
+    channel = type("Fake", (), {"send": lambda self, event, **fields: said.append(fields | {"event": event})})
+    monkeypatch.setattr(pictures, "SHARE", 1.0)
+    job = Order("x", "mesh", {}, textures=True)
+    reporter = Reporter(channel(), job, tmp_path)
+    path = handed.write(tmp_path / "box.texmesh", handed.cube(uv=handed.grid_uvs()))
+    asked = {"mesh": str(path), "prompt": "stone", "model": str(tiny_model), "steps": 6, "uvs": uvs}
+    files = tasks()["mesh"]({**asked, "texture_size": 256, "out": str(tmp_path / "out")}, reporter)
+    last = [event["texture"] for event in said if event["event"] == "preview"][-1]
+    assert (last["width"], last["height"]) == (256, 256)
+    assert (last["uvs"] is None) == (uvs == "keep") == ("uvs.bin" not in files)
+    if last["uvs"]:
+        assert Path(last["uvs"]).read_bytes() == Path(files["uvs.bin"]).read_bytes()
+    flat = array("f", Path(last["path"]).read_bytes())
+    now = np.array(flat).reshape(256, 256, 4)[::-1, :, :3] * 255
+    end = np.asarray(Image.open(files["texture.png"])).astype(float)
+    assert np.abs(now - end).mean() < 0.5 * np.abs(end - end.mean(axis=(0, 1))).mean() < 100
+    assert len(list(tmp_path.glob("texture_*.bin"))) == 1
 
 
 class Clock:

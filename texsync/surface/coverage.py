@@ -121,6 +121,12 @@ def seen_from(surface: Surface, cameras: Sequence[Camera], points: tuple[np.ndar
     return np.concatenate(found) if found else np.zeros((0, len(face)), np.float32)
 
 
+def seen_shares(surface: Surface, cameras: Sequence[Camera]) -> tuple[float, float]:
+    """Shares of a surface's area: what some camera sees at all, and what one sees better than `WELL_DEG`."""
+    facing = seen_from(surface, cameras, samples(surface)).max(axis=0)
+    return float((facing > 0).mean()), float((facing >= math.cos(math.radians(WELL_DEG))).mean())
+
+
 def check_sight(surface: Surface, cameras: Sequence[Camera]) -> None:
     """Raises InputError for a camera that sees nothing; warns (TexsyncWarning) of one that sees inner sides alone."""
     for start in range(0, len(cameras), BATCH):

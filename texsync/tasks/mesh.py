@@ -32,6 +32,7 @@ from ..options.start import InContextOptions
 from ..progress import with_bar
 from . import parts
 from .around import AroundPainting
+from .preview import SmallBake
 from .standing import Standing
 from .textured import MeshSaveOptions, TexturedMesh
 from .variants import Variants, check_room
@@ -175,6 +176,7 @@ class Job(AroundPainting):
             # refuses what no view can see
             tables = bake_tables(surface, pixels, size, on_chunk=self.told("geometry", rows))
             known = context.known(backbone, pixels, views.shape[1]) if context else None
+            self.bake = SmallBake(loaded, surface, pixels)
         finals = self.denoise(backbone, views, controls, pixels.cameras, known)
         with self.stage("decode"):
             pictures = [backbone.decode(latents).float().cpu() for latents in finals]

@@ -74,6 +74,7 @@ def mesh_views(options: ViewsOptions) -> MeshViews:
     Raises InputError on anything that the caller can put right.
     """
     from ..files.load import load
+    from ..surface.coverage import seen_shares
 
     job = Stages("views", options)
     standing = Standing(options.cameras, "alternate", options.framing, options.extra_views)
@@ -85,7 +86,9 @@ def mesh_views(options: ViewsOptions) -> MeshViews:
     with job.stage("geometry"):
         cameras = standing.cameras(surface)
         check_memory(options.view_size)
-    report = job.recorded(options.record(), **standing.said)
+        seen, well = seen_shares(surface, cameras)
+    shares = {"cameras": len(cameras), "seen": round(seen, 4), "well_seen": round(well, 4)}
+    report = job.recorded(options.record(), **standing.said, seen=shares)
     return MeshViews(loaded, surface, cameras, options.view_size, look, report)
 
 

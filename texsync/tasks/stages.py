@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..options.declared import declared
 from ..progress import Progress
 from ..record.inputs import input_files
-from .preview import Preview, Watched
+from .preview import Preview, SmallBake, Watched
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -26,6 +26,7 @@ class Stages:
     """One run of a task.
 
     seconds: how long each stage took.  calls: of the model.  files: what it was made from.
+    bake: what previews make a mesh's texture with.
     """
 
     def __init__(self, task: str, options: Any):
@@ -33,6 +34,7 @@ class Stages:
         self.on_progress: Progress = options.heard
         self.seconds: dict[str, float] = {}
         self.calls = 0
+        self.bake: SmallBake | None = None
         self.files = input_files(**{name: getattr(options, name) for name in self.inputs})
 
     @property
@@ -100,7 +102,8 @@ class Stages:
         from ..loop import sample
 
         watched = Watched(predict)
-        preview = None if backbone is None else Preview(backbone, watched)
+        bake = self.bake if stage == "denoise" else None  # other stages paint other views
+        preview = None if backbone is None else Preview(backbone, watched, bake)
         answers = watched if sampler is None else sampler.through(watched)
         renew = self.renewal(views, x.shape[1], seed)
         for span, now, _ in sample(answers, views, coupling, spans, x, renew):

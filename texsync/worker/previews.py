@@ -1,14 +1,16 @@
-"""Previews: small PNG files of what a few views show, as often as they cost little."""
+"""Previews: small PNG files of what a few views show, as often as they cost little; and what they make of the mesh."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
+
+    from ..tasks.preview import Preview, SmallBake
 
 SHOWN = 4  # views, in two rows
 SIDE = 192  # pixels of each
@@ -17,10 +19,15 @@ FIRST = 0.15  # of the steps; before that there is only fog
 
 
 class Previews:
-    """Writes previews of one job into a folder; the latest replaces the one before."""
+    """Writes previews of one job into a folder; the latest replaces the one before.
 
-    def __init__(self, folder: Path):
-        self._folder, self._latest = folder, None  # type: Path, Path | None
+    textures: the mesh's texture too, for which all views are decoded.
+    """
+
+    def __init__(self, folder: Path, textures: bool = False):
+        self._folder, self._textures = folder, textures
+        self._latest: list[Path] = []
+        self._uvs: str | None = None
         self._count = 0
         self._after = 0.0
 
@@ -28,22 +35,58 @@ class Previews:
         """Whether step `step` of `total` is worth a picture now."""
         return FIRST * total <= step < total and time.monotonic() >= self._after
 
-    def write(self, preview: Callable[..., Tensor]) -> Path:
-        """Decode, write and return the file; the previous one is removed."""
-        from ..show.sheet import grid
+    def write(self, preview: Preview) -> dict[str, Any]:
+        """Decode, write, and say where (see docs/worker.md); the previous files are removed."""
+        from ..show.sheet import grid, some
 
         start = time.monotonic()
         self._count += 1
-        path = self._folder / f"preview_{self._count}.png"
+        bake = getattr(preview, "bake", None) if self._textures else None
         # decoding every view costs as much as several steps, so a few are asked for
-        grid(preview(SHOWN), SIDE, SHOWN).save(path)
+        views = preview(None if bake else SHOWN)
+        path = self._folder / f"preview_{self._count}.png"
+        grid(views[some(len(views), SHOWN)], SIDE, SHOWN).save(path)
+        made = [path]
+        said: dict[str, Any] = {"path": str(path)}
+        if bake:
+            said["texture"], flat = self._texture(bake, views)
+            made.append(flat)
         self.clear()
-        self._latest = path
+        self._latest = made
         end = time.monotonic()
         self._after = end + (end - start) * (1 / SHARE - 1)
-        return path
+        return said
+
+    def _texture(self, bake: SmallBake, views: Tensor) -> tuple[dict[str, Any], Path]:
+        """Written as the picture of a .texmesh is; the new map, if there is one, once."""
+        if self._uvs is None:
+            self._uvs = self._map(bake)
+        image, path = bake(views), self._folder / f"texture_{self._count}.bin"
+        path.write_bytes(flat_picture(image))
+        size = {"width": image.shape[1], "height": image.shape[0]}
+        return {"path": str(path), **size, "uvs": self._uvs or None}, path
+
+    def _map(self, bake: SmallBake) -> str:
+        """The file of the map that the mesh's sender does not have; "" if there is none."""
+        from ..files.formats.texmesh import HandedSource, new_uvs
+
+        source = bake.loaded.source
+        uvs = new_uvs(source.handed, bake.loaded, bake.surface) if isinstance(source, HandedSource) else None
+        if uvs is None:
+            return ""
+        (self._folder / "uvs.bin").write_bytes(uvs)
+        return str(self._folder / "uvs.bin")
 
     def clear(self) -> None:
-        """Remove the file."""
-        if self._latest:
-            self._latest.unlink(missing_ok=True)
+        """Remove the files."""
+        for path in self._latest:
+            path.unlink(missing_ok=True)
+
+
+def flat_picture(image: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 as float32 RGBA, 0 to 1, from the bottom row on."""
+    import numpy as np
+
+    values = np.ones((*image.shape[:2], 4), "<f4")
+    values[..., :3] = image[::-1] / np.float32(255)
+    return values.tobytes()

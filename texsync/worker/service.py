@@ -25,6 +25,7 @@ from .previews import Previews
 from .tasks import Task, tasks
 
 PROTOCOL = 2
+SHOWS = {"previews": True, "textures": False}  # what a job shows while it runs, where nothing is said
 COMMANDS = ("run", "cancel", "release", "quit")
 GRACE = 5.0  # seconds that a job has to stop in when the parent is gone
 Ident = str | int | None
@@ -32,12 +33,13 @@ Ident = str | int | None
 
 @dataclass
 class Order:
-    """A `run` that was taken.  stop: set when somebody wants it to end."""
+    """A `run` that was taken.  textures: with previews of the mesh's texture.  stop: set when it is to end."""
 
     ident: Ident
     task: str
     arguments: dict[str, Any]
     previews: bool = True
+    textures: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -108,7 +110,8 @@ class Worker:
             raise ValueError(f"unknown task {str(task)[:40]!r}, known: {', '.join(sorted(self.known))}")
         if not isinstance(arguments, dict):
             raise ValueError("the arguments are not an object")
-        return Order(ident, task, arguments, previews=message.get("previews", True) is True)
+        shown = {name: message.get(name, usual) is True for name, usual in SHOWS.items()}
+        return Order(ident, task, arguments, **shown)
 
     def cancel(self, ident: Ident) -> None:
         job = self.job
@@ -157,25 +160,25 @@ class Reporter:
 
     def __init__(self, channel: Channel, job: Order, scratch: Path):
         self.channel, self.job = channel, job
-        self.previews = Previews(scratch)
+        self.previews = Previews(scratch, job.textures)
 
-    def __call__(self, stage: str, step: int, total: int, preview: Callable[[], Any] | None = None) -> None:
+    def __call__(self, stage: str, step: int, total: int, preview: Any = None) -> None:
         check(self.job)
         self.channel.send("progress", id=self.job.ident, stage=stage, step=step, total=total)
         if preview and self.job.previews and self.previews.due(step, total):
             self.show(step, total, preview)
 
-    def show(self, step: int, total: int, preview: Callable[..., Any]) -> None:
+    def show(self, step: int, total: int, preview: Any) -> None:
         """A preview; if that fails, for want of memory perhaps, there are no more of them, but the job goes on."""
         try:
-            path = self.previews.write(preview)
+            said = self.previews.write(preview)
         except Cancelled:
             raise
         except Exception as error:
             traceback.print_exception(error)
             self.job.previews = False
         else:
-            self.channel.send("preview", id=self.job.ident, path=str(path), step=step, total=total)
+            self.channel.send("preview", id=self.job.ident, **said, step=step, total=total)
 
     def note(self, text: str) -> None:
         """Something worth a line to the user."""

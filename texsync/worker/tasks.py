@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Task = Callable[[dict[str, Any], Progress], dict[str, str]]
 
+TEXTURED = ("mesh", "project")  # tasks that paint meshes
 UNWRAP = ("mesh", "up", "front", "uvs", "texture_size")
 LONGEST_LIST = 250  # characters, of the names that there are
 
@@ -32,7 +33,7 @@ def tasks() -> dict[str, Task]:
     All take `out`, the folder to write, and `overwrite`; the rest is what the task's Python function takes.
     """
     made = {name: partial(paint, name) for name in FUNCTIONS}
-    return {**made, "mesh": mesh, "unwrap": unwrap}
+    return {**made, **{name: partial(textured, name) for name in TEXTURED}, "unwrap": unwrap}
 
 
 def paint(task: str, arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
@@ -44,8 +45,8 @@ def paint(task: str, arguments: dict[str, Any], on_progress: Progress) -> dict[s
     return listed(out)
 
 
-def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
-    """`texture_mesh` on a file.  A mesh file gives what the shell gives; a .texmesh what its sender needs:
+def textured(task: str, arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
+    """A task that textures a mesh.  A mesh file gives what the shell gives; a .texmesh what its sender needs:
 
     texture.png; look.png, what four views show; uvs.bin (see `files.formats.texmesh.new_uvs`), only if there is a new
     map; run.json.
@@ -60,9 +61,9 @@ def mesh(arguments: dict[str, Any], on_progress: Progress) -> dict[str, str]:
             f"{about('atlas')} {got(rest['atlas'])} on a mesh of another program's, which takes one texture",
             f"use {option('atlas', 'one')}",
         )
-    if handed and handed.repaint:
+    if handed and handed.repaint and task == "mesh":
         _check_repaint(handed, rest)
-    result = _called("mesh", rest, on_progress)
+    result = _called(task, rest, on_progress)
     on_progress("save", 0, 1, None)
     if handed is None:
         result.save(out, overwrite=overwrite)
