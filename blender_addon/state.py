@@ -21,10 +21,12 @@ class Outcome:
     """What was made since the file was opened.
 
     ready: folders of results that wait to be applied.  done: "NAME, seed N" of the last that was.
+    seen: what cameras see of a mesh, in words.
     """
 
     ready: list[Path] = field(default_factory=list)
     done: str = ""
+    seen: str = ""
 
 
 session = Session()
@@ -56,9 +58,10 @@ def look_again() -> str:
 
 
 def another_file() -> None:
-    """Forget what belonged to the .blend before."""
+    """Forget what belonged to the .blend before.  A worker that does nothing stays: its start takes seconds."""
     global opened, window, place, outcome
-    session.close()
+    if session.busy:
+        session.close()
     waiting.clear()
     session.problem = None
     opened, window, place, outcome = uuid.uuid4().hex, None, 0, Outcome()
@@ -94,7 +97,7 @@ def title(folder: Path) -> str:
         record = record or results.read(folder)
     except ValueError:
         return folder.name
-    return f"{record['name']}, seed {record['seed']}"
+    return results.title(record)
 
 
 def look(folder: Path) -> Path:

@@ -53,7 +53,8 @@ def surroundings(tmp_path_factory, tiny_model) -> dict[str, str]:
     )
     program.chmod(0o755)
     mesh = exact(MESH, folder / MESH.name)
-    asked = ["mossy stone", "--seed", "3", "--steps", "4", "--texture-size", "256", "--keep-uvs"]
+    asked = ["mossy stone", "--seed", "3", "--steps", "4", "--texture-size", "256", "--view-size", "128"]
+    asked += ["--keep-uvs"]
     out = folder / "shell"
     subprocess.run([str(program), str(mesh), *asked, "--quiet", "--out", str(out)], check=True)
     return {

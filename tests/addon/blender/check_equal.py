@@ -20,7 +20,8 @@ def test_the_texture_in_blender_is_the_shells(ui):
     bpy.ops.wm.obj_import(filepath=os.environ["TEXSYNC_MESH"])
     item = bpy.context.selected_objects[0]
     bpy.context.view_layer.objects.active = item
-    ui.generate(prompt="mossy stone", seed=3, steps=4, texture_size=256, uvs="keep", model="mini")
+    asked = {"prompt": "mossy stone", "seed": 3, "steps": 4, "texture_size": 256, "view_size": 128}
+    ui.generate(**asked, uvs="keep", model="mini")
     textured(item, item.data.uv_layers[0].name)
     material = item.data.materials[item.data.polygons[0].material_index]
     ours = pixels(image_node(material).image)

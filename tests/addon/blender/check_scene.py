@@ -198,7 +198,7 @@ def test_shape_keys_are_painted_in_the_shape_they_have(ui):
     for point in key.data:
         point.co.z *= 3
     key.value = 1.0
-    ui.start(uvs="unwrap", steps=30)
+    ui.start(uvs="unwrap", steps=4)
     (handed,) = ui.folder.glob("*/mesh.texmesh")
     content = handed.read_bytes()
     ui.wait()
@@ -225,7 +225,7 @@ def test_parents_and_uneven_scale(ui):
     parent.scale = (2, 1, 1)
     bpy.context.view_layer.update()
     before = child.matrix_world.copy()
-    ui.start(uvs="unwrap", steps=30)
+    ui.start(uvs="unwrap", steps=4)
     import json
 
     (handed,) = ui.folder.glob("*/mesh.texmesh")
@@ -257,7 +257,7 @@ def test_odd_names(ui):
 
 def test_a_renamed_object_is_found(ui):
     item = cube("Before")
-    ui.start(steps=30)
+    ui.start(steps=4)
     item.name = "After"
     ui.wait()
     assert ui.problem() == ""
@@ -266,7 +266,7 @@ def test_a_renamed_object_is_found(ui):
 
 def test_an_object_that_is_gone_is_told(ui):
     item = cube("Gone")
-    ui.start(steps=30)
+    ui.start(steps=4)
     bpy.data.objects.remove(item)
     ui.wait()
     assert "Gone is not here any more" in ui.problem()
@@ -275,7 +275,7 @@ def test_an_object_that_is_gone_is_told(ui):
 
 def test_a_mesh_that_was_edited_meanwhile_is_told_and_left_alone(ui):
     item = cube()
-    ui.start(steps=30)
+    ui.start(steps=4)
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.mesh.select_all(action="SELECT")
     bpy.ops.mesh.subdivide()
@@ -287,7 +287,7 @@ def test_a_mesh_that_was_edited_meanwhile_is_told_and_left_alone(ui):
 
 def test_vertices_may_move_meanwhile(ui):
     item = cube()
-    ui.start(steps=30)
+    ui.start(steps=4)
     item.data.vertices[0].co.x = -3
     ui.wait()
     textured(item, "UVMap")
@@ -301,7 +301,7 @@ def test_eight_uv_maps_are_enough(ui):
     ui.set(uvs="unwrap")
     assert "has 8 UV maps" in why(ui)
     item.data.uv_layers.remove(item.data.uv_layers[7])
-    ui.start(steps=30)
+    ui.start(steps=4)
     item.data.uv_layers.new(name="More")
     ui.wait()
     assert "has 8 UV maps" in ui.problem()
@@ -364,12 +364,13 @@ def test_linked_libraries_are_refused(ui, tmp_path):
     assert "is linked from another file" in why(ui)
 
 
-def test_opening_a_file_ends_the_job(ui, tmp_path):
+def test_opening_a_file_ends_the_job(played, tmp_path):
     """Its scene must not get the texture of the one before."""
+    ui = played
     cube()
     path = str(tmp_path / "other.blend")
     bpy.ops.wm.save_as_mainfile(filepath=path, copy=True)
-    ui.start(steps=60)
+    ui.start(prompt="held")
     process = ui.session.client.process
     bpy.ops.wm.open_mainfile(filepath=path)
     assert not ui.session.busy and process.wait(10) is not None

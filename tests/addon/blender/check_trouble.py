@@ -31,7 +31,7 @@ HELLO = (
 
 
 def fresh(ui) -> None:
-    ui.session.close()
+    ui.put_aside()
     cube()
 
 
@@ -78,14 +78,14 @@ def test_a_worker_that_does_not_listen_is_ended(ui, tmp_path):
     assert ui.problem() == ""
 
 
-def test_a_killed_worker_is_told_and_replaced(ui):
+def test_a_killed_worker_is_told_and_replaced(played):
     cube()
-    ui.start(steps=900)
-    ui.wait(until=lambda: ui.session.job and ui.session.job.step > 1)
-    os.kill(ui.session.client.process.pid, 9)
-    ui.wait()
-    assert "in the middle of the job" in ui.problem() and "code -9" in ui.problem()
-    ui.generate(steps=2)
+    played.start(prompt="held")
+    played.wait(until=lambda: played.session.job and played.session.job.stage == "denoise")
+    os.kill(played.session.client.process.pid, 9)
+    played.wait()
+    assert "in the middle of the job" in played.problem() and "code -9" in played.problem()
+    played.generate(prompt="stone")
 
 
 def test_a_missing_program(ui):
@@ -273,12 +273,17 @@ def test_models_in_the_model_folder(ui, tmp_path):
     assert properties.model_path("clay") == str(tmp_path / "clay") and properties.model_path("mini") == "mini"
 
 
-def test_it_can_be_taken_off_and_put_back(ui):
-    """Without a word, and with the worker ended."""
+def test_it_can_be_taken_off_and_put_back(played):
+    """Without a word, and with the worker ended, in the middle of a job or not."""
     cube()
-    ui.start(steps=900)
-    process = ui.session.client.process
-    bpy.ops.preferences.addon_disable(module=ui.module)
-    assert process.wait(10) is not None and not hasattr(bpy.types.Scene, "texsync")
-    bpy.ops.preferences.addon_enable(module=ui.module)
-    ui.__init__(ui.module, ui.folder.parent)
+    for prompt in ("held", "stone"):
+        played.start(prompt=prompt)
+        if prompt == "stone":
+            played.wait()
+        process = played.session.client.process
+        bpy.ops.preferences.addon_disable(module=played.module)
+        assert process.wait(10) is not None and not hasattr(bpy.types.Scene, "texsync")
+        bpy.ops.preferences.addon_enable(module=played.module)
+        played.__init__(played.module, played.folder.parent)
+        played.put_aside()
+        played.play(played.folder.parent)
