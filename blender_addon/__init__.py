@@ -31,6 +31,9 @@ def register() -> None:
 
     for kind in _classes():
         bpy.utils.register_class(kind)
+    bpy.types.Object.texsync_prompt = bpy.props.StringProperty(
+        name="Prompt", description="Of this camera; {prompt} in it stands for the mesh's. Empty: the mesh's"
+    )
     bpy.types.Scene.texsync = bpy.props.PointerProperty(type=properties.TexSyncSettings)
     bpy.app.handlers.load_pre.append(pump.before_load)
     drawing.open_pictures()
@@ -44,22 +47,33 @@ def unregister() -> None:
 
     pump.stop()
     state.another_file()
+    state.session.close()
     panel.remove_menus()
     drawing.close_pictures()
     bpy.app.handlers.load_pre.remove(pump.before_load)
-    del bpy.types.Scene.texsync
+    del bpy.types.Scene.texsync, bpy.types.Object.texsync_prompt
     for kind in reversed(_classes()):
         bpy.utils.unregister_class(kind)
 
 
 def _classes() -> tuple:
-    from . import help_operators, operators, panel, preferences, prompt_help, properties, result_operators
+    from . import (
+        help_operators,
+        operators,
+        panel,
+        preferences,
+        prompt_help,
+        properties,
+        result_operators,
+        view_operators,
+    )
 
     return (
         preferences.TexSyncPreferences,
         properties.TexSyncSettings,
         *operators.CLASSES,
         *result_operators.CLASSES,
+        *view_operators.CLASSES,
         *help_operators.CLASSES,
         *prompt_help.CLASSES,
         *panel.CLASSES,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bpy
 
-from . import handoff, image_nodes, meshdata, obstacles, results, scene
+from . import cameras, handoff, image_nodes, live, meshdata, obstacles, results, scene
 from .session import Request
 
 
@@ -20,7 +20,11 @@ class Generation:
     Modifiers that make faces (Mirror, Subdivision) are painted as the viewport shows them, on the UVs that they make
     of the mesh's own.  If those are to be new, the worker makes the map first ("unwrap"), and Blender's modifiers carry
     it on; otherwise one job does it all.
+
+    task: of texsync's.
     """
+
+    task = "mesh"
 
     def __init__(
         self,
@@ -34,13 +38,17 @@ class Generation:
     ):
         self.objects, self.partial = objects, partial
         self.start, self.done = start, done
-        self.arguments = settings.arguments()
-        self.arguments["seed"] = (settings.seed + number) % 2**31
-        self.previews = settings.previews
+        self.arguments = self._arguments(settings, number)
+        self.previews, self.live = settings.previews, settings.live
         self.uvs = settings.uvs
         self.restyle, self.soft = settings.begin == "own", settings.soft_edge
         self.record = self._record(settings, number)
         self.folder = results.new_folder(base, self.record["name"])
+
+    def _arguments(self, settings, number: int) -> dict:
+        """What texsync is asked for, without the mesh and where the result goes."""
+        made = {**settings.arguments(), "seed": (settings.seed + number) % 2**31}
+        return {**made, "cameras": cameras.asked(bpy.context, settings)}
 
     def _record(self, settings, number: int) -> dict:
         """What the result is to remember."""
@@ -50,8 +58,8 @@ class Generation:
             "name": name[:60],
             "file_name": f"{first} {settings.texture_name.strip() or settings.prompt.strip()}"[:60],
             "prompt": settings.prompt,
-            "seed": self.arguments["seed"],
-            "settings": {**settings.values(), "seed": self.arguments["seed"]},
+            "seed": self.arguments.get("seed"),
+            "settings": {**settings.values(), "seed": self.arguments.get("seed", settings.seed)},
             "storage": settings.storage,
             "material": settings.material,
             "render_map": settings.render_map,
@@ -127,7 +135,7 @@ class Generation:
     def _ask_for_map(self, views: list[bpy.types.Object]) -> None:
         """The first of two jobs: a map of the meshes without their modifiers."""
         self._write("map.texmesh", [self._as_is(number, view) for number, view in enumerate(views)])
-        asked = {name: self.arguments[name] for name in ("texture_size", "front")}
+        asked = {name: self.arguments[name] for name in ("texture_size", "front") if name in self.arguments}
         asked |= {"mesh": str(self.folder / "map.texmesh"), "uvs": self.uvs, "out": str(self.folder / "map")}
         job = Request(
             self.folder.name, "unwrap", asked, self._mapped, self.drop, False, self.title, touches=True
@@ -136,7 +144,7 @@ class Generation:
 
     @property
     def title(self) -> str:
-        return f"{self.record['name']}, seed {self.record['seed']}"
+        return results.title(self.record)
 
     def drop(self) -> None:
         """It came to nothing: leave nothing behind."""
@@ -165,15 +173,22 @@ class Generation:
         parts = [self._shown(number, view, maps[number]) for number, view in enumerate(views)]
         repaint = self._repaint(views[0]) if self.partial else None
         node = self._old_node(views[0]) if self.restyle and not repaint else None
-        self._write("mesh.texmesh", parts, repaint, image_nodes.pixels(node.image) if node else None)
+        picture = image_nodes.pixels(node.image) if node else None
+        self._write("mesh.texmesh", parts, repaint, picture)
         results.write(self.folder, self.record)
-        asked = {**self.arguments, "uvs": uvs, "mesh": str(self.folder / "mesh.texmesh")}
-        asked["out"] = str(self.folder / "texture")
-        if repaint:
-            asked["texture_size"] = [repaint["width"], repaint["height"]]
-        job = Request(self.folder.name, "mesh", asked, self._painted, self.drop, self.previews, self.title)
+        asked = {**self.arguments, **self._uvs(uvs), "mesh": str(self.folder / "mesh.texmesh")}
+        asked.setdefault("out", str(self.folder / "texture"))
+        if repaint or (picture and "texture_size" in asked and self.task != "mesh"):
+            kept = repaint or picture
+            asked["texture_size"] = [kept["width"], kept["height"]]  # what stays, stays to the last bit
+        job = Request(self.folder.name, self.task, asked, self._painted, self.drop, self.previews, self.title)
         job.follows = follows
+        if self.live:
+            job.live = live.Shown([item.name for item in self.objects], parts)
         self.start(job)
+
+    def _uvs(self, uvs: str) -> dict:
+        return {"uvs": uvs}
 
     def _painted(self, files: dict) -> None:
         for name in ("mesh.texmesh", "map.texmesh"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import image_nodes, meshdata, preferences, scene
+from . import cameras, image_nodes, meshdata, preferences, scene
 
 CONVERTED = {
     "CURVE",
@@ -21,12 +21,19 @@ CONVERTED = {
 def obstacle(context, settings) -> str:
     """Why there is nothing to generate now, in one sentence, or "" if there is nothing in the way."""
     objects = scene.chosen(context)
+    if objects and not any(character.isalnum() for character in settings.prompt):
+        return "Say in the prompt what the surface should look like"
+    return shape_obstacle(context, settings, scene.only_selected(context, settings))
+
+
+def shape_obstacle(context, settings, partial: bool = False) -> str:
+    """The same, but for the prompt.  partial: only the selected faces are to be painted."""
+    objects = scene.chosen(context)
     if not objects:
         return _nothing(context)
-    if not any(character.isalnum() for character in settings.prompt):
-        return "Say in the prompt what the surface should look like"
-    partial = scene.only_selected(context, settings)
     reasons = [_reason(item, settings, partial) for item in objects]
+    if settings.cameras == cameras.OWN:
+        reasons.append(cameras.obstacle(context))
     if partial and len(objects) > 1:
         reasons.append("Only the selected faces of one object at a time can be painted")
     if partial and not objects[0].data.total_face_sel:
@@ -111,6 +118,8 @@ def notes(context, settings) -> list[str]:
         )
     if scene.only_selected(context, settings) and objects:
         found += [note] if (note := _alone(objects[0], settings)) else []
+    if settings.cameras == cameras.OWN:
+        found += cameras.notes(context)
     return found
 
 

@@ -2,6 +2,7 @@
 """The buttons."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -30,26 +31,32 @@ class TEXSYNC_OT_generate(bpy.types.Operator):
         return not why
 
     def execute(self, context):
-        session = state.session
-        session.problem, state.waiting.held, state.outcome.done = None, False, ""
-        state.window = context.window
-        state.place = context.area.as_pointer() if context.area else 0
-        try:
-            preferences.command()
-            jobs.start(context, settings(context), preferences.output_folder(), pump.begin, pump.finished)
-            pump.start_next()
-        except ValueError as error:
-            session.problem = Problem(str(error), "", "input", "" if command_known() else "preferences")
-        except OSError as error:
-            remedy = "choose another output folder in the preferences"
-            session.problem = Problem(f"The mesh cannot be written ({error})", remedy, "disk", "preferences")
-        pump.redraw()  # pressed from a menu or by a script, the panel would not know
-        if session.problem:
-            # the panel shows it; a dialog on top of that would only be in the way
-            self.report({"ERROR" if bpy.app.background else "WARNING"}, session.problem.text())
-            return {"CANCELLED"}
-        pump.start()
-        return {"FINISHED"}
+        base, given = preferences.output_folder(), settings(context)
+        return begun(self, context, lambda: jobs.start(context, given, base, pump.begin, pump.finished))
+
+
+def begun(operator: bpy.types.Operator, context, start: Callable[[], object]) -> set[str]:
+    """What an operator that hands meshes over returns; what keeps it from that is told in the panel."""
+    session = state.session
+    session.problem, state.waiting.held, state.outcome.done = None, False, ""
+    state.window = context.window
+    state.place = context.area.as_pointer() if context.area else 0
+    try:
+        preferences.command()
+        start()
+        pump.start_next()
+    except ValueError as error:
+        session.problem = Problem(str(error), "", "input", "" if command_known() else "preferences")
+    except OSError as error:
+        remedy = "choose another output folder in the preferences"
+        session.problem = Problem(f"The mesh cannot be written ({error})", remedy, "disk", "preferences")
+    pump.redraw()  # pressed from a menu or by a script, the panel would not know
+    if session.problem:
+        # the panel shows it; a dialog on top of that would only be in the way
+        operator.report({"ERROR" if bpy.app.background else "WARNING"}, session.problem.text())
+        return {"CANCELLED"}
+    pump.start()
+    return {"FINISHED"}
 
 
 def blocked(context) -> str:

@@ -8,6 +8,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from . import offered
+from .cameras import SETS
 from .preferences import model_folder, preferences
 
 SWITCH = offered.switch({"name": ""})
@@ -80,6 +81,20 @@ class TexSyncSettings(bpy.types.PropertyGroup):
         soft_max=16,
         max=100,
         description="How many textures, one seed after the other; the first is applied, all are under Last Results",
+    )
+    cameras: EnumProperty(name="Cameras", default="ring", items=SETS)
+    export_size: IntProperty(
+        name="View Size",
+        default=1024,
+        min=16,
+        max=4096,
+        subtype="PIXEL",
+        description="Pixels a side of the pictures that Export Views writes",
+    )
+    live: BoolProperty(
+        name="Show on the Object",
+        description="While it is painted, the texture is drawn over the object in 3D views (Object Mode); "
+        "nothing of that is in the file. All views are decoded for it, so there are fewer previews",
     )
     previews: BoolProperty(
         name="Previews", default=True, description="Show what is being painted; takes a fifth of the time"

@@ -110,16 +110,12 @@ def finished(folder: Path, record: dict) -> None:
     if record.get("apply", True):
         state.outcome.ready.append(folder)
     else:
-        state.outcome.done = told(record)
+        state.outcome.done = results.title(record)
     with contextlib.suppress(OSError):
         days = preferences.preferences().keep_days
         if days:
             results.remove_old(folder.parent, days)
     state.forget_latest()
-
-
-def told(record: dict) -> str:
-    return f"{record['name']}, seed {record['seed']}"
 
 
 def show_result(folder: Path) -> None:
@@ -132,7 +128,7 @@ def show_result(folder: Path) -> None:
         except RuntimeError as error:  # how Blender hands on what an operator reports
             raise ValueError(str(error).removeprefix("Error: ").strip()) from None
     record = results.read(folder)
-    state.outcome.done = told(record)
+    state.outcome.done = results.title(record)
     if record.get("show"):
         show_texture(window)
 

@@ -81,6 +81,12 @@ def read(folder: Path) -> dict:
     return record
 
 
+def title(record: dict) -> str:
+    """What a result is called in lists; pictures that were baked have no seed."""
+    seed = record.get("seed")
+    return record["name"] if seed is None else f"{record['name']}, seed {seed}"
+
+
 def latest(base: Path, count: int = SHOWN) -> list[tuple[Path, dict]]:
     """The newest finished results, newest first."""
     found = []

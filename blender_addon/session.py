@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .client import CannotStart, Client
 from .wording import START, Problem, in_panel_words, problem_of
@@ -43,6 +44,7 @@ class Request:
     title: what a list of jobs calls it.
     touches: finishing reads or changes the scene, so it waits for the user's hands.
     follows: it is the second half of one that is over.
+    live: shows what is being painted on the objects themselves (see `live.Shown`); None: nothing does.
     """
 
     ident: str
@@ -54,6 +56,7 @@ class Request:
     title: str = ""
     touches: bool = False
     follows: bool = False
+    live: Any = None
     stage: str = ""
     step: int = 0
     total: int = 1
@@ -191,9 +194,8 @@ class Session:
     def _submit(self) -> None:
         job = self.job
         job.since = self.clock()
-        self.client.send(
-            command="run", id=job.ident, task=job.task, arguments=job.arguments, previews=job.previews
-        )
+        shows = {"previews": job.previews or bool(job.live), "textures": bool(job.live)}
+        self.client.send(command="run", id=job.ident, task=job.task, arguments=job.arguments, **shows)
 
     def _enter(self, phase: str) -> None:
         self.phase, self._since = phase, self.clock()
@@ -205,6 +207,8 @@ class Session:
         if self.client and not self.keep_warm:
             client, self.client, self.hello = self.client, None, {}
             client.quit()
+        if job and job.live:
+            job.live.close()
         if job and not done:
             job.drop()
 
@@ -232,7 +236,10 @@ class Session:
         job.step, job.total = int(event.get("step", 0)), max(int(event.get("total", 1)), 1)
 
     def _on_preview(self, event: dict) -> None:
-        self.preview = str(event.get("path", ""))
+        if self.job.previews:
+            self.preview = str(event.get("path", ""))
+        if self.job.live and isinstance(event.get("texture"), dict):
+            self.job.live.show(event["texture"])
 
     def _on_note(self, event: dict) -> None:
         self.notes.append(in_panel_words(event.get("text")))

@@ -29,8 +29,22 @@ def png(path, size, colour):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(blocks))
 
 
-def paint(ident, task, asked):
+def look(ident, asked):
+    """A preview, and a texture in pink."""
+    seed = asked.get("seed", 0)
+    png(Path("preview.png"), 96, (50, (40 * seed) % 256, 200))
+    flat = struct.pack("<4f", 0.8, 0.3, 0.5, 1.0) * 16
+    Path("look.bin").write_bytes(flat)
+    texture = {"path": str(Path("look.bin").absolute()), "width": 4, "height": 4, "uvs": None}
+    say(
+        event="preview", id=ident, path=str(Path("preview.png").absolute()), texture=texture, step=1, total=10
+    )
+
+
+def paint(ident, task, asked, shows):
     say(event="progress", id=ident, stage="denoise", step=0, total=10)
+    if shows["textures"]:
+        look(ident, asked)
     prompt = asked.get("prompt", "")
     while "held" in prompt and ident not in cancelled and not Path("go").exists():
         time.sleep(0.02)
@@ -55,7 +69,7 @@ def paint(ident, task, asked):
     if asked["uvs"] == "unwrap" or not all("uv" in part for part in header["parts"]):
         square = struct.pack("<8f", 0, 0, 1, 0, 1, 1, 0, 1) * (corners // 4 + 1)
         (out / "uvs.bin").write_bytes(square[: 8 * corners])
-    told = {"asked": asked, "header": header, "offline": os.environ.get("HF_HUB_OFFLINE", "")}
+    told = {"asked": asked, "header": header, "shows": shows, "offline": os.environ.get("HF_HUB_OFFLINE", "")}
     (out / "run.json").write_text(json.dumps(told))
     return say(event="done", id=ident, files={path.name: str(path) for path in out.iterdir()})
 
@@ -71,9 +85,9 @@ def main():
         if told["command"] == "cancel":
             cancelled.add(told["id"])
         if told["command"] == "run":
-            threading.Thread(
-                target=paint, args=(told["id"], told["task"], told["arguments"]), daemon=True
-            ).start()
+            shows = {name: told[name] for name in ("previews", "textures")}
+            job = (told["id"], told["task"], told["arguments"], shows)
+            threading.Thread(target=paint, args=job, daemon=True).start()
     return None
 
 

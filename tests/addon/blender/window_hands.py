@@ -13,6 +13,7 @@ import texsync_addon.state as state
 from texsync_addon import preferences
 
 sys.path.insert(0, str(Path(__file__).parent))
+import window_panel
 from window_tools import FOLDER, area, check, click, event, here, play, press, region, shot, wait
 
 MODES = ("EDIT", "SCULPT", "WEIGHT_PAINT", "TEXTURE_PAINT")
@@ -32,6 +33,7 @@ def story():
         yield from story_of_a_hand(mode, number)
     yield from story_of_a_drag_in_object_mode()
     yield from story_of_an_error()
+    yield from window_panel.story()
 
 
 def generate(**values):
