@@ -8,6 +8,7 @@ import bpy
 import bpy.utils.previews
 
 MARGINS = 64  # pixels at scale 1, of the sidebar's width: frame, scroll bar, a box's own frame
+NARROW = 190  # pixels at scale 1, below which buttons stand one below the other
 ICON = 22  # of an icon before the text
 MOST_PICTURES = 32  # kept at a time
 _pictures = None
@@ -22,6 +23,12 @@ def wrapped(layout, context, text: str, icon: str = "NONE") -> None:
     for number, line in enumerate(lines(text, max(room, 60 * scale), points(context) * scale)):
         blank = "BLANK1" if icon != "NONE" else "NONE"
         column.label(text=line, icon=icon if number == 0 else blank)
+
+
+def narrow(context) -> bool:
+    """Whether two buttons with words do not fit beside each other."""
+    scale = context.preferences.system.ui_scale or 1.0
+    return context.region is not None and context.region.width < NARROW * scale
 
 
 def points(context) -> float:

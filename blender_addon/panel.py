@@ -4,7 +4,7 @@
 import bpy
 
 from . import obstacles, offered, prompt_help, result_panel, sections, state
-from .drawing import icon_of, placeholder, wrapped
+from .drawing import icon_of, narrow, placeholder, wrapped
 from .operators import blocked
 from .sections import TOP, SidebarPanel, draw_option
 from .wording import clock_words
@@ -48,12 +48,12 @@ def _draw_prompt(layout, context, chosen) -> None:
 
 
 def _draw_generate(layout, context, chosen) -> None:
-    row = layout.row(align=True)
+    row = layout.column(align=True) if narrow(context) else layout.row(align=True)
     row.scale_y = 1.5
     more = state.busy()
     row.operator("texsync.generate", text="Add to the Queue" if more else "Generate", icon="BRUSH_DATA")
     side = row.row(align=True)
-    side.scale_x = 0.5
+    side.scale_x = 1.0 if narrow(context) else 0.5
     side.prop(chosen, "count", text="")
     why = blocked(context)
     if why:
@@ -135,7 +135,7 @@ def _draw_problem(layout, context) -> None:
     wrapped(red, context, problem.text(), "ERROR")
     if problem.button():
         box.operator("texsync.fix", text=problem.button(), icon="TOOL_SETTINGS")
-    row = box.row(align=True)
+    row = box.column(align=True) if narrow(context) else box.row(align=True)
     row.operator("texsync.copy_error", icon="COPYDOWN")
     row.operator("texsync.open_log", text="Log", icon="TEXT")
     row.operator("texsync.dismiss", text="", icon="X")

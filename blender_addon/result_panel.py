@@ -4,7 +4,7 @@
 import bpy
 
 from . import preferences, state
-from .drawing import icon_of, wrapped
+from .drawing import icon_of, narrow, wrapped
 from .sections import SidebarPanel
 
 
@@ -36,7 +36,7 @@ class TEXSYNC_PT_results(SidebarPanel, bpy.types.Panel):
 def _draw_result(layout, context, folder, record: dict) -> None:
     """Its picture; the seed first, as that is what tells results of one prompt apart."""
     box = layout.box()
-    row = box.split(factor=0.3)
+    row = box.column() if narrow(context) else box.split(factor=0.3)
     icon = icon_of(state.look(folder))
     if icon:
         row.template_icon(icon_value=icon, scale=2.6)
@@ -44,7 +44,7 @@ def _draw_result(layout, context, folder, record: dict) -> None:
     seed = record.get("seed")
     column.label(text=record["name"] if seed is None else f"{seed}: {record['name']}")
     buttons = column.row(align=True)
-    buttons.operator("texsync.apply", text="Apply").result = str(folder)
+    (column if narrow(context) else buttons).operator("texsync.apply", text="Apply").result = str(folder)
     buttons.operator("texsync.recall", text="", icon="RECOVER_LAST").result = str(folder)
     buttons.operator("texsync.open_folder", text="", icon="FILE_FOLDER").result = str(folder)
     buttons.operator("texsync.delete_result", text="", icon="TRASH").result = str(folder)

@@ -22,7 +22,7 @@ ADDON = ROOT / "blender_addon"
 build.describe()
 
 
-BLENDERS = {"bpy", "mathutils", "gpu", "blf", "bl_operators"}
+BLENDERS = {"bpy", "mathutils", "gpu", "gpu_extras", "blf", "bl_operators"}
 
 
 @pytest.mark.parametrize(
