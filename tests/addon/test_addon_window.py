@@ -37,6 +37,7 @@ def window(tmp_path):
         "BLENDER_USER_CONFIG": str(tmp_path / "config"),
         "BLENDER_USER_SCRIPTS": str(tmp_path / "scripts"),
         "TMPDIR": str(tmp_path / "temporary"),
+        "TEXSYNC_PROGRAM": str(program),
     }
 
     def run(*command: str, seconds: int) -> None:

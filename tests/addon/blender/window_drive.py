@@ -17,6 +17,8 @@ from window_tools import (
     area,
     check,
     click,
+    drag_sidebar,
+    event,
     here,
     keys,
     orbit,
@@ -54,6 +56,8 @@ def story():
     yield from story_of_cancel()
     yield from story_of_a_texture(item.name)
     yield from story_of_a_wrong_program()
+    if "TEXSYNC_SHOTS" in os.environ:
+        yield from story_of_pictures()
 
 
 def story_of_cancel():
@@ -121,6 +125,43 @@ def story_of_a_wrong_program():
         "the panel says why",
         "There is no program at" in (state.session.problem.text() if state.session.problem else ""),
     )
+
+
+def story_of_pictures():
+    """For docs: a queue with the look on the object, results with their pictures, a narrow sidebar, cameras."""
+    chosen = bpy.context.preferences.addons["texsync_addon"].preferences
+    chosen.program = os.environ["TEXSYNC_PROGRAM"]
+    bpy.context.object.data.materials.clear()
+    settings = bpy.context.scene.texsync
+    settings.live, settings.uvs = True, "keep"
+    for seed, prompt in enumerate(("mossy stone", "rusty iron", "blue marble with gold veins")):
+        settings.prompt, settings.seed = prompt, seed
+        with here():
+            bpy.ops.texsync.generate()
+    job = state.session.job
+    yield from wait(lambda: job.live.seen and job.step > 13, 300, "the look is there")
+    yield 1.0
+    shot("queue")
+    yield from wait(lambda: not state.busy() and not state.outcome.ready, 600, "done")
+    yield 1.0
+    shot("results")
+    yield from drag_sidebar(70)
+    yield 1.0
+    shot("narrow")
+    yield from drag_sidebar(-70)
+    settings.cameras = "scene"
+    bpy.context.scene.render.resolution_x = bpy.context.scene.render.resolution_y = 1024
+    bpy.data.objects["Camera"].texsync_prompt = "{prompt}, from the side"
+    with here():
+        bpy.ops.texsync.coverage()
+    yield from wait(lambda: state.outcome.seen, 60, "coverage")
+    side = region("UI")
+    event("MOUSEMOVE", "NOTHING", side.x + 60, side.y + 100)
+    for _ in range(20):
+        event("WHEELDOWNMOUSE", "PRESS", side.x + 60, side.y + 100)
+        yield 0.05
+    yield 1.0
+    shot("cameras")
 
 
 def autosaves():

@@ -9,7 +9,7 @@ import texsync_addon.drawing as drawing
 import texsync_addon.panel as panel
 import texsync_addon.state as state
 from texsync_addon import preferences
-from window_tools import FOLDER, area, check, event, here, region, shot, wait
+from window_tools import FOLDER, area, check, drag_sidebar, event, here, region, shot, wait
 
 LOOK = (0.8, 0.3, 0.5)  # of the texture while it paints
 
@@ -124,24 +124,10 @@ def story_of_a_narrow_sidebar():
         )
         return found
 
-    side = region("UI")
-    before, y = side.width, side.y + side.height // 2
-    for beside in (6, 4, 8, 2):  # where its edge can be taken
-        x = side.x + beside
-        for near in (-30, -10, 0):
-            event("MOUSEMOVE", "NOTHING", x + near, y)
-            yield 0.1
-        event("LEFTMOUSE", "PRESS", x, y)
-        yield 0.1
-        for step in range(1, 9):
-            event("MOUSEMOVE", "NOTHING", x + 10 * step, y)
-            yield 0.05
-        event("LEFTMOUSE", "RELEASE", x + 80, y)
-        yield 0.5
-        if region("UI").width != before:
-            break
+    before = region("UI").width
+    yield from drag_sidebar(80)
     drawing.lines = kept
-    side.tag_redraw()
+    region("UI").tag_redraw()
     yield 0.8
     drawing.lines = usual
     check("the sidebar is narrow", 60 < region("UI").width < 0.8 * before, (before, region("UI").width))

@@ -113,6 +113,26 @@ def press(done, name):
     yield from wait(done, 5, f"pressed {name}")
 
 
+def drag_sidebar(by):
+    """Drag its left edge, by so many pixels to the right."""
+    side = region("UI")
+    before, y = side.width, side.y + side.height // 2
+    for beside in (6, 4, 8, 2):  # where the edge can be taken
+        x = side.x + beside
+        for near in (-30, -10, 0):
+            event("MOUSEMOVE", "NOTHING", x + near, y)
+            yield 0.1
+        event("LEFTMOUSE", "PRESS", x, y)
+        yield 0.1
+        for step in range(1, 9):
+            event("MOUSEMOVE", "NOTHING", x + by * step / 8, y)
+            yield 0.05
+        event("LEFTMOUSE", "RELEASE", x + by, y)
+        yield 0.5
+        if region("UI").width != before:
+            return
+
+
 def hovered():
     """The operator under the mouse: Blender copies its command for scripts."""
     with here("UI"):
