@@ -25,7 +25,6 @@ from .previews import Previews
 from .tasks import Task, tasks
 
 PROTOCOL = 2
-SHOWS = {"previews": True, "textures": False}  # what a job shows while it runs, where nothing is said
 COMMANDS = ("run", "cancel", "release", "quit")
 GRACE = 5.0  # seconds that a job has to stop in when the parent is gone
 Ident = str | int | None
@@ -110,8 +109,8 @@ class Worker:
             raise ValueError(f"unknown task {str(task)[:40]!r}, known: {', '.join(sorted(self.known))}")
         if not isinstance(arguments, dict):
             raise ValueError("the arguments are not an object")
-        shown = {name: message.get(name, usual) is True for name, usual in SHOWS.items()}
-        return Order(ident, task, arguments, **shown)
+        previews, textures = message.get("previews", True) is True, message.get("textures") is True
+        return Order(ident, task, arguments, previews, textures)
 
     def cancel(self, ident: Ident) -> None:
         job = self.job
