@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bpy
 
-from . import cameras, handoff, image_nodes, live, meshdata, obstacles, results, scene
+from . import handoff, image_nodes, live, meshdata, obstacles, results, scene, scene_cameras
 from .session import Request
 
 
@@ -48,7 +48,7 @@ class Generation:
     def _arguments(self, settings, number: int) -> dict:
         """What texsync is asked for, without the mesh and where the result goes."""
         made = {**settings.arguments(), "seed": (settings.seed + number) % 2**31}
-        return {**made, "cameras": cameras.asked(bpy.context, settings)}
+        return {**made, "cameras": scene_cameras.asked(bpy.context, settings)}
 
     def _record(self, settings, number: int) -> dict:
         """What the result is to remember."""
@@ -184,7 +184,7 @@ class Generation:
         job = Request(self.folder.name, self.task, asked, self._painted, self.drop, self.previews, self.title)
         job.follows = follows
         if self.live:
-            job.live = live.Shown([item.name for item in self.objects], parts)
+            job.live = live.Overlay([item.name for item in self.objects], parts)
         self.start(job)
 
     def _uvs(self, uvs: str) -> dict:

@@ -23,7 +23,7 @@ NEARER = 2e-5  # in depth from -1 to 1: in front of the faces themselves, behind
 LIGHT = [k / 255 / 12.92 if k < 11 else ((k / 255 + 0.055) / 1.055) ** 2.4 for k in range(256)]
 
 
-class Shown:
+class Overlay:
     """One job's look.  names: its objects.  parts: what was handed over of each (see `meshdata.part`)."""
 
     def __init__(self, names: list[str], parts: list[dict]):

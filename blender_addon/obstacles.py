@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import cameras, image_nodes, meshdata, preferences, scene
+from . import image_nodes, meshdata, preferences, scene, scene_cameras
 
 CONVERTED = {
     "CURVE",
@@ -32,8 +32,8 @@ def shape_obstacle(context, settings, partial: bool = False) -> str:
     if not objects:
         return _nothing(context)
     reasons = [_reason(item, settings, partial) for item in objects]
-    if settings.cameras == cameras.OWN:
-        reasons.append(cameras.obstacle(context))
+    if settings.cameras == scene_cameras.OWN:
+        reasons.append(scene_cameras.obstacle(context))
     if partial and len(objects) > 1:
         reasons.append("Only the selected faces of one object at a time can be painted")
     if partial and not objects[0].data.total_face_sel:
@@ -118,8 +118,8 @@ def notes(context, settings) -> list[str]:
         )
     if scene.only_selected(context, settings) and objects:
         found += [note] if (note := _alone(objects[0], settings)) else []
-    if settings.cameras == cameras.OWN:
-        found += cameras.notes(context)
+    if settings.cameras == scene_cameras.OWN:
+        found += scene_cameras.notes(context)
     return found
 
 

@@ -8,8 +8,8 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from . import offered
-from .cameras import SETS
 from .preferences import model_folder, preferences
+from .scene_cameras import SETS
 
 SWITCH = offered.switch({"name": ""})
 NO_PLACE = ("feather",)  # options that count with others only which this panel has in another form

@@ -3,7 +3,7 @@
 
 import bpy
 
-from . import cameras, offered, state
+from . import offered, scene_cameras, state
 from .drawing import placeholder, wrapped
 from .properties import NO_PLACE, OF_A_START
 
@@ -104,7 +104,7 @@ class TEXSYNC_PT_cameras(PanelSection, bpy.types.Panel):
 
     def more(self, layout, context, chosen) -> None:
         layout.row().prop(chosen, "cameras", expand=True)
-        if chosen.cameras == cameras.OWN:
+        if chosen.cameras == scene_cameras.OWN:
             _draw_cameras(layout, context)
         layout.operator("texsync.coverage", icon="HIDE_OFF")
         if state.outcome.seen:
@@ -117,13 +117,13 @@ class TEXSYNC_PT_cameras(PanelSection, bpy.types.Panel):
 
 def _draw_cameras(layout, context) -> None:
     """Each with a prompt of its own, "{prompt}" in which stands for the mesh's."""
-    why = cameras.obstacle(context)
-    for note in [why] if why else cameras.notes(context):
+    why = scene_cameras.obstacle(context)
+    for note in [why] if why else scene_cameras.notes(context):
         wrapped(layout, context, note, "INFO")
     column = layout.column(align=True)
-    for item in cameras.chosen(context)[:MOST_CAMERAS]:
+    for item in scene_cameras.chosen(context)[:MOST_CAMERAS]:
         column.prop(item, "texsync_prompt", text=item.name, **placeholder("the mesh's prompt"))
-    left = len(cameras.chosen(context)) - MOST_CAMERAS
+    left = len(scene_cameras.chosen(context)) - MOST_CAMERAS
     if left > 0:
         column.label(text=f"and {left} more")
 

@@ -44,7 +44,7 @@ class Request:
     title: what a list of jobs calls it.
     touches: finishing reads or changes the scene, so it waits for the user's hands.
     follows: it is the second half of one that is over.
-    live: shows what is being painted on the objects themselves (see `live.Shown`); None: nothing does.
+    live: shows what is being painted on the objects themselves (see `live.Overlay`); None: nothing does.
     """
 
     ident: str

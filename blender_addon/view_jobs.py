@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bpy
 
-from . import cameras, image_nodes
+from . import image_nodes, scene_cameras
 from .jobs import Generation
 
 COVERAGE_PIXELS = 16  # of the pictures that nobody looks at
@@ -52,7 +52,7 @@ class Looking(WithoutModel):
     def _arguments(self, settings, number: int) -> dict:
         names = ("front", "framing", "extra_views")
         given = {name: value for name, value in settings.arguments().items() if name in names}
-        made = {**given, "cameras": cameras.asked(bpy.context, settings), "view_size": self.size}
+        made = {**given, "cameras": scene_cameras.asked(bpy.context, settings), "view_size": self.size}
         return {**made, "out": str(self.kept)} if self.kept else made
 
     def _record(self, settings, number: int) -> dict:
@@ -109,12 +109,12 @@ class Baking(WithoutModel):
         """The scene's cameras and the images behind them, as texsync reads them.  Raises ValueError, in words."""
         place = self.folder / "pictures"
         try:
-            found = cameras.pictures(bpy.context)
+            found = scene_cameras.pictures(bpy.context)
             place.mkdir()
-            said = cameras.described(list(found), bpy.context.scene)
+            said = scene_cameras.described(list(found), bpy.context.scene)
             for k, image in enumerate(found.values()):
                 said["cameras"][k]["picture"] = f"picture_{k:02d}.png"
-                cameras.write_picture(image, place / f"picture_{k:02d}.png")
+                scene_cameras.write_picture(image, place / f"picture_{k:02d}.png")
             (place / CAMERAS_FILE).write_text(json.dumps(said), encoding="utf-8")
         except Exception:
             self.drop()

@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from . import cameras, obstacles, preferences, pump, results, scene, state, view_jobs
+from . import obstacles, preferences, pump, results, scene, scene_cameras, state, view_jobs
 from .operators import begun, settings
 
 
@@ -100,10 +100,10 @@ class TEXSYNC_OT_project_own(ViewOperator, bpy.types.Operator):
 
     @classmethod
     def why(cls, context) -> str:
-        found = super().why(context) or cameras.obstacle(context)
+        found = super().why(context) or scene_cameras.obstacle(context)
         if not found:
             try:
-                cameras.pictures(context)
+                scene_cameras.pictures(context)
             except ValueError as error:
                 return str(error)
         return found

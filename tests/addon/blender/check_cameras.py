@@ -46,7 +46,7 @@ def test_a_camera_is_told_as_blender_has_it(played, size, more):
     item, scene = camera(place=(2, -4, 1.5), **more), bpy.context.scene
     item.scale = (2, 3, 0.5)
     bpy.context.view_layer.update()
-    (told,) = part(played, "cameras").described([item], scene)["cameras"]
+    (told,) = part(played, "scene_cameras").described([item], scene)["cameras"]
     half, (x, y) = math.tan(math.radians(told["fov_deg"]) / 2), told.get("centre", (0, 0))
     for point in ((0.3, 0.1, 0.4), (-0.2, 0.5, -0.6)):
         seen = Matrix(told["transform_matrix"]).inverted() @ Vector(point)
@@ -94,7 +94,7 @@ def test_coverage_views_and_their_pictures_back(ui, tmp_path):
     assert tuple(shown.size) == (64, 64) and middle(shown) == (64, 128, 191)
     blue = bpy.data.images.new("Blue", 64, 64)
     blue.pixels.foreach_set([0.0, 0.0, 1.0, 1.0] * 64**2)
-    part(ui, "cameras").write_picture(blue, folder / "picture_00.png")
+    part(ui, "scene_cameras").write_picture(blue, folder / "picture_00.png")
     assert bpy.ops.texsync.project(directory=str(folder)) == {"FINISHED"}
     ui.wait()
     assert ui.problem() == "" and ui.state.outcome.done == "Box pictures"

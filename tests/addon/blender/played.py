@@ -22,8 +22,9 @@ def say(**event):
 
 
 def png(path, size, colour):
-    rows = (b"\0" + bytes(colour) * size) * size
-    head = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+    width, height = size if isinstance(size, list) else (size, size)
+    rows = (b"\0" + bytes(colour) * width) * height
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     blocks = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts]
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(blocks))
