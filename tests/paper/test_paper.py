@@ -95,9 +95,9 @@ def test_what_is_not_there_is_told_before_any_job(tmp_path, capsys):
     (tmp_path / "cat").mkdir()
     with refused("table-files", thing=str(tmp_path / "cat"), value=0):
         paper_table("2", files=tmp_path, **(asked | {"scale": "0.01"}))
-    for name in ("inception", "lpips", "vgg19", "clip"):
-        with refused("measure-weights"):
-            paper_table("1", **asked, **{name: tmp_path / "gone.pth"})
+    for name, table in {"inception": "1", "lpips": "s2", "vgg19": "s2", "clip": "1"}.items():
+        with refused("measure-weights", thing=str(tmp_path / "gone.pth")):
+            paper_table(table, **asked, **{name: tmp_path / "gone.pth"})
     assert not list((tmp_path / "out").rglob("run.json"))
     assert (
         cli.main(["paper", "--table", "5", "--scale", "small", "--files", str(tmp_path), "--out", "x"]) == 2

@@ -151,11 +151,20 @@ class Bench:
 
     def name(self, measure: str) -> str:
         """What is computed in a measure's place."""
-        style, (frechet, kernel, giqa) = self.style[0], self.extractor.names
-        own = {"KID": kernel, "FID": frechet, "CLIP-S": self.words.name if measure == "CLIP-S" else ""}
-        own |= {"LPIPS": self.alike.name, "BG-LPIPS": f"BG-{self.alike.name}"}
-        own |= {"Intra-LPIPS": f"Intra-{self.alike.name}", "Intra-Style-L": f"Intra-{style}"}
-        return own.get(measure) or {"Mean-GIQA": f"Mean-{giqa}"}.get(measure, measure)
+        if measure in ("KID", "FID", "Mean-GIQA"):
+            frechet, kernel, giqa = self.extractor.names
+            return {"KID": kernel, "FID": frechet, "Mean-GIQA": f"Mean-{giqa}"}[measure]
+        if measure.endswith("LPIPS"):
+            return measure.removesuffix("LPIPS") + self.alike.name
+        if measure == "Intra-Style-L":
+            return f"Intra-{self.style[0]}"
+        if measure == "CLIP-S":
+            return measures.ModelJudge.name if self.weights.clip is None else self.words.name
+        return measure
+
+    def names(self) -> dict[str, str]:
+        """Of every measure of the table.  Raises InputError for weights or packages that are not there."""
+        return {measure: self.name(measure) for measure in self.plan.said.measures}
 
 
 def check_counts(plan: Plan) -> None:
@@ -180,7 +189,7 @@ def measured(plan: Plan, bench: Bench, told: Callable[[str], None] = lambda _: N
     there = {row.name: {(k, n) for k, _, n in plan.cells() if _is_there(plan, row, k, n)} for row in rows}
     common = set.intersection(*there.values()) if there else set()
     notes = _missing(plan, there, common)
-    names, found = {one: bench.name(one) for one in plan.said.measures}, {}
+    names, found = bench.names(), {}
     for row in rows:
         told(row.name)
         results = [Result(plan, row, n, k, s) for k, s, n in plan.cells() if (k, n) in common]

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..batch.run import BatchResult, run_batch
-from ..errors import Refused, about, option
 from ..options.declared import PYTHON, Options, declare, option_class, takes, unsaid
 from ..options.kinds import Call, Choice, Device, Flag, ModelName, PathName, Text, Whole
 from .specification import NAMES, SMALL, number, specification
 
 if TYPE_CHECKING:
-    from .figures import Measured
+    from .figures import Bench, Measured
     from .planned import Plan
 
 REPORT = "report"
@@ -135,6 +134,7 @@ def paper_table(asked: PaperOptions) -> PaperTable:
     plan = _plan(asked)
     check_counts(plan)
     bench = _bench(asked, plan)
+    bench.names()  # what is wrong with weights is told before hours of painting
     batches = [_batch(asked, plan.home, folder, jobs) for folder, jobs in _stages(plan).items() if jobs]
     found = measured(plan, bench, asked.on_row or (lambda _: None))
     made = PaperTable(plan.home / REPORT, found, batches)
@@ -153,16 +153,10 @@ def _plan(asked: PaperOptions) -> Plan:
     return Plan(said, said.extent(asked.scale), home.absolute(), model, asked.files, {"device": asked.device})
 
 
-def _bench(asked: PaperOptions, plan: Plan) -> Any:
-    """Networks that measure; what is wrong with their files is told before hours of painting."""
+def _bench(asked: PaperOptions, plan: Plan) -> Bench:
     from .figures import Bench, WeightFiles
 
     named = {name: getattr(asked, name) for name in ("inception", "lpips", "vgg19", "clip")}
-    for name, path in named.items():
-        if path is not None and not path.exists():
-            raise Refused.measure_weights(
-                f"{about(option(name, str(path)))} is not there", "bring the file, or leave the option out"
-            )
     return Bench(plan, WeightFiles(**named), asked.device)
 
 
