@@ -15,7 +15,8 @@ from splat_reference import reference
 from splat_scenes import some_splats, splats_on_mesh
 
 from texsync.splats.projected import ellipses
-from texsync.splats.rasterise import contributions, facing
+from texsync.splats.rasterise import contributions
+from texsync.splats.splat_sights import facing_of
 from texsync.surface.cameras import Camera, ring
 from texsync.surface.pixels import project
 
@@ -114,11 +115,11 @@ def test_splats_on_a_ball_face_as_the_ball_does():
     point /= np.linalg.norm(point, axis=-1, keepdims=True).clip(1e-6)
     sight = camera.position - 0.8 * point
     expected = (point * sight).sum(-1) / np.linalg.norm(sight, axis=-1)
-    found = facing(splats, camera, seen)
+    found = facing_of(splats, camera, seen)[1]
     assert solid.mean() > 0.35 and np.median(abs(found - expected)[solid]) < 0.02
     assert (found[seen.alpha == 0] == 0).all()
     balls = replace(splats, scales=np.full_like(splats.scales, 0.02))
-    assert facing(balls, camera, contributions(balls, camera, 48))[solid].min() > 0.999
+    assert facing_of(balls, camera, contributions(balls, camera, 48))[1][solid].min() > 0.999
 
 
 @pytest.mark.parametrize(

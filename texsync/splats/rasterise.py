@@ -100,23 +100,6 @@ def _seen(weights: sparse.csr_array, alpha: np.ndarray, z: np.ndarray, size: int
     return Seen(weights, *(part.reshape(size, size).astype(np.float32) for part in (alpha, depth)))
 
 
-def facing(splats: Splats, camera: Camera, seen: Seen) -> np.ndarray:
-    """(S, S) float32 in [0, 1]: cosine between line of sight and the normal of what a pixel shows, 0 on background.
-
-    A splat's normal is its shortest axis, on the camera's side.  The rounder a splat is, the less it has one: as
-    it looks the same from everywhere, it counts as turned to the camera.
-    """
-    sight = camera.position - splats.means.astype(np.float64)
-    sight /= np.maximum(np.linalg.norm(sight, axis=1, keepdims=True), 1e-12)
-    side = np.where((splats.normals * sight).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
-    flat = splats.flatness[:, None]
-    normal = seen.mean(flat * side * splats.normals + (1 - flat) * sight)
-    towards = seen.mean(sight)
-    length = np.linalg.norm(normal, axis=-1) * np.linalg.norm(towards, axis=-1)
-    cosine = (normal * towards).sum(axis=-1) / np.maximum(length, 1e-12)
-    return np.clip(cosine, 0.0, 1.0).astype(np.float32)
-
-
 def compiled(name: str) -> Callable[..., None]:
     """A function of `kernels`; raises InputError if numba is not installed."""
     try:

@@ -41,7 +41,7 @@ def _view(splats: Splats, camera: Camera, seen: Seen) -> tuple[np.ndarray, ...]:
     depth = np.where(solid, seen.depth, np.inf).astype(np.float32)
     along = rays(camera, seen.size)
     position = camera.position + np.where(solid, seen.depth, 0.0)[..., None] * along
-    normal, facing = _facing(splats, camera, seen)
+    normal, facing = facing_of(splats, camera, seen)
     z = view_space(splats.means.astype(np.float64), camera)[:, 2]
     apart = seen.mean(np.stack([z, z * z], axis=1)).astype(np.float64)
     spread = np.sqrt(np.maximum(apart[..., 1] - apart[..., 0] ** 2, 0.0))
@@ -62,7 +62,7 @@ def strongest(seen: Seen) -> np.ndarray:
     return found.reshape(seen.size, seen.size)
 
 
-def _facing(splats: Splats, camera: Camera, seen: Seen) -> tuple[np.ndarray, np.ndarray]:
+def facing_of(splats: Splats, camera: Camera, seen: Seen) -> tuple[np.ndarray, np.ndarray]:
     """(S, S, 3) unit normals on the camera's side, and (S, S) their cosine to the line of sight; 0 on background.
 
     A splat's normal is its shortest axis.  The rounder a splat is, the less it has one: as it looks the same from
