@@ -1,5 +1,7 @@
 """Sheets of what mini paints: 48 prompts on four meshes, and whole scenes without a condition.
 
+Each at the size, steps and guidance that the model's folder says for meshes and for pictures.
+
 python benchmarks/mini_sheet.py [--model NAME] [--out DIR] [--steps N] [--few]
 """
 
@@ -42,7 +44,8 @@ def main() -> None:
     )
     parser.add_argument("--model", default="mini")
     parser.add_argument("--out", type=Path, default=Path("."))
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=None, help="else as the model says")
+    parser.add_argument("--only", choices=("materials", "scenes"))
     parser.add_argument("--guidance", type=float, default=None)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--few", action="store_true", help="every third prompt")
@@ -50,16 +53,15 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     model = load_model(options.model, device="cpu", dtype=options.dtype)
-    sampling = {"seed": options.seed, "steps": options.steps, "guidance": options.guidance}
-    prompts, scenes = (names[:: 3 if options.few else 1] for names in (PROMPTS, SCENES))
-    conditions = [front(MESHES / name) for name in SHOWN]
-    control = torch.stack([conditions[i % len(conditions)] for i in range(len(prompts))])
-    sheet(paint(model, list(prompts), control, **sampling), prompts).save(
-        options.out / "mini-materials.jpg", quality=88
-    )
-    sheet(paint(model, list(scenes), None, **sampling), scenes).save(
-        options.out / "mini-scenes.jpg", quality=88
-    )
+    kinds = {"materials": (PROMPTS, model.advice), "scenes": (SCENES, model.advice.for_pictures())}
+    for kind, (names, advice) in kinds.items():
+        if options.only in (None, kind):
+            prompts, size = names[:: 3 if options.few else 1], advice.view_size
+            seen = [front(MESHES / name, size=size) for name in SHOWN] if kind == "materials" else []
+            control = torch.stack([seen[i % len(seen)] for i in range(len(prompts))]) if seen else None
+            said = {"steps": options.steps or advice.steps, "guidance": options.guidance or advice.guidance}
+            made = paint(model, list(prompts), control, seed=options.seed, size=size, **said)
+            sheet(made, prompts).save(options.out / f"mini-{kind}.jpg", quality=80)
 
 
 def sheet(pictures: Tensor, titles: tuple[str, ...], columns: int = 8, side: int = 192) -> Image.Image:

@@ -157,6 +157,31 @@ def test_distilled_models_are_known_by_their_names(tmp_path, name, said):
     assert bool(seen) == (said[0] is not None)
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("models--latent-consistency--lcm-lora-sdv1-5/snapshots/a/pytorch_lora_weights", (8, 1.5, "lcm")),
+        ("TCD-SD15-LoRA/pytorch_lora_weights", (8, 1.5, "tcd")),
+        ("Hyper-SD15-4steps-lora", (4, 1.0, None)),
+        ("sdxl_lightning_8step_lora", (8, 1.0, None)),
+        ("hyper_realism_lora", (30, 7.0, "ddim")),
+        ("lightning_storm", (30, 7.0, "ddim")),
+        ("loras/lcm-style", (30, 7.0, "ddim")),
+    ],
+)
+def test_a_lora_that_distils_is_known_by_its_name(tmp_path, place, said):
+    """Its word counts before the folder's, which speaks of the model without it."""
+    own = Advice(steps=30, guidance=7.0, sampler="ddim")
+    folder = SimpleNamespace(
+        path=tmp_path / "sd", index={}, configs={"unet": {}, "scheduler": {}}, advice=own, small=tmp_path
+    )
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        advice = distilled(folder, [tmp_path / f"{place}.safetensors"])
+    assert (advice.steps, advice.guidance, advice.sampler or "ddim") == (said[0], said[1], said[2] or "ddim")
+    assert bool(seen) == (said[0] != 30)
+
+
 def test_a_merge_is_known_by_what_it_was_made_from(tiny_model, tmp_path):
     """Its folder's own word wins, and the user's."""
     folder = shutil.copytree(tiny_model, tmp_path / "mixed")

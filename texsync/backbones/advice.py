@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import InputError, Refused, about, got
 from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES
 from ..options.kinds import Choice, Kind, Real, Reals, Text, Whole, wrong
+from ..options.shared import SAMPLERS
 from .checked import read_json
 
 LONGEST_LINE = 1000  # characters
@@ -48,7 +49,8 @@ class Advice:
     """How a model likes to be sampled; None, or nothing: it does not say, and every task has a default of its own.
 
     guidance: classifier-free, 1 = off.  guidance_rescale, clip_skip: see `Conditions`.
-    steps: of denoising.  prompt_prefix: before the prompt of a mesh.
+    steps: of denoising.  sampler: of SAMPLERS, where it is not what the scheduler is.
+    prompt_prefix: before the prompt of a mesh.
     control_scale: ControlNet at the noisiest and the cleanest level.
     control_until: share of the way to the clean picture during which ControlNet acts, 0..1.
     control_kind: of CONTROL_KINDS, what its own ControlNet was trained to follow.  depth_style: of DEPTH_STYLES, how
@@ -63,6 +65,7 @@ class Advice:
     guidance_rescale: float | None = _said(Real(0, 1))
     clip_skip: int | None = _said(Whole(1, 48))
     steps: int | None = _said(Whole(1, 1000))
+    sampler: str | None = _said(Choice(SAMPLERS))
     prompt_prefix: str | None = _said(Line())
     negative_prompt: str | None = _said(Line())
     control_scale: tuple[float, float] | None = _said(Reals(Real(0, 2), ("start", "end"), "e.g. [0.7, 0.9]"))
@@ -86,7 +89,7 @@ class Advice:
         return replace(self, **self.pictures)
 
 
-PICTURES = ("guidance", "steps", "negative_prompt", "view_size")
+PICTURES = ("guidance", "steps", "sampler", "negative_prompt", "view_size")
 
 
 def read_advice(path: Path) -> Advice:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import TexsyncWarning, option
@@ -17,26 +19,34 @@ BY_NAME = {  # what the names of such models, and of merges with them, say; guid
     r"lightning": Advice(guidance=1.0, steps=8),
     r"hyper": Advice(guidance=1.0, steps=8),
     r"dmd2?": Advice(guidance=1.0, steps=4),
-    r"lcm|tcd": CONSISTENT,
+    r"lcm": replace(CONSISTENT, sampler="lcm"),
+    r"tcd": replace(CONSISTENT, sampler="tcd"),
 }
 APART = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # words written together
 STEPS = re.compile(r"(?<![0-9])([1-9]|1[0-6])[-_ ]?steps?(?![a-z])")
 
 
-def distilled(folder: ModelFolder) -> Advice:
-    """How such a model likes to be sampled; says so (TexsyncWarning) unless its folder does.
+def distilled(folder: ModelFolder, loras: Sequence[Path] = ()) -> Advice:
+    """What the folder of a model says, and of one that was distilled how it likes to be sampled.
+
+    Says so (TexsyncWarning) unless its folder does.  loras: files of LoRAs; one that distils it counts before the
+    folder, which speaks of the model without it.
 
     Sources: LCM (arXiv:2310.04378), SDXL-Turbo (arXiv:2311.17042), SDXL-Lightning (arXiv:2402.13929),
     Hyper-SD (arXiv:2404.13686), DMD2 (arXiv:2405.14867), TCD (arXiv:2402.19159).
     """
-    advice, why = _found(folder)
-    own = folder.advice
-    if why and (own.steps is None or own.guidance is None):
-        said = f"{folder.path.name} is distilled ({why}): {own.steps or advice.steps} steps and guidance"
-        guidance = advice.guidance if own.guidance is None else own.guidance
-        message = f"{said} {guidance:g}, unless {option('steps')} and {option('guidance')} say otherwise"
+    advice, why = _by_name(name for path in loras for name in _lora_names(path))
+    own = folder.advice.under(advice)
+    if why:
+        why = f"its LoRA's name says {why}"
+    else:
+        advice, why = _found(folder)
+        own = advice.under(folder.advice)
+    if why and own != folder.advice:
+        said = f"{folder.path.name} is distilled ({why}): {own.steps} steps and guidance"
+        message = f"{said} {own.guidance:g}, unless {option('steps')} and {option('guidance')} say otherwise"
         warnings.warn(TexsyncWarning(message), stacklevel=2)
-    return advice
+    return own
 
 
 def _found(folder: ModelFolder) -> tuple[Advice, str]:
@@ -45,13 +55,25 @@ def _found(folder: ModelFolder) -> tuple[Advice, str]:
     scheduler = folder.configs["scheduler"].get("_class_name")
     if scheduler in ("LCMScheduler", "TCDScheduler"):
         return CONSISTENT, f"its scheduler is {scheduler}"
-    for name in (APART.sub("-", name).lower() for name in _names(folder)):
+    advice, word = _by_name(_names(folder))
+    return advice, word and f"its name says {word}"
+
+
+def _by_name(names: Iterable[str]) -> tuple[Advice, str]:
+    """What the first name that speaks of it says, and the word that does; "" where none does."""
+    for name in (APART.sub("-", name).lower() for name in names):
         for pattern, advice in BY_NAME.items():
             if found := re.search(rf"(?<![a-z])(?:{pattern})(?![a-z])", name):
                 steps = STEPS.search(name)
-                count = int(steps.group(1)) if steps else advice.steps
-                return Advice(guidance=advice.guidance, steps=count), f"its name says {found.group()}"
+                return replace(advice, steps=int(steps.group(1)) if steps else advice.steps), found.group()
     return Advice(), ""
+
+
+def _lora_names(path: Path) -> list[str]:
+    """Those of a file, its repository or its folder that name what it goes into; "lightning" alone may be weather."""
+    hub = [part for part in path.parts if part.startswith("models--")]
+    names = [path.stem, *hub, path.parent.name]
+    return [name for name in names if re.search("lora", name, re.I) and re.search(r"sd|steps?", name, re.I)]
 
 
 def _names(folder: ModelFolder) -> list[str]:

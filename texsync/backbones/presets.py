@@ -82,7 +82,7 @@ PRESETS: dict[str, Preset] = {
         6,
         RAIL,
         lora=("latent-consistency/lcm-lora-sdv1-5",),
-        advice=FEW,
+        advice=FEW | {"sampler": "lcm"},
     ),
     "if-m": Preset(
         "DeepFloyd/IF-I-M-v1.0", "none", "pixels, for ambiguous pictures; no meshes", 10.3, 12, "DeepFloyd IF"

@@ -89,10 +89,10 @@ class Painting(Stages):
         return self.said(backbone, "view_size", usual)
 
     def sampler(self, backbone: Backbone) -> Sampler:
-        """The one asked for, else what the model's scheduler is."""
+        """The one asked for, else what the model's folder says, else what its scheduler is."""
         from ..samplers import named
 
-        return named(self.options.sampler or backbone.schedule.sampler)
+        return named(self.said(backbone, "sampler", backbone.schedule.sampler))
 
     def conditions(self, backbone: Backbone, **wanted: Any) -> Conditions:
         """Those that the task wants, and those that options and model decide in every task."""

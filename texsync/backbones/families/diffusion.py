@@ -58,7 +58,9 @@ def load(
     controls = find_controls(folder, model, controlnet, half=half)
     parts = load_parts(folder, controls, device, dtype, added)
     adapter = None if added.adapter is None else ImageAdapter(parts.unet, added.adapter)
-    return DiffusionBackbone(folder, parts, _commits(folder, controls), adapter)
+    return DiffusionBackbone(
+        folder, parts, _commits(folder, controls), adapter, [one.path for one in added.loras]
+    )
 
 
 def fetch(
@@ -131,10 +133,11 @@ class DiffusionBackbone(UNetBackbone):
         parts: Parts,
         commits: dict[str, str] | None = None,
         adapter: ImageAdapter | None = None,
+        loras: Sequence[Path] = (),
     ):
         self.commits, self.adapter = commits or {}, adapter
         scheduler = folder.configs["scheduler"]
-        self.advice = distilled(folder).under(folder.advice)
+        self.advice = distilled(folder, loras)
         self.schedule = schedule_from(scheduler)
         self.prediction = prediction_type(scheduler)
         self.clipping = clipping_of(scheduler, pipeline_clips=folder.layout is XL)
