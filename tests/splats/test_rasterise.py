@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from splat_reference import reference
 from splat_scenes import some_splats, splats_on_mesh
 
+from texsync.splats import kernels
 from texsync.splats.projected import ellipses
 from texsync.splats.rasterise import contributions
 from texsync.splats.splat_sights import facing_of
@@ -154,3 +155,16 @@ def test_without_numba_its_package_is_named(monkeypatch):
     with refused("package-missing", thing="numba") as caught:
         contributions(some_splats(2), Camera(0), 8)
     assert 'pip install "texsync[splats]"' in str(caught.value)
+
+
+def test_where_nothing_can_be_kept_on_the_disk_loops_are_compiled_all_the_same(monkeypatch):
+    asked = []
+
+    def as_numba_does(cache: bool = False, **how):
+        asked.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(kernels, "njit", as_numba_does)
+    assert kernels.quick(len) is len and asked == [True, False]

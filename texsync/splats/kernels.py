@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numba import njit
@@ -12,7 +13,15 @@ LEAST_LIGHT = 1e-4  # a pixel that lets less through is done
 NEITHER_SIDE = 1e-9  # a rounding error must not cost a pixel, which is tested again
 
 
-@njit(nogil=True, cache=True)
+def quick(function: Callable) -> Callable:
+    """The function compiled at its first call, kept on the disk for other processes where there is a place."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # neither its folder nor the user's can be written to
+        return njit(nogil=True)(function)
+
+
+@quick
 def composite(
     first,
     end,
@@ -69,7 +78,7 @@ def composite(
                 light[pixel] = left
 
 
-@njit(nogil=True, cache=True)
+@quick
 def normal_product(starts, columns, values, trust, x, out):
     """out (K, 3) += A^T (trust * (A x)), for A (P, K) in CSR, trust (P,), x (K, 3)."""
     for pixel in range(len(starts) - 1):

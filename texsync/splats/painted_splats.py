@@ -126,23 +126,17 @@ def solve(
             told = f"no view sees any of the {about('splats')}"
             raise Refused.mesh_unseen(told, "place the views around them")
         prior = _mean_said(problem) if prior is None else np.asarray(prior, np.float64)
-        colour, spent, share = prior.clip(0, 1), 0, problem.trust
+        colour, wanted, spent = prior.clip(0, 1), prior, 0
         for _ in range(rounds):
             deviation = max(noise, _deviation(problem, colour))
-            if robust:
-                share = _reweighted(problem, colour, HUBER * deviation)
+            share = _reweighted(problem, colour, HUBER * deviation) if robust else problem.trust
             ridge = (deviation / AROUND_PRIOR) ** 2
             colour, wanted, used = _round(problem, share, colour, prior, ridge, iterations)
             spent += used
         outside = (wanted[known] < 0) | (wanted[known] > 1)
-        return Colours(
-            filled(means, colour, known).astype(np.float32),
-            known,
-            float(outside.mean()),
-            _root_mean_square(problem, colour),
-            _deviation(problem, colour),
-            spent,
-        )
+        fit = _root_mean_square(problem, colour), _deviation(problem, colour)
+        colour = filled(means, colour, known).astype(np.float32)
+        return Colours(colour, known, float(outside.mean()), *fit, spent)
 
 
 def filled(means: np.ndarray, colour: np.ndarray, known: np.ndarray) -> np.ndarray:

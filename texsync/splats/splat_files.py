@@ -23,7 +23,9 @@ from .splat_packed import (
 from .splat_ply import SplatPly, claims_ply, count_ply, ply_bytes, read_splat_ply
 
 ENDINGS = (".ply", ".spz", ".splat")
-BYTES_EACH = 700  # that one splat takes here while it is looked at, its place in the file apart
+BYTES_EACH = (
+    500  # that a splat takes here while it is looked at, its place in the file apart; seen with 500,000
+)
 HEAD = 2**16  # bytes in which a PLY file's header ends
 AGAIN = "export it again from the program that made it"
 
@@ -96,22 +98,24 @@ def _bytes(path: Path) -> bytes:
 def _read(path: Path, data: bytes, room: int | None) -> Splats:
     kind, name = path.suffix.lower(), path.name
     if kind == ".ply":
-        _check_count(name, count_ply(data, name), room)
+        _check_count(name, count_ply(data, name), len(data), room)
         return read_splat_ply(data)
     if kind == ".splat":
-        _check_count(name, len(data) // ROW.itemsize, room)
+        _check_count(name, len(data) // ROW.itemsize, len(data), room)
         return read_rows(data, name)
     whole = unzipped(data, name, room)
-    _check_count(name, HEADER.unpack_from(whole)[2], room)
+    _check_count(name, HEADER.unpack_from(whole)[2], len(whole), room)
     return read_spz(whole, name)
 
 
-def _check_count(name: str, count: int, room: int | None) -> None:
+def _check_count(name: str, count: int, size: int, room: int | None) -> None:
+    """size: of the file, which is held twice when it is painted, bytes."""
     if not count:
         raise Refused.splats_empty(f"{about(name)} has no splats", AGAIN)
-    if room is not None and count * BYTES_EACH > room:
+    each = BYTES_EACH + 2 * size // count
+    if room is not None and count * each > room:
         raise Refused.memory(
-            f"{about(name)} has {got(count):,} splats, and memory holds about {room // BYTES_EACH:,}",
+            f"{about(name)} has {got(count):,} splats, and memory holds about {room // each:,}",
             "leave some out, or close other programs",
         )
 
