@@ -22,8 +22,9 @@ from texsync.couplings import names
 from texsync.options.pictures import ImageOptions
 from texsync.options.shared import slug
 from texsync.show.png import read_parameters
-from texsync.tasks import function_of, mesh
+from texsync.tasks import function_of
 from texsync.tasks.ambiguous import AmbiguousOptions
+from texsync.tasks.around import PAPERS
 from texsync.tasks.edit import EditOptions
 from texsync.tasks.images import Run
 from texsync.tasks.mask import MaskOptions
@@ -138,8 +139,8 @@ def test_a_model_that_recommends_nothing_gets_the_papers_values(tiny_model, tmp_
 def test_what_a_model_says_counts_even_where_the_mesh_paper_says_the_same(name):
     """As 30 steps, which are not 2D tasks' own: the user's word first, then the model's, then the paper's."""
     run = Run("wide", ImageOptions(), **{name: "papers"})
-    model = SimpleNamespace(advice=Advice(**{name: mesh.PAPERS[name]}))
-    assert run.said(model, name) == mesh.PAPERS[name]
+    model = SimpleNamespace(advice=Advice(**{name: PAPERS[name]}))
+    assert run.said(model, name) == PAPERS[name]
     assert run.said(SimpleNamespace(advice=Advice()), name) == "papers"
     assert Run("wide", ImageOptions(**{name: 64})).said(model, name) == 64
     model.advice = replace(model.advice, pictures={name: 16})

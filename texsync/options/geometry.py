@@ -50,6 +50,8 @@ EXTRA_VIEWS = {
     "auto": "also from the top and from below, where the views around the mesh see too little",
     "none": "only the views around the mesh",
 }
+PROMPT_HELP = "What the surface should look like, e.g. weathered copper."
+SURFACE_PROMPT = Prompt('describe the surface, e.g. "weathered copper"')
 
 
 def check_axes(up: Any, front: Any) -> None:
@@ -118,16 +120,6 @@ def extra_views_option() -> Any:
         Choice(EXTRA_VIEWS),
         default="auto",
         paper="none",
-    )
-
-
-def prompt_option() -> Any:
-    return declare(
-        "What the surface should look like, e.g. weathered copper.",
-        Prompt('describe the surface, e.g. "weathered copper"'),
-        "main",
-        kw_only=False,
-        argument=True,
     )
 
 

@@ -12,6 +12,8 @@ from ..errors import Refused, got, option
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import (
     ATLAS,
+    PROMPT_HELP,
+    SURFACE_PROMPT,
     attention_option,
     blend_option,
     cameras_option,
@@ -21,7 +23,6 @@ from ..options.geometry import (
     extra_views_option,
     framing_option,
     front_option,
-    prompt_option,
     up_option,
     uvs_option,
     view_order_option,
@@ -68,7 +69,7 @@ class MeshOptions(InContextOptions):
     mesh: Any = declare(
         "The mesh to paint.", Thing(), kw_only=False, argument=True, file=True, recorded=False, label=""
     )
-    prompt: str = prompt_option()
+    prompt: str = declare(PROMPT_HELP, SURFACE_PROMPT, "main", kw_only=False, argument=True)
     texture_size: int | tuple[int, int] = declare(
         "Texels along a side, or WIDTHxHEIGHT.", TextureSize(64, 8192), "surface", default=1024
     )

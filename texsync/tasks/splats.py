@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Refused, about, option
 from ..options.declared import declare, option_class, takes
 from ..options.geometry import (
+    PROMPT_HELP,
+    SURFACE_PROMPT,
     attention_option,
     blend_option,
     cameras_option,
@@ -16,7 +18,6 @@ from ..options.geometry import (
     depth_style_option,
     framing_option,
     front_option,
-    prompt_option,
     up_option,
     view_order_option,
 )
@@ -58,7 +59,7 @@ class SplatOptions(SharedOptions):
     scene: Path = declare(
         "The splats to paint.", PathName(), kw_only=False, argument=True, file=True, recorded=False, label=""
     )
-    prompt: str = prompt_option()
+    prompt: str = declare(PROMPT_HELP, SURFACE_PROMPT, "main", kw_only=False, argument=True)
     antialiased: bool = declare(
         "Small splats are drawn thinner, for captures that were trained so.",
         Flag(),
