@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from texsync import (
     texture_mesh,
     texture_splats,
 )
+from texsync.batch.run import run_batch
 from texsync.files.camera_file import cameras_json
 from texsync.files.splat_place import place
 from texsync.splats.rasterise import contributions
@@ -32,6 +34,7 @@ from texsync.splats.splat_files import read_splats, splat_bytes
 from texsync.splats.splat_sights import splat_pixels, strongest
 from texsync.surface.cameras import Camera, rays, ring
 from texsync.surface.pixels import project
+from texsync.worker.tasks import tasks
 
 numba = pytest.importorskip("numba")
 pytestmark = [
@@ -257,3 +260,18 @@ def test_a_mesh_is_no_splats(tmp_path):
     trimesh.creation.box((1, 1, 1)).export(tmp_path / "box.ply")
     with pytest.raises(InputError):
         texture_splats(tmp_path / "box.ply", "red")
+
+
+def test_the_worker_and_a_table_of_jobs_paint_splats(made, scene, tiny_model, tmp_path, monkeypatch):
+    """By the task's name; paths in a table are relative to it."""
+    monkeypatch.setattr("texsync.tasks.textured_splats.FRAMES", 2)
+    options = {"prompt": "a red object", "model": str(tiny_model), "steps": 2, "view_size": 32, **UPRIGHT}
+    files = tasks()["splats"]({"scene": str(scene), "out": str(tmp_path / "out"), **options}, lambda *_: None)
+    assert set(files) == {"ball_textured.ply", "run.json", "turntable.gif", "views.png"}
+    assert np.allclose(read_splats(files["ball_textured.ply"]).colour, made.colours, atol=1e-5)
+    shutil.copy(scene, tmp_path / "ball.ply")
+    row = {"task": "splats", "scene": "ball.ply", **options}
+    (tmp_path / "jobs.csv").write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n")
+    done = run_batch(tmp_path / "jobs.csv", out=tmp_path / "many")
+    (folder,) = [path.parent for path in (tmp_path / "many").rglob("ball_textured.ply")]
+    assert not done.failed and json.loads((folder / "run.json").read_text())["task"] == "splats"
