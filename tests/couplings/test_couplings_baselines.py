@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import sys
 import types
+import warnings
 
+import numpy as np
 import pytest
 import torch
 from refusals import refused
 from zoo import ALL_VIEWS, CHANNELS, close, predictor_for, start_for
 
+import texsync
 from texsync.backbones.conditions import Conditions
 from texsync.couplings import (
     CSG,
@@ -308,3 +311,13 @@ def test_everyone_identical_stays_identical():
 
     ends = [run(views, c, x=x, predict=predict) for c in (Independent(), SyncTweedies(case=12), SyncMVD())]
     assert all(close(end, ends[0], 1e-9) for end in ends)
+
+
+def test_syncdiffusion_descends_through_a_network(tiny_model):
+    """From the first step, where what the network predicts is checked too, which a recomputed pass does not."""
+    options = dict(width=64, view_size=32, steps=25, model=tiny_model, seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", texsync.TexsyncWarning)
+        made = texsync.wide_image("copper", coupling="syncdiffusion", coupling_options=["first=1"], **options)
+        plain = texsync.wide_image("copper", coupling="multidiffusion", **options)
+    assert not np.array_equal(np.asarray(made.image), np.asarray(plain.image))

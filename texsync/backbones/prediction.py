@@ -70,6 +70,7 @@ def to_eps(kind: str, x: Tensor, predicted: Tensor, alpha: float) -> Tensor:
     return (x - signal * predicted) / noise
 
 
+@torch.no_grad()  # within a pass that is computed again, nothing may be kept that a second one does not keep
 def check_prediction(kind: str, x: Tensor, predicted: Tensor, alpha: float) -> None:
     """Warn (TexsyncWarning) if what a network says of x, all but noise, is not of the kind that its scheduler says.
 
