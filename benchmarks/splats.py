@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--splats", type=int, default=200_000)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--solve-splats", type=int, default=10_000)
-    parser.add_argument("--solve-size", type=int, default=160)
+    parser.add_argument("--solve-size", type=int, default=128)
     parser.add_argument("--steps", type=int, nargs="+", default=[1000, 4000])
     parser.add_argument("--disagree", type=float, default=0.05, help="shades of each view's own, 0..1")
     asked = parser.parse_args()

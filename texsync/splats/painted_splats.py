@@ -28,7 +28,7 @@ TO_DEVIATION = 1.4826  # of a normal distribution's median absolute value
 AROUND_PRIOR = 0.2  # standard deviation of colours around the prior
 LEAST_SEEN = 0.01  # sum of trust * weight^2, pixels: a splat with less is taken as unseen
 NEIGHBOURS = 8
-TOLERANCE = 1e-4  # of the gradient that a round begins with
+EARLY, LAST = 1e-2, 1e-5  # of the gradient that a round begins with, what may be left of it
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,11 @@ def solve(
             raise Refused.mesh_unseen(told, "place the views around them")
         prior = _mean_said(problem) if prior is None else np.asarray(prior, np.float64)
         colour, wanted, spent = prior.clip(0, 1), prior, 0
-        for _ in range(rounds):
+        for number in range(rounds):
             deviation = max(noise, _deviation(problem, colour))
             share = _reweighted(problem, colour, HUBER * deviation) if robust else problem.trust
-            ridge = (deviation / AROUND_PRIOR) ** 2
-            colour, wanted, used = _round(problem, share, colour, prior, ridge, iterations)
+            ridge, left = (deviation / AROUND_PRIOR) ** 2, EARLY if number < rounds - 1 else LAST
+            colour, wanted, used = _round(problem, share, colour, prior, ridge, left, iterations)
             spent += used
         outside = (wanted[known] < 0) | (wanted[known] > 1)
         fit = _root_mean_square(problem, colour), _deviation(problem, colour)
@@ -210,6 +210,7 @@ def _round(
     colour: np.ndarray,
     prior: np.ndarray,
     ridge: float,
+    left: float,
     iterations: int,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Colours in [0, 1], what they would be without bounds of this round, and the iterations."""
@@ -221,22 +222,28 @@ def _round(
     def product(step: np.ndarray) -> np.ndarray:
         return (problem.normal(step, trust) + ridge * step) * free
 
-    step, spent = conjugate_gradients(product, -gradient * free, problem.squares(trust) + ridge, iterations)
+    diagonal = problem.squares(trust) + ridge
+    step, spent = conjugate_gradients(product, -gradient * free, diagonal, left, iterations)
     wanted = colour + step
     held = np.where(free, wanted, np.where(colour <= 0, -1.0, 2.0))
     return wanted.clip(0, 1), held, spent
 
 
 def conjugate_gradients(
-    product: Callable[[np.ndarray], np.ndarray], right: np.ndarray, diagonal: np.ndarray, most: int
+    product: Callable[[np.ndarray], np.ndarray],
+    right: np.ndarray,
+    diagonal: np.ndarray,
+    left: float,
+    most: int,
 ) -> tuple[np.ndarray, int]:
     """x (K, C) with product(x) = right, channel by channel, from 0 on, and the iterations, `most` at most.
 
+    left: share of `right` that may be wrong.
     product: linear, positive definite.  diagonal: (K, 1) its preconditioner.  scipy's takes one channel, and sums by a
     BLAS whose threads change the last bits.
     """
     x, rest = np.zeros_like(right), right.copy()
-    enough = TOLERANCE**2 * (right**2).sum(axis=0)
+    enough = left**2 * (right**2).sum(axis=0)
     way = rest / diagonal
     gain = (rest * way).sum(axis=0)
     for spent in range(most):

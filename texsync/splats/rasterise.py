@@ -3,8 +3,8 @@
 With shape and opacity fixed, a picture is linear in the splats' colours: `Seen.weights @ colour`.
 Rules as in 3D Gaussian Splatting (Kerbl et al. 2023): sorted by the depth of centres, alpha at most 0.99, less than
 1/255 left out, nothing after 1e-4 of the light is left.  One difference: there, a splat ends with the tiles that three
-standard deviations touch; here, as in gsplat, where its alpha falls below 1/255.  On a CPU only; not yet compared
-with gsplat itself, which needs CUDA.
+standard deviations touch; here, as in gsplat, where its alpha falls below 1/255.  On a CPU only: ellipses are those of
+gsplat's plain PyTorch to rounding, but its compositing, which needs CUDA, was not at hand to compare with.
 """
 
 from __future__ import annotations
