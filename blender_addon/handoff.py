@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write .texmesh files, the form in which meshes go to the worker, and read UVs that come back.  No bpy here.
+"""Write .texmesh files, the form in which meshes go to the worker, and read them and UVs that come back.  No bpy here.
 
 One line of JSON that says where each array is, then the arrays: float32 and int32, little-endian.
 """
@@ -10,8 +10,10 @@ import json
 import sys
 from array import array
 from pathlib import Path
+from typing import BinaryIO
 
 VERSION = 1
+FLOATS = ("vertices", "uv")  # arrays of a part that are float32; the others are int32
 
 
 def write(
@@ -46,6 +48,24 @@ def _placed(entry: dict, blocks: list[array]) -> dict:
         else:
             result[key] = value
     return result
+
+
+def read_parts(path: Path) -> list[dict]:
+    """The parts of a file that `write` wrote; raises OSError or ValueError for another."""
+    with path.open("rb") as file:
+        parts = json.loads(file.readline())["parts"]
+        return [{key: _read(file, key, value) for key, value in part.items()} for part in parts]
+
+
+def _read(file: BinaryIO, key: str, value):
+    """An array, where the header says where it is; else the value itself.  The file stands behind its first line."""
+    if not isinstance(value, dict):
+        return value
+    block, start = array("f" if key in FLOATS else "i"), file.tell()
+    file.seek(value["at"], 1)
+    block.fromfile(file, value["count"])
+    file.seek(start)
+    return _little(block)
 
 
 def read_uvs(path: Path, corners: list[int]) -> list[array]:

@@ -184,7 +184,7 @@ class Generation:
         job = Request(self.folder.name, self.task, asked, self._painted, self.drop, self.previews, self.title)
         job.follows = follows
         if self.live:
-            job.live = live.Overlay([item.name for item in self.objects], parts)
+            job.live = live.Overlay([item.name for item in self.objects], self.folder / "mesh.texmesh")
         self.start(job)
 
     def _uvs(self, uvs: str) -> dict:

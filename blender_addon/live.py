@@ -24,25 +24,25 @@ LIGHT = [k / 255 / 12.92 if k < 11 else ((k / 255 + 0.055) / 1.055) ** 2.4 for k
 
 
 class Overlay:
-    """One job's look.  names: its objects.  parts: what was handed over of each (see `meshdata.part`)."""
+    """One job's look.  names: its objects.  path: the file in which they are handed over."""
 
-    def __init__(self, names: list[str], parts: list[dict]):
-        self.names, self.parts = names, parts
+    def __init__(self, names: list[str], path: Path):
+        self.names, self.path = names, path
         self.size, self.flat = (0, 0), array("f")
-        self.fits = sum(len(part["corner_vertex"]) for part in parts) <= MOST_CORNERS
+        self.over = False  # nothing is shown any more
         self._batches: list = []
         self._texture = self._handle = None
 
     def show(self, told: dict) -> None:
         """The worker's latest (docs/worker.md); whatever is wrong with it, the look before stays."""
-        if not self.fits:
+        if self.over:
             return
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, EOFError):
             flat = linear(array("f", Path(told["path"]).read_bytes()))
             size = int(told["width"]), int(told["height"])
             if not self._batches:
                 self._gather(told.get("uvs"))
-            if len(flat) == 4 * size[0] * size[1]:
+            if self._batches and len(flat) == 4 * size[0] * size[1]:
                 self.size, self.flat, self._texture = size, flat, None
                 self._begin()
 
@@ -52,7 +52,7 @@ class Overlay:
             bpy.types.SpaceView3D.draw_handler_remove(self._handle, "WINDOW")
             _redraw()
         self._handle, self._texture, self._batches = None, None, []
-        self.fits = False
+        self.over = True
 
     @property
     def seen(self) -> bool:
@@ -64,11 +64,14 @@ class Overlay:
         _redraw()
 
     def _gather(self, uvs: str | None) -> None:
-        """Place and map of every corner of every part, and its triangles."""
-        maps = [part.get("uv") for part in self.parts]
-        if uvs:
-            maps = handoff.read_uvs(Path(uvs), [len(part["corner_vertex"]) for part in self.parts])
-        self._batches = [_corners(part, uv) for part, uv in zip(self.parts, maps, strict=True)]
+        """Place and map of every corner of every part, and its triangles; nothing of what is too much."""
+        parts = handoff.read_parts(self.path)
+        counts = [len(part["corner_vertex"]) for part in parts]
+        if sum(counts) > MOST_CORNERS:
+            self.over = True
+            return
+        maps = handoff.read_uvs(Path(uvs), counts) if uvs else [part["uv"] for part in parts]
+        self._batches = [_corners(part, uv) for part, uv in zip(parts, maps, strict=True)]
 
     def _draw(self) -> None:
         """In the 3D view's own drawing, where the graphics card listens."""

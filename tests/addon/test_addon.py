@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from array import array
 from pathlib import Path
 
 import pytest
@@ -329,6 +330,18 @@ def test_jobs_that_wait_can_be_put_in_order_and_taken_off():
     assert queue.next() is jobs[3]
     queue.clear()
     assert dropped == ["a", "c", "b"] and not queue.goes_on
+
+
+def test_what_is_handed_over_can_be_read_again(tmp_path):
+    """For the look while it paints."""
+    numbers = {
+        "vertices": array("f", [0.5, 1.5, 2.5]),
+        "triangles": array("i", [0, 1, 2]),
+        "uv": array("f", [0.25]),
+    }
+    parts = [{"name": "A", "transform": [1.0] * 16, **numbers}, {"name": "B", "vertices": array("f", [7.0])}]
+    handoff.write(tmp_path / "a.texmesh", "A", parts)
+    assert handoff.read_parts(tmp_path / "a.texmesh") == parts
 
 
 def test_folders_of_one_second_do_not_meet(tmp_path):
