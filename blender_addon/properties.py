@@ -92,7 +92,7 @@ class TexSyncSettings(bpy.types.PropertyGroup):
         description="Pixels a side of the pictures that Export Views writes",
     )
     live: BoolProperty(
-        name="Show on the Object",
+        name="Live Look",
         description="While it is painted, the texture is drawn over the object in 3D views (Object Mode); "
         "nothing of that is in the file. All views are decoded for it, so there are fewer previews",
     )

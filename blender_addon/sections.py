@@ -135,7 +135,7 @@ class TEXSYNC_PT_output(PanelSection, bpy.types.Panel):
     def more(self, layout, context, chosen) -> None:
         for name in ("texture_name", "storage", "previews"):
             layout.prop(chosen, name)
-        _headed(layout, "While Painting").prop(chosen, "live")
+        _headed(layout, "Live Look").prop(chosen, "live", text="Show")
         _headed(layout, "When Done").prop(chosen, "show", text="Show")
 
 

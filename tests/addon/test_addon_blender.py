@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,8 @@ def exact(source: Path, copy: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def surroundings(tmp_path_factory, tiny_model) -> dict[str, str]:
-    """The zip, a program that runs this texsync, a tiny model, and what the shell makes of a mesh."""
+def surroundings(tmp_path_factory, tiny_model) -> Iterator[dict[str, str]]:
+    """The zip, a program that runs this texsync, a tiny model, and what the shell will have made of a mesh."""
     folder = tmp_path_factory.mktemp("blender")
     program = folder / "texsync"
     program.write_text(
@@ -53,11 +54,12 @@ def surroundings(tmp_path_factory, tiny_model) -> dict[str, str]:
     )
     program.chmod(0o755)
     mesh = exact(MESH, folder / MESH.name)
-    asked = ["mossy stone", "--seed", "3", "--steps", "4", "--texture-size", "256", "--view-size", "128"]
-    asked += ["--keep-uvs"]
+    asked = ["mossy stone", "--seed", "3", "--steps", "4", "--texture-size", "256", "--view-size", "256"]
+    asked += ["--keep-uvs", "--formats", "obj"]
     out = folder / "shell"
-    subprocess.run([str(program), str(mesh), *asked, "--quiet", "--out", str(out)], check=True)
-    return {
+    # not waited for: the check that compares with it does, and the others need not
+    shell = subprocess.Popen([str(program), str(mesh), *asked, "--quiet", "--out", str(out)])
+    yield {
         "TEXSYNC_ZIP": str(build.build(folder)),
         "TEXSYNC_PROGRAM": str(program),
         "TEXSYNC_TINY": str(tiny_model),
@@ -65,6 +67,8 @@ def surroundings(tmp_path_factory, tiny_model) -> dict[str, str]:
         "TEXSYNC_MESH": str(mesh),
         "TEXSYNC_TEXTURE": str(out / "monkey_texture.png"),
     }
+    shell.kill()
+    shell.wait()
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from array import array
 
 import bpy
 from check_generate import image_node, textured
+from conftest import WAIT
 
 
 def pixels(image) -> array:
@@ -20,10 +22,13 @@ def test_the_texture_in_blender_is_the_shells(ui):
     bpy.ops.wm.obj_import(filepath=os.environ["TEXSYNC_MESH"])
     item = bpy.context.selected_objects[0]
     bpy.context.view_layer.objects.active = item
-    asked = {"prompt": "mossy stone", "seed": 3, "steps": 4, "texture_size": 256, "view_size": 128}
+    asked = {"prompt": "mossy stone", "seed": 3, "steps": 4, "texture_size": 256, "view_size": 256}
     ui.generate(**asked, uvs="keep", model="mini")
     textured(item, item.data.uv_layers[0].name)
     material = item.data.materials[item.data.polygons[0].material_index]
+    end = time.monotonic() + WAIT
+    while not os.path.exists(os.environ["TEXSYNC_TEXTURE"]) and time.monotonic() < end:
+        time.sleep(0.2)  # the shell works beside this
     ours = pixels(image_node(material).image)
     theirs = pixels(bpy.data.images.load(os.environ["TEXSYNC_TEXTURE"]))
     assert len(ours) == len(theirs) == 256 * 256 * 4

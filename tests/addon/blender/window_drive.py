@@ -139,7 +139,7 @@ def story_of_pictures():
         with here():
             bpy.ops.texsync.generate()
     job = state.session.job
-    yield from wait(lambda: job.live.seen and job.step > 13, 300, "the look is there")
+    yield from wait(lambda: job.live.seen and job.step > 0.6 * job.total, 600, "the look is there")
     yield 1.0
     shot("queue")
     yield from wait(lambda: not state.busy() and not state.outcome.ready, 600, "done")
@@ -156,12 +156,18 @@ def story_of_pictures():
         bpy.ops.texsync.coverage()
     yield from wait(lambda: state.outcome.seen, 60, "coverage")
     side = region("UI")
+    yield from scroll_to_the_end(side)
+    yield from click(side.x + 60, side.y + 117)  # the fourth heading from below
+    yield from scroll_to_the_end(side)
+    shot("cameras")
+
+
+def scroll_to_the_end(side):
     event("MOUSEMOVE", "NOTHING", side.x + 60, side.y + 100)
-    for _ in range(20):
+    for _ in range(25):
         event("WHEELDOWNMOUSE", "PRESS", side.x + 60, side.y + 100)
         yield 0.05
     yield 1.0
-    shot("cameras")
 
 
 def autosaves():
