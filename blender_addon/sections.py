@@ -103,7 +103,9 @@ class TEXSYNC_PT_cameras(PanelSection, bpy.types.Panel):
     bl_idname = "TEXSYNC_PT_cameras"
 
     def more(self, layout, context, chosen) -> None:
-        layout.row().prop(chosen, "cameras", expand=True)
+        row = layout.row()
+        row.use_property_split = False  # full words need the whole width
+        row.prop(chosen, "cameras", expand=True)
         if chosen.cameras == scene_cameras.OWN:
             _draw_cameras(layout, context)
         layout.operator("texsync.coverage", icon="HIDE_OFF")
