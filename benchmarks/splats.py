@@ -25,8 +25,7 @@ from texsync.splats.painted_splats import solve
 from texsync.splats.rasterise import Seen, contributions
 from texsync.surface.cameras import ring
 
-# in place of this folder, whose coverage.py numba would take for the package
-sys.path[0] = str(Path(__file__).parents[1] / "tests" / "support")
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from splat_scenes import splats_on_mesh  # noqa: E402
 
 RATES = (0.0025, 0.01, 0.04)

@@ -11,17 +11,16 @@ pictures in the middle, splats painted by themselves below.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from texsync import TexturedMesh, TexturedSplats, texture_mesh, texture_splats
@@ -40,6 +39,9 @@ from texsync.surface.pixels import look
 from texsync.tasks.splats import SplatJob, SplatOptions
 from texsync.tasks.textured_splats import picture
 
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
+from splat_scenes import splats_on_mesh  # noqa: E402
+
 MESHES = Path(__file__).parents[1] / "meshes"
 SHOWN = (0, 2, 4)  # of the other cameras, on the sheet
 SOLID = 0.99  # alpha of pixels that are compared
@@ -47,28 +49,8 @@ SOLID = 0.99  # alpha of pixels that are compared
 
 def sampled(loaded: Loaded, count: int) -> Splats:
     """Flat discs, evenly over a mesh, in its file's coordinates; grey."""
-    draw = np.random.default_rng(0)
-    corners = loaded.vertices[loaded.faces] @ loaded.to_world[:3, :3].T + loaded.to_world[:3, 3]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    double = np.linalg.norm(across, axis=1)
-    at = (np.arange(count) + draw.random(count)) / count * double.sum()
-    face = np.searchsorted(np.cumsum(double), at).clip(max=len(double) - 1)
-    u, v = draw.random((2, count, 1))
-    u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
-    a, b, c = corners[face].transpose(1, 0, 2)
-    normal = across[face] / double[face, None]
-    side = np.cross(normal, np.eye(3)[np.abs(normal).argmin(axis=1)])
-    side /= np.linalg.norm(side, axis=1, keepdims=True)
-    turn = Rotation.from_matrix(np.stack([side, np.cross(normal, side), normal], axis=-1))
-    radius = np.sqrt(double.sum() / 2 / count)
-    parts = (
-        a + u * (b - a) + v * (c - a),
-        np.tile([radius, radius, radius / 20], (count, 1)),
-        turn.as_quat(scalar_first=True),
-        np.full(count, 0.95),
-        np.full((count, 3), 0.5),
-    )
-    return Splats(*(part.astype(np.float32) for part in parts))
+    vertices = loaded.vertices @ loaded.to_world[:3, :3].T + loaded.to_world[:3, 3]
+    return splats_on_mesh(vertices, loaded.faces, count)
 
 
 def said(cameras: Sequence[Camera], loaded: Loaded) -> dict[str, Any]:

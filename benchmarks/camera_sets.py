@@ -1,6 +1,6 @@
 """How much of twelve meshes the ring of views and `--cameras cover` see well: the table in docs/cameras.md.
 
-python3 benchmarks/coverage.py
+python3 benchmarks/camera_sets.py
 """
 
 from __future__ import annotations
