@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int, "Callable[..., Tensor] | None"], None]
 """(stage, step, total, preview) -> None; preview() decodes what the views show now, (N, 3, S, S) in [0, 1];
-preview(4) only four of them, evenly chosen, which is faster.
+preview(4) only four of them, evenly chosen, which is faster.  Where a mesh is painted, preview.bake(preview()) is a
+small texture, (256, 256, 3) uint8; elsewhere preview.bake is None.
 Raise errors.Cancelled (or KeyboardInterrupt) from it to stop the run."""
 
 STAGES = {  # in words; where it leads, as a share of the run, nearly all of which is painting
