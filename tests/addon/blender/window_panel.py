@@ -43,7 +43,7 @@ def search(words):
         more = {"unicode": text} if text else {}
         event("SPACE" if text == " " else kind, "PRESS", x, y, **more)
         event("SPACE" if text == " " else kind, "RELEASE", x, y)
-        yield 0.6 if not text else 0.05
+        yield 0.5 if not text else 0.02
     yield 0.5
 
 
@@ -55,11 +55,11 @@ def story_of_search():
     yield from ended()
     mesh = bpy.context.object.data
     mesh.materials.clear()
-    yield from search("apply texsync texture")
+    yield from search("apply texsync")
     yield from wait(lambda: len(mesh.materials) == 1, 20, "F3 finds Apply")
     shading = area().spaces.active.shading
     shading.color_type = "MATERIAL"
-    yield from search("show texture in viewport")
+    yield from search("show texture in")
     yield from wait(lambda: shading.color_type == "TEXTURE", 20, "F3 finds Show")
 
 
