@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..batch.run import BatchResult, run_batch
+from ..errors import TexsyncWarning
 from ..options.declared import PYTHON, Options, declare, option_class, takes, unsaid
 from ..options.kinds import Call, Choice, Device, Flag, ModelName, PathName, Text, Whole
 from .specification import NAMES, SMALL, number, specification
@@ -136,7 +138,9 @@ def paper_table(asked: PaperOptions) -> PaperTable:
     bench = _bench(asked, plan)
     bench.names()  # what is wrong with weights is told before hours of painting
     batches = [_batch(asked, plan.home, folder, jobs) for folder, jobs in _stages(plan).items() if jobs]
-    found = measured(plan, bench, asked.on_row or (lambda _: None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TexsyncWarning)  # the judge's of words; jobs have theirs in run.json
+        found = measured(plan, bench, asked.on_row or (lambda _: None))
     made = PaperTable(plan.home / REPORT, found, batches)
     if made.failed:
         found.notes.append(f"{made.failed} jobs failed; failed.csv in the folders of the batches says why")
