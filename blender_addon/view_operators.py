@@ -33,6 +33,17 @@ class ViewOperator:
         )
 
 
+class FolderOperator(ViewOperator):
+    """One that asks for a folder."""
+
+    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context, event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+
 def at_once(job) -> None:
     """Before what waits, as it takes seconds."""
     state.waiting.add(job, first=True)
@@ -49,18 +60,11 @@ class TEXSYNC_OT_coverage(ViewOperator, bpy.types.Operator):
         return self.start(context, lambda *given: view_jobs.Looking(*given, at_once, looked, None))
 
 
-class TEXSYNC_OT_export_views(ViewOperator, bpy.types.Operator):
+class TEXSYNC_OT_export_views(FolderOperator, bpy.types.Operator):
     """Write what every camera sees to a folder: the present look to paint over, depth, normals, mask, cameras.json"""
 
     bl_idname = "texsync.export_views"
     bl_label = "Export Views"
-
-    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
-    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
-
-    def invoke(self, context, event):
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
 
     def execute(self, context):
         base = Path(bpy.path.abspath(self.directory))
@@ -68,18 +72,11 @@ class TEXSYNC_OT_export_views(ViewOperator, bpy.types.Operator):
         return self.start(context, lambda *given: view_jobs.Looking(*given, at_once, looked, folder))
 
 
-class TEXSYNC_OT_project(ViewOperator, bpy.types.Operator):
+class TEXSYNC_OT_project(FolderOperator, bpy.types.Operator):
     """Bake the pictures of a folder, as Export Views writes it, into the texture; where they are clear, yours stays"""
 
     bl_idname = "texsync.project"
     bl_label = "Bake Pictures"
-
-    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
-    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
-
-    def invoke(self, context, event):
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
 
     def execute(self, context):
         folder = Path(bpy.path.abspath(self.directory))
