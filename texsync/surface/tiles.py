@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .cameras import Camera
 from .pixels import Pixels
@@ -49,10 +51,9 @@ def showing(pixels: Pixels, least: float = 0.002) -> list[int]:
 
 def some(pixels: Pixels, which: Sequence[int]) -> Pixels:
     """Some of the views."""
-    tables = {
-        field.name: getattr(pixels, field.name)[list(which)]
-        for field in fields(pixels)
-        if field.name not in ("surface", "cameras")
+    every: dict[str, Any] = {field.name: getattr(pixels, field.name) for field in fields(pixels)}
+    tables: dict[str, Any] = {
+        name: table[list(which)] for name, table in every.items() if isinstance(table, Tensor)
     }
     return replace(pixels, cameras=tuple(pixels.cameras[i] for i in which), **tables)
 
