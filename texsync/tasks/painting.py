@@ -113,10 +113,15 @@ class Painting(Stages):
 
         task: more settings of the task's own.  Raises InputError if the coupling is not defined on these views.
         """
-        made = self.coupling(strength=parts.strength_of(self.options, self.task, backbone), **task)
-        self.used = made.ready(backbone, views, self.options.seed)
-        self.used.check(views)
+        self.used = self.fitting(backbone, views, **task)
         return lambda seed: self.used.ready(backbone, views, seed)
+
+    def fitting(self, backbone: Backbone, views: Views, **task: Any) -> Coupling:
+        """The coupling asked for, ready for these views; see `couplings`."""
+        usual = {"strength": parts.strength_of(self.options, self.task, backbone)}
+        made = self.coupling(**usual | task).ready(backbone, views, self.options.seed)
+        made.check(views)
+        return made
 
     def denoise_all(
         self,

@@ -25,6 +25,9 @@ PIXEL_BYTES, CONTROL_BYTES = (
     130,
     12,
 )  # peak memory of looking, per pixel; of a picture that a ControlNet follows
+# tiles begin at one picture, so there is little left to agree on, and a stronger pull, or one towards single pixels of
+# tiles that lie between one's own, costs the details that this is for (benchmarks/refine.py); --strength wins
+CLOSE = {"strength": 1.0, "blend": "mean"}
 FINER = 4  # pixels per latent cell, for the depth test between tiles
 
 
@@ -49,11 +52,11 @@ def refined(
     sampler, seeds, finals = job.sampler(backbone), job.options.seeds, []
     spans = starts[0].spans(sampler.spans(backbone.schedule, job.steps(backbone)))
     with job.stage("refine", len(spans) * len(seeds)):
-        coupling = job.couplings(backbone, views)
+        coupling = job.fitting(backbone, views, **CLOSE)
         for k, (seed, known) in enumerate(zip(seeds, starts, strict=True)):
             x = known.begin(spans[0], job.noise(views, backbone.latent_channels, seed).to(backbone.home))
             told = {"seed": seed, "run": k, "runs": len(seeds), "stage": "refine"}
-            own = known.through(predict), known.views(views), coupling(seed)
+            own = known.through(predict), known.views(views), coupling.ready(backbone, views, seed)
             finals.append(job.denoised(*own, spans, x, backbone=backbone, sampler=sampler, **told))
     with job.stage("details", len(first)):
         baked = [closer.baked(latents, texture) for latents, texture in zip(finals, first, strict=True)]
