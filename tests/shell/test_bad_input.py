@@ -172,7 +172,7 @@ def test_what_this_model_cannot_do(flags, said, place, tiny_model, monkeypatch, 
 @pytest.mark.parametrize(
     ("room", "free", "said"),
     [
-        (memory, 10**6, "a texture of 1024 texels a side needs about 0.2 GB; lower --texture-size"),
+        (memory, 10**6, "a texture of 1024 x 1024 texels needs about 0.2 GB; lower --texture-size"),
         (loading, 10**5, "the model takes 0.0 GB; smaller --model"),
     ],
     ids=["texture", "weights"],

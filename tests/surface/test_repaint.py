@@ -61,7 +61,7 @@ def test_without_an_old_picture_the_rest_is_grey_and_see_through_stays(tmp_path)
             np.zeros((32, 32, 4), np.uint8),
             "32 x 32 texels, the new one 64 x 64; use texture_size=32",
         ),
-        (np.zeros((1, 3, 2)), np.zeros((32, 64, 4), np.uint8), "paint all faces"),
+        (np.zeros((1, 3, 2)), np.zeros((32, 64, 4), np.uint8), 'use texture_size="64x32"'),
     ],
 )
 def test_what_cannot_be_repainted_is_told(uv, old, says):
