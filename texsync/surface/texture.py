@@ -275,13 +275,28 @@ def sights_of_tiles(pixels: Pixels, texels: Texels) -> Iterator[Sight]:
 
 def _inside(pixels: Pixels, texels: Texels) -> np.ndarray:
     """Which texels fall on a view's picture, hidden or not."""
-    found = [np.zeros(0, np.int64)]
-    for start in range(0, len(texels.point), CHUNK):
-        points = torch.as_tensor(texels.point[start : start + CHUNK], dtype=torch.float32)
-        where = project(pixels.cameras, points, pixels.size)[0]
+    near = np.flatnonzero(_touching(pixels)[texels.face])
+    found = [near[:0]]
+    for start in range(0, len(near), CHUNK):
+        part = near[start : start + CHUNK]
+        where = project(
+            pixels.cameras, torch.as_tensor(texels.point[part], dtype=torch.float32), pixels.size
+        )[0]
         on = ((where[:, :2] >= 0) & (where[:, :2] < pixels.size)).all(dim=1) & (where[:, 2] > 0)
-        found.append(np.flatnonzero(on.numpy()) + start)
+        found.append(part[on.numpy()])
     return np.concatenate(found)
+
+
+def _touching(pixels: Pixels) -> np.ndarray:
+    """(F,) bool: faces whose corners' box touches a view's picture, within a pixel, so that texels of others are left
+    alone: of a large texture a tile shows few.  One that reaches behind the camera has no box, and counts."""
+    surface = pixels.surface
+    where = project(pixels.cameras, torch.as_tensor(surface.vertices, dtype=torch.float32), pixels.size)[0]
+    corners = where.numpy()[surface.faces]
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    box = ((high[:, :2] >= -1) & (low[:, :2] <= pixels.size + 1)).all(axis=1)
+    touching: np.ndarray = (high[:, 2] > 0) & (box | (low[:, 2] <= 0))
+    return touching
 
 
 def _rim_distance(depth: Tensor, jump: float = 0.08) -> Tensor:
