@@ -27,27 +27,23 @@ from torchvision.utils import save_image
 
 from texsync import texture_mesh
 from texsync.show.render import render
-from texsync.surface import texture as baking
 from texsync.surface.cameras import Camera
 from texsync.surface.pixels import look
-from texsync.surface.texture import Texture
+from texsync.surface.texture import Sum, Texture
 from texsync.surface.types import Surface
 from texsync.tasks.mesh import LATENT_TEXELS, Job, MeshOptions
-from texsync.tasks.refine import refined
+from texsync.tasks.refine import Closer, refined
 
 CLOSE = Camera(25, 10, zoom=2.2)
 CLOSER, WINDOWS = 4, 16  # times the pixels of a view; windows along a side
 
 
-class Watched(baking.Sum):
+class Watched(Sum):
     """Also sums squares, so that it knows how far the pictures are apart."""
-
-    last: Watched
 
     def __init__(self, count: int):
         super().__init__(count)
         self.squares, self.heard = torch.zeros(count, 3), torch.zeros(count)
-        Watched.last = self
 
     def add(self, image: Tensor, which: Tensor, grid: Tensor, weight: Tensor) -> None:
         super().add(image, which, grid, weight)
@@ -60,6 +56,14 @@ class Watched(baking.Sum):
         shared = self.heard > 1
         mean = self.squares / self.total.clamp(min=1e-12) - self.mean() ** 2
         return 100 * float(mean[shared].clamp(min=0).mean().sqrt())
+
+
+class Watching(Closer):
+    """Tiles whose sum is watched."""
+
+    def total(self, count: int) -> Watched:
+        self.watched = Watched(count)
+        return self.watched
 
 
 def details(surface: Surface, image: np.ndarray, camera: Camera, size: int) -> float:
@@ -98,6 +102,8 @@ def main() -> None:
     parser.add_argument("--texture", type=int, default=2048)
     parser.add_argument("--times", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--levels", type=float, nargs="+", default=[0.3, 0.4, 0.5])
+    parser.add_argument("--strength", type=float, help="of the detail pass, else its own")
+    parser.add_argument("--blend", help="likewise")
     parser.add_argument("--model", default="mini")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
@@ -110,16 +116,18 @@ def main() -> None:
     table = Table("times", "noise", "tiles apart", "alone", "details", "s", "MB")
     lost = details(first.surface, first.texture, front, options.size)
     table.add_row("1", "", "", "", f"{lost:.2f}", f"{taken:.0f}", memory())
-    baking.Sum = Watched  # type: ignore[misc]
     for times in options.times:
         for level in options.levels:
             asked = {**said, "refine": times, "refine_noise": level}
+            own_settings = {"strength": options.strength, "blend": options.blend}
             apart = []
             for coupling in ("syncsde", "none"):
-                job = Job(MeshOptions(None, options.prompt, coupling=coupling, **asked))
+                more = own_settings if coupling == "syncsde" else {}
+                job = Job(MeshOptions(None, options.prompt, coupling=coupling, **asked, **more))
                 start = time.perf_counter()
-                (made,) = refined(job, job.backbone(), first.pixels, [first.baked], None, LATENT_TEXELS)
-                apart.append((Watched.last.apart(), time.perf_counter() - start, made))
+                closer = Watching(job, job.backbone(), first.pixels, LATENT_TEXELS)
+                (made,) = refined(closer, [first.baked], None)
+                apart.append((closer.watched.apart(), time.perf_counter() - start, made))
             (own, taken, made), (alone, *_) = apart
             sheet.append(close(first.surface, made))
             lost = details(first.surface, made.image, front, options.size)

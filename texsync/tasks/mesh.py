@@ -155,7 +155,7 @@ class Job(AroundPainting):
         from ..surface.spread import warn_of_spread
         from ..surface.texture import bake_tables, chunks
         from .in_context import in_context
-        from .refine import refined
+        from .refine import Closer, refined
 
         options = self.options
         with self.stage("mesh"):
@@ -187,7 +187,7 @@ class Job(AroundPainting):
             baked = [tables.apply(self.enlarged(seen, backbone)) for seen in pictures]
             baked = [context.laid(texture) for texture in baked] if context else baked
         if options.refine > 1:
-            baked = refined(self, backbone, pixels, baked, context, LATENT_TEXELS)
+            baked = refined(Closer(self, backbone, pixels, LATENT_TEXELS), baked, context)
         report, told = self.filled(backbone), controls[0].cpu()
         made = [
             TexturedMesh(loaded, surface, texture, seen, told, pixels, report)

@@ -10,13 +10,14 @@ from ..errors import option
 from .in_context import InContext
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from ..backbones.base import Backbone
     from ..known import Known
     from ..surface.cameras import Camera
     from ..surface.pixels import Pixels
-    from ..surface.texture import Texture
+    from ..surface.texture import Sum, Texels, Texture
     from ..surface.types import Surface
     from ..views import Views
 
@@ -31,20 +32,12 @@ CLOSE = {"strength": 1.0, "blend": "mean"}
 FINER = 4  # pixels per latent cell, for the depth test between tiles
 
 
-def refined(
-    job: Any,
-    backbone: Backbone,
-    pixels: Pixels,
-    first: Sequence[Texture],
-    context: InContext | None,
-    cell_texels: int,
-) -> list[Texture]:
+def refined(closer: Closer, first: Sequence[Texture], context: InContext | None) -> list[Texture]:
     """Textures of one surface, one per seed, with details at `refine` times the resolution of their views.
 
-    job: the mesh task's run.  pixels: what the views see.  first: the textures that they made.  context: what of them
-    is kept.  cell_texels: of the latent texture per latent cell, along a side.
+    first: the textures that the views made.  context: what of them is kept.
     """
-    closer = Closer(job, backbone, pixels, cell_texels)
+    job, backbone = closer.job, closer.backbone
     with job.stage("closer"):
         views, controls = closer.geometry()
         starts = [closer.known(texture, context) for texture in first]
@@ -59,13 +52,21 @@ def refined(
             own = known.through(predict), known.views(views), coupling.ready(backbone, views, seed)
             finals.append(job.denoised(*own, spans, x, backbone=backbone, sampler=sampler, **told))
     with job.stage("details", len(first)):
-        baked = [closer.baked(latents, texture) for latents, texture in zip(finals, first, strict=True)]
+        texels, nearest = closer.texels(first[0])
+        baked = [
+            closer.baked(latents, texture, texels, nearest)
+            for latents, texture in zip(finals, first, strict=True)
+        ]
     return [context.laid(texture) for texture in baked] if context else baked
 
 
 @dataclass
 class Closer:
-    """The tiles of a run's views, and what can be known of them before they are painted."""
+    """The tiles of a run's views, and what can be known of them before they are painted.
+
+    job: the mesh task's run.  pixels: what its views see.  cell_texels: of the latent texture per latent cell, along a
+    side.
+    """
 
     job: Any
     backbone: Backbone
@@ -128,17 +129,29 @@ class Closer:
         x0, keep = (torch.cat([getattr(part, name) for part in parts]) for name in ("x0", "keep"))
         return Known(x0, keep, shown.level)
 
-    def baked(self, latents: Tensor, first: Texture) -> Texture:
-        """The texture of painted tiles; the first one's where none sees enough."""
+    def texels(self, first: Texture) -> tuple[Texels, np.ndarray]:
+        """Of a map as large as this texture: where they lie, and for each the nearest covered one."""
+        from ..surface.texture import nearest_texel, owners, texels_of
+
+        (high, wide), across = first.image.shape[:2], self.surface.across
+        texels = texels_of(self.surface, (high, wide // across), owners(self.surface, self.pixels))
+        return texels, nearest_texel(texels.texel, texels.shape, across)
+
+    def total(self, count: int) -> Sum:
+        """What adds up the tiles that show each of so many texels."""
+        from ..surface.texture import Sum
+
+        return Sum(count)
+
+    def baked(self, latents: Tensor, first: Texture, texels: Texels, nearest: np.ndarray) -> Texture:
+        """The texture of painted tiles; the first one's where none sees enough.  texels, nearest: see `texels`."""
         import numpy as np
 
         from ..errors import check_finite
         from ..loop import OVERFLOW
-        from ..surface.texture import Sum, nearest_texel, owners, sights_of_tiles, texels_of
+        from ..surface.texture import sights_of_tiles
 
-        (high, wide), across = first.image.shape[:2], self.surface.across
-        texels = texels_of(self.surface, (high, wide // across), owners(self.surface, self.pixels))
-        said = Sum(len(texels.texel))
+        said = self.total(len(texels.texel))
         for which, pixels in self.batches():
             pictures = self.backbone.decode(latents[which]).float().cpu()
             check_finite(pictures, "decoding the details", OVERFLOW)
@@ -147,4 +160,4 @@ class Closer:
         canvas = first.image.reshape(-1, 3).copy()
         seen = said.seen.numpy()
         canvas[texels.texel[seen]] = (said.mean().numpy()[seen] * 255).round().clip(0, 255).astype(np.uint8)
-        return replace(first, image=canvas[nearest_texel(texels.texel, texels.shape, across)])
+        return replace(first, image=canvas[nearest])
