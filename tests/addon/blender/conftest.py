@@ -37,8 +37,11 @@ sys.meta_path.insert(0, Blocker)
 
 @pytest.fixture(scope="session")
 def module() -> str:
+    return install(os.environ["TEXSYNC_ZIP"])
+
+
+def install(path: str) -> str:
     """The add-on's name once it is installed, legacy or as an extension."""
-    path = os.environ["TEXSYNC_ZIP"]
     if AS_EXTENSION:
         bpy.ops.extensions.package_install_files(filepath=path, repo="user_default", enable_on_install=True)
         return "bl_ext.user_default.texsync"
