@@ -29,7 +29,11 @@ def raised() -> list[tuple[str, ast.Call]]:
     for path in sorted(ROOT.rglob("*.py")):
         if not any(str(path.relative_to(ROOT)).startswith(one) for one in WITHOUT_CODE):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                makers = ("InputError", "Refused", *(["wrong"] if path.name == "kinds.py" else []))
+                makers = (
+                    "InputError",
+                    "Refused",
+                    *(["wrong"] if path.name in ("kinds.py", "number_kinds.py") else []),
+                )
                 if isinstance(node, ast.Call) and maker(node) in makers:
                     found.append((f"{path.relative_to(ROOT)}:{node.lineno}", node))
     return found

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .options import kinds
+from .options import kinds, number_kinds
 from .options.declared import UNSET, Declared, Options, declared
 from .tasks import FUNCTIONS, options_of
 
@@ -144,9 +144,9 @@ def _parameters(name: str, said: Declared) -> list[click.Parameter]:
 def _type(said: Declared) -> dict[str, Any]:
     """What click is to be told of a kind."""
     kind = said.kind
-    if isinstance(kind, kinds.Flag):
+    if isinstance(kind, number_kinds.Flag):
         return {"is_flag": True, "flag_value": not said.default}
-    if isinstance(kind, kinds.Reals):
+    if isinstance(kind, number_kinds.Reals):
         return {"type": click.FLOAT, "nargs": len(kind.names)}
     if _is_list(said):
         return {"type": _path(said), "multiple": True}
@@ -154,9 +154,11 @@ def _type(said: Declared) -> dict[str, Any]:
         return {"type": KnownValue(kind)}
     if isinstance(kind, kinds.Choice):
         return {"type": click.STRING if said.metavar else click.Choice(list(kind.known))}
-    if isinstance(kind, kinds.TextureSize):
+    if isinstance(kind, number_kinds.TextureSize):
         return {"type": TexelCount()}
-    return {"type": {kinds.Whole: click.INT, kinds.Real: click.FLOAT}.get(type(kind), _path(said))}
+    return {
+        "type": {number_kinds.Whole: click.INT, number_kinds.Real: click.FLOAT}.get(type(kind), _path(said))
+    }
 
 
 def _path(said: Declared) -> click.ParamType:

@@ -11,7 +11,8 @@ from refusals import refused
 
 from texsync.errors import InputError
 from texsync.options.declared import Options, declare, declared, described, option_class, takes, unsaid
-from texsync.options.kinds import Choice, Flag, Real, Reals, Texts, Whole
+from texsync.options.kinds import Choice, Texts
+from texsync.options.number_kinds import Flag, Real, Reals, Whole
 
 
 @option_class

@@ -9,7 +9,9 @@ from typing import Any
 
 from ..errors import InputError, Refused, about, got
 from ..options.control_kinds import CONTROL_KINDS, DEPTH_STYLES
-from ..options.kinds import Choice, Kind, Real, Reals, Text, Whole, wrong
+from ..options.kind_errors import wrong
+from ..options.kinds import Choice, Kind, Text
+from ..options.number_kinds import Real, Reals, Whole
 from ..options.shared import SAMPLERS
 from .checked import read_json
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 
 from ..errors import InputError, Refused, TexsyncWarning, about, got, option
-from ..options.kinds import brief
+from ..options.kind_errors import brief
 from ..plugins import BACKBONES
 from .additions import Additions
 from .advice import Advice

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..errors import Refused, about, option
 from ..options.declared import PYTHON, Options, declare, option_class, takes, unsaid
-from ..options.kinds import Call, Flag, PathName, Text, Whole
+from ..options.kinds import Call, PathName, Text
+from ..options.number_kinds import Flag, Whole
 from .report import failed_before, write_failed, write_report
 from .table import JobLine, read_jobs
 from .work import JobOutcome, is_done

@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import Refused, about, got
 from ..options.declared import Declared, declared, nearest
-from ..options.kinds import ControlNames, Flag, Real, Reals, Texts, Thing, Whole
+from ..options.kinds import ControlNames, Texts, Thing
+from ..options.number_kinds import Flag, Real, Reals, Whole
 from ..options.shared import plain, slug
 from ..tasks import FUNCTIONS, options_of
 

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import Refused, about, got
-from ..options.kinds import brief
+from ..options.kind_errors import brief
 from ..plugins import COUPLINGS
 from .base import Coupling as Coupling
 from .methods.csg import CSG as CSG

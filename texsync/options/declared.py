@@ -25,7 +25,9 @@ from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
-from .kinds import Choice, CouplingName, Kind, Real, Reals, Texts, Whole, warn_renamed
+from .kind_errors import warn_renamed
+from .kinds import Choice, CouplingName, Kind, Texts
+from .number_kinds import Real, Reals, Whole
 
 if TYPE_CHECKING or sys.version_info >= (3, 11):
     from typing import dataclass_transform

@@ -11,7 +11,8 @@ from pathlib import Path
 from ..errors import Refused, got
 from ..errors import option as named
 from .declared import SHELL, declare, option_class, unsaid
-from .kinds import Choice, Device, ModelName, Names, PathName, Prompt, Real, Texts, Whole
+from .kinds import Choice, Device, ModelName, Names, PathName, Prompt, Texts
+from .number_kinds import Real, Whole
 from .output import SaveOptions
 from .shared import INTEGRATORS, NOISES, SETTINGS, MadeCoupling, RunOptions, slug
 

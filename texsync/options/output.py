@@ -10,7 +10,8 @@ from typing import Any
 from ..errors import Refused, about
 from ..errors import option as named
 from .declared import SHELL, Options, declare, declared, option_class, unsaid
-from .kinds import Flag, PathName, Text
+from .kinds import PathName, Text
+from .number_kinds import Flag
 
 MARK = "run.json"  # every folder of results has one, and only such a folder may be overwritten
 LEAST_DISK = 64 * 2**20  # bytes; a 1024 texture with previews takes about a tenth of it

@@ -11,21 +11,9 @@ from typing import Any, ClassVar, Protocol
 from ..errors import Refused, about
 from ..errors import option as named
 from .declared import PYTHON, Options, declare, declared, option_class, unsaid
-from .kinds import (
-    Call,
-    Choice,
-    ControlNames,
-    CouplingName,
-    Device,
-    Flag,
-    ModelName,
-    Real,
-    Reals,
-    Texts,
-    WeighedText,
-    Whole,
-    brief,
-)
+from .kind_errors import brief
+from .kinds import Call, Choice, ControlNames, CouplingName, Device, ModelName, Texts, WeighedText
+from .number_kinds import Flag, Real, Reals, Whole
 from .output import SaveOptions
 
 

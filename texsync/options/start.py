@@ -8,7 +8,8 @@ from typing import Any
 from ..errors import Refused, about
 from ..errors import option as named
 from .declared import declare, option_class, unsaid
-from .kinds import PictureOr, Real, Whole
+from .kinds import PictureOr
+from .number_kinds import Real, Whole
 from .shared import SharedOptions
 
 OWN, HOLES = "own", "holes"  # the mesh's own base colour; what no view around the mesh sees

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..batch.run import BatchResult, run_batch
 from ..errors import TexsyncWarning
 from ..options.declared import PYTHON, Options, declare, option_class, takes, unsaid
-from ..options.kinds import Call, Choice, Device, Flag, ModelName, PathName, Text, Whole
+from ..options.kinds import Call, Choice, Device, ModelName, PathName, Text
+from ..options.number_kinds import Flag, Whole
 from .specification import NAMES, SMALL, number, specification
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
-from ..options.kinds import Choice, Flag, Prompt, Real, Text, Thing
+from ..options.kinds import Choice, Prompt, Text, Thing
+from ..options.number_kinds import Flag, Real
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
 from ..options.prompt_grammar import plain
 from ..options.shared import PLAIN_SAMPLERS

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, TexsyncWarning, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
-from ..options.kinds import Choice, Flag, Prompt, Texts, Thing
+from ..options.kinds import Choice, Prompt, Texts, Thing
+from ..options.number_kinds import Flag
 from ..options.pictures import CELLS, MASK_CELLS, ImageOptions
 from ..options.start import StartOptions
 from ..progress import with_bar

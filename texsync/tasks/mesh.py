@@ -27,7 +27,8 @@ from ..options.geometry import (
     uvs_option,
     view_order_option,
 )
-from ..options.kinds import ModelName, TextureSize, Thing, shape_of
+from ..options.kinds import ModelName, Thing
+from ..options.number_kinds import TextureSize, shape_of
 from ..options.prompt_grammar import plain
 from ..options.start import InContextOptions
 from ..progress import with_bar

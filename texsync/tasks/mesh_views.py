@@ -18,7 +18,8 @@ from ..options.geometry import (
     front_option,
     up_option,
 )
-from ..options.kinds import Thing, Whole
+from ..options.kinds import Thing
+from ..options.number_kinds import Whole
 from ..options.shared import RunOptions
 from ..progress import with_bar
 from .stages import Stages

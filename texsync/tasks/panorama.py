@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, option
 from ..options.declared import declare, option_class, takes, unsaid
-from ..options.kinds import Prompt, Thing, Whole
+from ..options.kinds import Prompt, Thing
+from ..options.number_kinds import Whole
 from ..options.pictures import ImageOptions
 from ..progress import with_bar
 from .images import Run

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import FRONT, UP, check_axes, uvs_option
-from ..options.kinds import PathName, TextureSize, Thing, shape_of
+from ..options.kinds import PathName, Thing
+from ..options.number_kinds import TextureSize, shape_of
 from ..options.output import MARK
 from ..options.shared import RunOptions
 from ..progress import with_bar

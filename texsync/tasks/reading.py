@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import Refused, about, got
-from ..options.kinds import PathName, brief
+from ..options.kind_errors import brief
+from ..options.kinds import PathName
 from ..picture_files import decoded, upright
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from ..options.geometry import (
     up_option,
     view_order_option,
 )
-from ..options.kinds import Flag, PathName
+from ..options.kinds import PathName
+from ..options.number_kinds import Flag
 from ..options.shared import SharedOptions
 from ..progress import with_bar
 from . import parts

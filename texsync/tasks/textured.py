@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..options.declared import SHELL, declare, option_class, unsaid
-from ..options.kinds import Flag, Names
+from ..options.kinds import Names
+from ..options.number_kinds import Flag
 from ..options.output import SaveOptions
 from ..record.facts import origin, recorded, write_record
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes, unsaid
-from ..options.kinds import Choice, Flag, Prompt, Whole
+from ..options.kinds import Choice, Prompt
+from ..options.number_kinds import Flag, Whole
 from ..options.pictures import ASSEMBLIES, LONGEST_SIDE, ImageOptions
 from ..options.start import StartOptions
 from ..progress import with_bar

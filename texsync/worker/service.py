@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import Cancelled, InputError, TexsyncError, TexsyncWarning, option, out_of_memory, parts
-from ..options.kinds import brief
+from ..options.kind_errors import brief
 from ..signals import TERMINATED, Terminated, ending_on_sigterm
 from .channel import Channel, parse
 from .previews import Previews

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, enough_memory, got, option
 from ..options.declared import UNSET, Declared, declared, nearest, renamed
-from ..options.kinds import Flag, PathName, shape_of
+from ..options.kinds import PathName
+from ..options.number_kinds import Flag, shape_of
 from ..options.output import check_output
 from ..progress import Progress
 from ..tasks import FUNCTIONS, function_of, options_of
