@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from doors import MESHES, PROSE, put, refused
 
-from texsync.backbones import loading, memory
+from texsync.backbones import autoencoder, loading, memory
 
 
 @pytest.fixture(autouse=True)
@@ -183,6 +183,7 @@ def test_too_little_memory(room, free, said, place, tiny_model, no_weights, monk
 
 
 def test_too_little_memory_for_the_views(place, tiny_model, monkeypatch, capsys):
+    assert autoencoder.free_bytes is memory.free_bytes  # imported before, so no patch of another test is kept
     monkeypatch.setattr(memory, "free_bytes", lambda device: 10**9)
     arguments = ["jug.obj", "rust", "--model", str(tiny_model), "--view-size", "1024"]
     refused(arguments, capsys, "12 views of 1024 pixels needs about 1.5 GB, 0.9 GB are free", "--view-size")
