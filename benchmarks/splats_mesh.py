@@ -1,6 +1,6 @@
 """Splats sampled from a mesh and painted, against the painted mesh: PSNR of what cameras see, in dB.
 
-    python benchmarks/splats_mesh.py [--mesh FILE] [--count 60000] [--size 256] [--steps 20] [--out DIR]
+    python benchmarks/splats_mesh.py [--mesh FILE] [--count 60000] [--size 256] [--steps 20] [--out DIR] [--ply FILE]
 
 same pictures: the views that the mesh task painted are solved for on the splats: what differs is the splats' doing.
 same seed: both tasks paint by themselves, from one seed and the same cameras.  own cameras: those that painted; other
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from texsync import TexturedMesh, TexturedSplats, texture_mesh, texture_splats
 from texsync.files.camera_file import read_cameras
+from texsync.files.load import load
 from texsync.files.loaded import Loaded
 from texsync.files.splat_place import PlacedSplats, place
 from texsync.files.world_frame import WorldFrame
@@ -95,7 +96,11 @@ def main() -> None:
     ask.add_argument("--steps", type=int, default=20)
     ask.add_argument("--seed", type=int, default=0)
     ask.add_argument("--out", type=Path)
+    ask.add_argument("--ply", type=Path, help="write the splats there, and do nothing else")
     asked = ask.parse_args()
+    if asked.ply:
+        asked.ply.write_bytes(splat_bytes(sampled(load(asked.mesh), asked.count), ".ply"))
+        return
     shared: dict[str, Any] = {"steps": asked.steps, "view_size": asked.size, "seed": asked.seed}
     mesh = texture_mesh(asked.mesh, asked.prompt, **shared)
     with TemporaryDirectory() as folder:
