@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -232,10 +232,9 @@ def _figures(plan: Plan, bench: Bench, row: TableRow, results: Sequence[Result])
 
 
 def _in_unit(figure: Figure, scale: float) -> Figure:
-    value, error, redraws = (
-        None if x is None else x * scale for x in (figure.value, figure.error, figure.redraws)
-    )
-    return Figure(value, error, figure.count, figure.note, redraws)  # type: ignore[arg-type]
+    known = {name: getattr(figure, name) for name in ("value", "error", "redraws")}
+    scaled: dict[str, Any] = {name: None if x is None else x * scale for name, x in known.items()}
+    return replace(figure, **scaled)
 
 
 def _of_sets(measure: str, bench: Bench, results: Sequence[Result]) -> Figure:
