@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections import Counter
+from functools import partial
 
 import pytest
 import single
@@ -157,6 +160,147 @@ def test_a_lora_is_what_diffusers_makes_of_it(write, kind, folders, layouts, tmp
     ours = load_model(folders[kind], lora=[f"{tmp_path / 'rust.safetensors'}:0.8"]).parts.unet
     for name, tensor in theirs.unet.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], tensor, atol=1e-5, rtol=1e-4)
+
+
+# ---- LyCORIS
+
+
+def two_ways(a, b, core=None):
+    """A factor by its definition, rank by rank.  a (out, rank), with a core (rank, out); b (rank, in, ...)."""
+    if core is None:
+        return sum(torch.tensordot(a[:, r], b[r], 0) for r in range(b.shape[0]))
+    ranks = [(i, j) for i in range(core.shape[0]) for j in range(core.shape[1])]
+    return sum(torch.einsum("o,k,...->ok...", a[i], b[j], core[i, j]) for i, j in ranks)
+
+
+def blocks(first, second):
+    """Kronecker's product by its definition: every number of the first times the whole second."""
+    rows = [torch.cat([number * second for number in row], dim=1) for row in first]
+    return torch.cat(rows)
+
+
+def drawn(draw, *shape):
+    return torch.randn(shape, generator=draw).float()
+
+
+def halves(draw, out, wide, kernel, tucker):
+    """One factor of a product: its tensors and what they make."""
+    if tucker and kernel:
+        made = drawn(draw, 2, out), drawn(draw, 2, wide), drawn(draw, 2, 2, *kernel)
+    else:
+        made = drawn(draw, out, 2), drawn(draw, 2, wide, *kernel)
+    return made, two_ways(*made)
+
+
+def as_loha(draw, out, wide, kernel, tucker=False):
+    (first, one), (second, other) = (halves(draw, out, wide, kernel, tucker) for _ in range(2))
+    names = zip(("a", "b"), first, second, strict=False)
+    found = {f"hada_w{n}_{end}": both[n - 1].flatten(1) for end, *both in names for n in (1, 2)}
+    found |= {f"hada_t{n}": three[2] for n, three in ((1, first), (2, second)) if len(three) > 2}
+    return found | {"alpha": torch.tensor(0.5)}, 0.25 * one * other
+
+
+def as_lokr(draw, out, wide, kernel, tucker=False, split=False, full=False):
+    first, one = halves(draw, 2, 2, (), False) if split else (None, drawn(draw, 2, 2))
+    second, other = (
+        halves(draw, out // 2, wide // 2, kernel, tucker)
+        if not full
+        else (None, drawn(draw, out // 2, wide // 2, *kernel))
+    )
+    found = {"lokr_w1": one} if first is None else {"lokr_w1_a": first[0], "lokr_w1_b": first[1]}
+    if second is None:
+        found["lokr_w2"] = other
+    else:
+        found |= {"lokr_w2_a": second[0], "lokr_w2_b": second[1].flatten(1)}
+        found |= {"lokr_t2": second[2]} if len(second) > 2 else {}
+    scale = 1 if full and not split else 0.25  # of two whole factors no rank is known, and alpha says nothing
+    return found | {"alpha": torch.tensor(0.5)}, scale * blocks(one, other)
+
+
+def as_tucker_lora(draw, out, wide, kernel):
+    (up, down, core), made = halves(draw, out, wide, kernel or (1, 1), True)
+    found = {"lora_up.weight": up.mT.reshape(out, 2, 1, 1), "lora_down.weight": down.reshape(2, wide, 1, 1)}
+    return found | {"lora_mid.weight": core, "alpha": torch.tensor(0.5)}, 0.25 * made
+
+
+def as_difference(draw, out, wide, kernel):
+    made = drawn(draw, out, wide, *kernel)
+    return {"diff": made}, made
+
+
+WAYS = {
+    "LoHa": as_loha,
+    "LoHa with cores": partial(as_loha, tucker=True),
+    "LoKr": as_lokr,
+    "LoKr with a core": partial(as_lokr, tucker=True),
+    "LoKr split twice": partial(as_lokr, split=True),
+    "LoKr of two whole factors": partial(as_lokr, full=True),
+    "LoKr split, then whole": partial(as_lokr, split=True, full=True),
+    "LoCon with cores": as_tucker_lora,
+    "differences": as_difference,
+}
+
+
+def test_lycoris_changes_the_weights_as_its_definitions_say(folders, layouts, tmp_path):
+    """Every way on linear layers and on 1 x 1 and 3 x 3 convolutions, in one file: W + 0.8 * alpha / rank * change."""
+    networks, draw = single.networks(layouts["sd1"]), torch.Generator().manual_seed(3)
+    tensors, expected, turns = {}, {}, Counter()
+    for part, name in changes(networks):
+        layer = networks[part].get_submodule(name)
+        out, wide, *kernel = layer.weight.shape
+        way = list(WAYS)[turns[tuple(kernel)] % len(WAYS)]
+        turns[tuple(kernel)] += 1
+        found, made = WAYS[way](draw, out, wide, tuple(kernel))
+        expected[part, name, "weight"] = layer.weight + 0.8 * made.reshape(layer.weight.shape)
+        if way == "differences" and layer.bias is not None:
+            found["diff_b"] = drawn(draw, out)
+            expected[part, name, "bias"] = layer.bias + 0.8 * found["diff_b"]
+        key = (
+            f"lora_unet_{name}"
+            if part == "unet"
+            else f"lora_te_text_model.{name.removeprefix('text_model.')}"
+        )
+        tensors |= {f"{key.replace('.', '_')}.{role}": tensor.contiguous() for role, tensor in found.items()}
+    assert len(turns) == 3 and min(turns.values()) >= len(WAYS), turns
+    assert any("diff_b" in name for name in tensors)
+    save_file(tensors, tmp_path / "rust.safetensors")
+    parts = load_model(folders["sd1"], lora=[f"{tmp_path / 'rust.safetensors'}:0.8"]).parts
+    for (part, name, kind), tensor in expected.items():
+        made = getattr(getattr(parts, part).get_submodule(name), kind)
+        torch.testing.assert_close(made, tensor, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["LoHa", "LoKr"])
+def test_lycoris_is_what_peft_makes_of_it(kind, folders, tmp_path):
+    """Its own layers of these kinds, merged; under the name of LyCORIS's wrapper."""
+    import peft
+
+    torch.manual_seed(4)
+    net = load_model(folders["sd1"]).parts.unet
+    rank = {"LoHa": 2, "LoKr": 1}[kind]
+    more = {"decompose_both": True} if kind == "LoKr" else {}
+    config = getattr(peft, f"{kind}Config")(
+        r=rank,
+        alpha=0.5,
+        init_weights=False,
+        use_effective_conv2d=True,
+        target_modules=list(UNET_LAYERS),
+        **more,
+    )
+    theirs = peft.get_peft_model(copy.deepcopy(net), config)
+    names = [name for name, _ in theirs.named_parameters() if "hada_" in name or "lokr_" in name]
+    tensors = {}
+    for name in names:
+        layer, _, role = name.removeprefix("base_model.model.").removesuffix(".default").rpartition(".")
+        key = f"lycoris_{layer.replace('.', '_')}"
+        tensors |= {f"{key}.{role}": theirs.get_parameter(name).detach(), f"{key}.alpha": torch.tensor(0.5)}
+    assert any("_t2" in name for name in tensors) and any("proj_in" in name for name in tensors)
+    save_file(tensors, tmp_path / "rust.safetensors")
+    ours = load_model(folders["sd1"], lora=tmp_path / "rust.safetensors").parts.unet.state_dict()
+    expected = theirs.merge_and_unload().state_dict()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(ours[name], tensor, atol=1e-5, rtol=1e-4)
+    assert sum(not torch.equal(tensor, expected[name]) for name, tensor in net.state_dict().items()) > 20
 
 
 def test_several_loras_add_up_and_a_weight_of_zero_changes_nothing(folders, layouts, tmp_path):

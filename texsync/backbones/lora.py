@@ -1,7 +1,7 @@
-"""LoRA files, merged into a model's weights: whoever wrote them, a layer is found by its name's letters.
+"""LoRA and LyCORIS files, merged into a model's weights: whoever wrote them, a layer is found by its name's letters.
 
 Formats: kohya's (`lora_unet_down_blocks_0_...lora_down.weight`), diffusers' old (`unet...to_q_lora.down.weight`) and
-new ones (`unet...to_q.lora_A.weight`).  Source: LoRA (arXiv:2106.09685); kohya-ss's alpha.
+new ones (`unet...to_q.lora_A.weight`); what can stand behind a layer's name, see `layer_change`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,12 @@ from torch import Tensor, nn
 
 from ..errors import Refused, about, got, option
 from .folder import ModelFolder
+from .layer_change import BESIDE, ROLES, Shape, change, change_shape, fits, rate, whole
 from .tensors import Header, read_header, read_tensors
 
-NAMES = (  # of the two matrices, after a layer's name
-    (".lora_down.weight", ".lora_up.weight"),
-    (".lora.down.weight", ".lora.up.weight"),
-    ("_lora.down.weight", "_lora.up.weight"),
-    (".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"),
-    (".lora_A.weight", ".lora_B.weight"),
-)
-DOWN, UP = (tuple(names) for names in zip(*NAMES, strict=True))
-ALPHA = (".alpha",)
 PARTS = {  # how a name begins, and whose layer it is
     "lora_unet_": "unet",
+    "lycoris_": "unet",
     "unet.": "unet",
     "lora_te1_": "text_encoder",
     "lora_te2_": "text_encoder_2",
@@ -40,15 +33,12 @@ PARTS = {  # how a name begins, and whose layer it is
     "text_encoder.": "text_encoder",
 }
 STRANGE = (  # what names of other kinds hold, and what that is
-    ("hada_", "LoHa layers of LyCORIS"),
-    ("lokr_", "LoKr layers of LyCORIS"),
+    ("dora_scale", "DoRA's magnitudes"),
+    ("lora_magnitude_vector", "DoRA's magnitudes"),
     ("oft_", "OFT layers of LyCORIS"),
     (".a1.weight", "GLoRA layers of LyCORIS"),
     (".on_input", "IA3 layers of LyCORIS"),
-    ("lora_mid", "Tucker-decomposed layers of LyCORIS"),
-    ("dora_scale", "DoRA's magnitudes"),
-    ("lora_magnitude_vector", "DoRA's magnitudes"),
-    (".diff", "whole layers of LyCORIS"),
+    (".w_norm", "norms of LyCORIS"),
     ("lora_transformer_", "layers of a transformer such as FLUX"),
     ("transformer.", "layers of a transformer such as FLUX"),
     ("lora_te3_", "layers of a T5"),
@@ -63,13 +53,15 @@ ATTENTION = {
 
 @dataclass(frozen=True)
 class Layer:
-    """What changes one layer.  down, up, alpha: names in the file; down (rank, in, ...), up (out, rank, ...)."""
+    """What changes one layer.  names: of its tensors in the file, by their role (`layer_change.ROLES`)."""
 
     part: str
     key: str
-    down: str
-    up: str
-    alpha: str | None
+    names: Mapping[str, str]
+
+    def of(self, table: Mapping[str, Any]) -> dict[str, Any]:
+        """What a table has of its tensors, by their role."""
+        return {role: table[name] for role, name in self.names.items()}
 
 
 @dataclass(frozen=True)
@@ -82,21 +74,31 @@ class LoraFile:
     path: Path
     scale: float
     layers: tuple[Layer, ...]
-    shapes: Mapping[str, tuple[int, ...]]
+    shapes: Mapping[str, Shape]
     rates: Mapping[str, float]
+
+    def shape(self, layer: Layer) -> Shape:
+        """What is added to a layer; raises InputError for tensors that do not fit each other."""
+        try:
+            return change_shape(layer.of(self.shapes))
+        except ValueError:
+            raise Refused.model_damaged(
+                f"in {about(self.path)} the parts of the layer {layer.key} do not fit each other",
+                "fetch the LoRA again",
+            ) from None
 
 
 def read_lora(path: Path, scale: float, folder: ModelFolder) -> LoraFile:
     """A LoRA by its header; raises InputError for another kind of file, or one for another kind of model."""
     header = read_header(path)
     _refuse_other_kinds(path, header.shapes)
-    layers = tuple(_layers(path, header.shapes))
+    lora = LoraFile(path, scale, tuple(_layers(path, header.shapes)), header.shapes, _rates(header))
     width = folder.configs["unet"].get("cross_attention_dim")
-    for layer in layers:
-        reads = header.shapes[layer.down][1] if len(header.shapes[layer.down]) > 1 else width
+    for layer in lora.layers:
+        reads = (*lora.shape(layer), width)[1]
         if layer.part not in folder.layout.networks or (layer.key.endswith("attn2_to_k") and reads != width):
             raise _unfit(path, f"it reads words {reads} wide, this model's are {width}")
-    return LoraFile(path, scale, layers, header.shapes, _rates(header))
+    return lora
 
 
 def _refuse_other_kinds(path: Path, names: Iterable[str]) -> None:
@@ -106,14 +108,14 @@ def _refuse_other_kinds(path: Path, names: Iterable[str]) -> None:
             raise Refused.model_kind(
                 f"{about(path)} has {got(what)}, which texsync does not read", "choose a plain LoRA"
             )
-    if not any(name.endswith(DOWN) for name in names):
+    if not any(_role(name)[0] not in (None, *BESIDE) for name in names):
         first = next(iter(names), "nothing")
         raise Refused.model_kind(
             f"{about(path)} is no LoRA (it has {got(first):.60})", f"give {option('lora')} a LoRA file"
         )
 
 
-def _layers(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterable[Layer]:
+def _layers(path: Path, shapes: Mapping[str, Shape]) -> Iterable[Layer]:
     found: dict[tuple[str, str], dict[str, str]] = {}
     for name in shapes:
         role, stem = _role(name)
@@ -123,15 +125,15 @@ def _layers(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterable[Layer
             )
         found.setdefault(layer_key(stem), {})[role] = name
     for (part, key), names in found.items():
-        if not {"down", "up"} <= names.keys():
+        if not whole(names):
             raise Refused.model_damaged(f"{about(path)} has half of the layer {key}", "fetch the LoRA again")
-        yield Layer(part, key, names["down"], names["up"], names.get("alpha"))
+        yield Layer(part, key, names)
 
 
 def _role(name: str) -> tuple[str | None, str]:
-    """("down", "up" or "alpha", the rest of the name)."""
+    """(one of ROLES, the rest of the name)."""
     name = name.replace(".default.", ".")
-    for role, endings in (("down", DOWN), ("up", UP), ("alpha", ALPHA)):
+    for role, endings in ROLES.items():
         for ending in endings:
             if name.endswith(ending):
                 stem = name.removesuffix(ending)
@@ -176,10 +178,20 @@ def check_lora(lora: LoraFile, networks: Mapping[str, nn.Module]) -> None:
             there = known.get(layer.key)
             if there is None:
                 raise _unfit(lora.path, f"the {part} has no layer {layer.key}")
-            down, up, whole = lora.shapes[layer.down], lora.shapes[layer.up], tuple(there.weight.shape)
-            if (up[0], down[1]) != whole[:2] or up[0] * math.prod(down[1:]) != math.prod(whole):
-                sizes = f"{up[0]} x {down[1]}, the model's {whole[0]} x {whole[1]}"
-                raise _unfit(lora.path, f"its layer {layer.key} is {sizes}")
+            made, weight = lora.shape(layer), tuple(there.weight.shape)
+            if not fits(made, weight):
+                sizes = [" x ".join(map(str, (one[0], math.prod(one[1:])))) for one in (made, weight)]
+                kernels = ", of other kernels" * (sizes[0] == sizes[1])
+                raise _unfit(
+                    lora.path, f"its layer {layer.key} is {sizes[0]}, the model's {sizes[1]}{kernels}"
+                )
+            if (bias := layer.of(lora.shapes).get("diff_b")) and bias != _bias_shape(there):
+                raise _unfit(lora.path, f"its layer {layer.key} has a bias that the model's has not")
+
+
+def _bias_shape(layer: Any) -> Shape | None:
+    bias = getattr(layer, "bias", None)
+    return None if bias is None else tuple(bias.shape)
 
 
 def _unfit(path: Path, why: str) -> Exception:
@@ -191,21 +203,20 @@ def _unfit(path: Path, why: str) -> Exception:
 
 @torch.no_grad()
 def merge_lora(lora: LoraFile, networks: Mapping[str, nn.Module]) -> None:
-    """Add a LoRA to the weights, W + scale * alpha / rank * up @ down, computed in float32."""
+    """Add a LoRA to the weights, W + scale * alpha / rank * its change, computed in float32."""
     tensors = read_tensors(lora.path)
     known = {part: layers_by_key(networks[part]) for part in {layer.part for layer in lora.layers}}
     for layer in lora.layers:
-        weight = known[layer.part][layer.key].weight
-        down, up = tensors[layer.down].float(), tensors[layer.up].float()
-        rank = down.shape[0]
-        alpha = float(tensors[layer.alpha]) if layer.alpha else lora.rates.get(layer.part, rank)
-        change = lora.scale * alpha / rank * _product(up, down).reshape(weight.shape)
-        weight.copy_((weight.float() + change.to(weight.device)).to(weight.dtype))
+        module = known[layer.part][layer.key]
+        of = {role: tensor.float() for role, tensor in layer.of(tensors).items()}
+        _add(module.weight, lora.scale * rate(of, lora.rates.get(layer.part)) * change(of))
+        if "diff_b" in of:
+            _add(module.bias, lora.scale * of["diff_b"])
 
 
-def _product(up: Tensor, down: Tensor) -> Tensor:
-    """(out, rank, ...) and (rank, in, ...) to (out, in, ...), layers of convolutions too."""
-    return up.flatten(1) @ down.flatten(1)
+def _add(weight: Tensor, more: Tensor) -> None:
+    more = more.reshape(weight.shape).to(weight.device)
+    weight.copy_((weight.float() + more).to(weight.dtype))
 
 
 def layers_by_key(network: nn.Module) -> dict[str, Any]:
