@@ -10,6 +10,7 @@ import pytest
 import single
 import torch
 from safetensors.torch import save_file
+from tiny import note_origin
 
 from texsync import cli
 from texsync.backbones import single_file
@@ -64,6 +65,16 @@ def tensors(**shapes):
     return {name.replace("__", "."): torch.zeros(shape) for name, shape in shapes.items()}
 
 
+def layers(layer="conv_in", **roles):
+    """The tensors of one layer under kohya's names.  layer: its name, or roles to begin with."""
+    first, name = (layer, "conv_in") if isinstance(layer, dict) else ({}, layer)
+    return {f"lora_unet_{name}.{role}": torch.zeros(shape) for role, shape in {**first, **roles}.items()}
+
+
+def loha(a, b):
+    return {"hada_w1_a": a, "hada_w1_b": b, "hada_w2_a": a, "hada_w2_b": b}
+
+
 def saved(here, name, table, **notes):
     return single.write_single(here / name, table, **notes)
 
@@ -99,6 +110,7 @@ class Evil:
 MODEL, FILE = ["--model", "sd1"], ["--model", "sd1.safetensors"]
 NO_CONTROL = [*FILE, "--controlnet", "none"]
 CONTROL = [*FILE, "--control-kind", "depth", "--controlnet"]
+LORA = [*FILE, "--lora", "x.safetensors"]
 XL, SCHEDULER, INDEX = ["--model", "sdxl"], "scheduler/scheduler_config.json", "model_index.json"
 # name: what is written, what is asked for, what is said
 CASES = {
@@ -432,15 +444,156 @@ CASES = {
         [*CONTROL, "x.safetensors"],
         "x.safetensors is a Control-LoRA",
     ),
-    "LoHa": (
+    "half a LoHa layer": (
         lambda h, s: saved(h, "x.safetensors", tensors(lora_unet_conv_in__hada_w1_a=(8, 2))),
-        [*FILE, "--lora", "x.safetensors"],
-        "x.safetensors has LoHa layers of LyCORIS, which texsync does not read; choose a plain LoRA",
+        LORA,
+        "x.safetensors has half of the layer conv_in; fetch the LoRA again",
     ),
-    "LoKr": (
-        lambda h, s: saved(h, "x.safetensors", tensors(lora_unet_conv_in__lokr_w1=(8, 2))),
-        [*FILE, "--lora", "x.safetensors"],
-        "x.safetensors has LoKr layers of LyCORIS",
+    "one core of two": (
+        lambda h, s: saved(h, "x.safetensors", layers(loha((8, 2), (2, 4)), hada_t1=(2, 2, 3, 3))),
+        LORA,
+        "x.safetensors has half of the layer conv_in",
+    ),
+    "half a LoKr layer": (
+        lambda h, s: saved(h, "x.safetensors", layers(lokr_w1=(2, 2), lokr_w2_a=(4, 1))),
+        LORA,
+        "x.safetensors has half of the layer conv_in",
+    ),
+    "a LoKr's factor twice": (
+        lambda h, s: saved(
+            h, "x.safetensors", layers(lokr_w1=(2, 2), lokr_w1_a=(2, 1), lokr_w1_b=(1, 2), lokr_w2=(4, 2))
+        ),
+        LORA,
+        "x.safetensors has half of the layer conv_in",
+    ),
+    "LoHa of ranks that differ": (
+        lambda h, s: saved(h, "x.safetensors", layers(loha((8, 2), (3, 36)))),
+        LORA,
+        "in x.safetensors the parts of the layer conv_in do not fit each other; fetch the LoRA again",
+    ),
+    "LoHa of nothing": (
+        lambda h, s: saved(h, "x.safetensors", layers(loha((8, 0), (0, 36)))),
+        LORA,
+        "in x.safetensors the parts of the layer conv_in do not fit each other",
+    ),
+    "several alphas": (
+        lambda h, s: saved(h, "x.safetensors", layers(loha((8, 2), (2, 36)), alpha=(3,))),
+        LORA,
+        "in x.safetensors the parts of the layer conv_in do not fit each other",
+    ),
+    "a core of the wrong rank": (
+        lambda h, s: saved(
+            h, "x.safetensors", layers(loha((2, 8), (2, 4)), hada_t1=(3, 3, 3, 3), hada_t2=(2, 2, 3, 3))
+        ),
+        LORA,
+        "in x.safetensors the parts of the layer conv_in do not fit each other",
+    ),
+    "LoHa of another width": (
+        lambda h, s: saved(h, "x.safetensors", layers(loha((8, 2), (2, 99)))),
+        [*NO_CONTROL, "--lora", "x.safetensors"],
+        "another kind of model: its layer conv_in is 8 x 99, the model's 8 x 36",
+    ),
+    "LoKr of another width": (
+        lambda h, s: saved(h, "x.safetensors", layers(lokr_w1=(2, 2), lokr_w2=(4, 4, 3, 3))),
+        [*NO_CONTROL, "--lora", "x.safetensors"],
+        "another kind of model: its layer conv_in is 8 x 72, the model's 8 x 36",
+    ),
+    "SDXL's LoKr": (
+        lambda h, s: saved(
+            h,
+            "x.safetensors",
+            layers(
+                "down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k", lokr_w1=(2, 2), lokr_w2=(4, 20)
+            ),
+        ),
+        LORA,
+        "another kind of model: it reads words 40 wide, this model's are 16",
+    ),
+    "a difference of another kernel": (
+        lambda h, s: saved(h, "x.safetensors", layers(diff=(8, 36, 1, 1))),
+        [*NO_CONTROL, "--lora", "x.safetensors"],
+        "another kind of model: its layer conv_in is 8 x 36, the model's 8 x 36, of other kernels",
+    ),
+    "a bias where there is none": (
+        lambda h, s: saved(
+            h,
+            "x.safetensors",
+            layers("down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q", diff=(8, 8), diff_b=(8,)),
+        ),
+        [*NO_CONTROL, "--lora", "x.safetensors"],
+        "has a bias that the model's has not",
+    ),
+    "a bias alone": (
+        lambda h, s: saved(h, "x.safetensors", layers(diff_b=(8,))),
+        LORA,
+        "x.safetensors is no LoRA (it has lora_unet_conv_in.diff_b)",
+    ),
+    "OFT": (
+        lambda h, s: saved(h, "x.safetensors", layers(oft_blocks=(2, 4, 4))),
+        LORA,
+        "x.safetensors has OFT layers of LyCORIS, which texsync does not read; choose a plain LoRA",
+    ),
+    "GLoRA": (
+        lambda h, s: saved(h, "x.safetensors", tensors(lora_unet_conv_in__a1__weight=(2, 4))),
+        LORA,
+        "x.safetensors has GLoRA layers of LyCORIS",
+    ),
+    "IA3": (
+        lambda h, s: saved(h, "x.safetensors", layers(weight=(8,), on_input=(1,))),
+        LORA,
+        "x.safetensors has IA3 layers of LyCORIS",
+    ),
+    "norms": (
+        lambda h, s: saved(h, "x.safetensors", layers(loha((8, 2), (2, 36)), w_norm=(8,))),
+        LORA,
+        "x.safetensors has norms of LyCORIS",
+    ),
+    "DoRA of a LoHa": (
+        lambda h, s: saved(h, "x.safetensors", layers(loha((8, 2), (2, 36)), dora_scale=(1, 4, 1, 1))),
+        LORA,
+        "x.safetensors has DoRA's magnitudes",
+    ),
+    "a LoHa as model": (
+        lambda h, s: saved(h, "x.safetensors", layers(loha((8, 2), (2, 36)))),
+        ["--model", "x.safetensors"],
+        "is a LyCORIS file, not a model; add it to a model with --lora",
+    ),
+    # ---- several ControlNets, and one that follows what is there
+    "a second control of another family": (
+        None,
+        [*CONTROL, "sd1-control.safetensors", "--controlnet", "normal=sdxl-control.safetensors"],
+        "sdxl-control.safetensors has cross_attention_dim 40, the UNet has 16",
+    ),
+    "a second control that is not there": (
+        None,
+        [*CONTROL, "sd1-control.safetensors", "--controlnet", "normal=gone.safetensors"],
+        "no ControlNet folder gone.safetensors",
+    ),
+    "tile of nothing": (
+        None,
+        [*FILE, "--controlnet", "tile=sd1-control.safetensors"],
+        "--controlnet sd1-control.safetensors follows a picture that is there already, and there is none; "
+        "start from one with --start own, or paint details with --refine 2",
+    ),
+    "tile by --control-kind": (
+        None,
+        [*FILE, "--controlnet", "sd1-control.safetensors", "--control-kind", "tile"],
+        "follows a picture that is there already, and there is none",
+    ),
+    "the model's own is a tile": (
+        lambda h, s: note_origin(folder(h, s) / "controlnet", "lllyasviel/control_v11f1e_sd15_tile"),
+        MODEL,
+        "follows a picture that is there already, and there is none",
+    ),
+    "tile of a mesh that shows nothing": (
+        None,
+        [*FILE, "--controlnet", "tile=sd1-control.safetensors", "--start", "own"],
+        "ball has no texture of its own to start from",
+    ),
+    "a T2I-adapter in a folder": (
+        lambda h, s: edited(h, s, "controlnet/config.json", _class_name="T2IAdapter"),
+        MODEL,
+        "holds a T2IAdapter, which texsync does not read",
     ),
     "DoRA": (
         lambda h, s: saved(

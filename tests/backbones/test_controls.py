@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 
+import numpy as np
 import pytest
 import torch
 from diffusers import ControlNetModel, DDIMScheduler, StableDiffusionControlNetPipeline
 from diffusers.models.controlnets.multicontrolnet import MultiControlNetModel
-from painted import CRATE
+from painted import CRATE, Watch, ball
+from PIL import Image
 from tiny import note_origin
 
-from texsync import cli
+from texsync import Cancelled, cli
 from texsync.backbones.by_name import load_model
 from texsync.backbones.conditions import Conditions
 from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.couplings import make
 from texsync.errors import InputError, TexsyncWarning
 from texsync.loop import sample
-from texsync.options.control_kinds import CONTROL_KINDS, kind_by_name, said_controls
+from texsync.options.control_kinds import CONTROL_KINDS, KNOWN, kind_by_name, said_controls
+from texsync.show.render import render
 from texsync.surface.control_pictures import rendered
+from texsync.tasks.mesh import Job
 from texsync.views import identity
 
 PROMPTS, NEGATIVES = ["red copper", "a view", "a red object"], ["view", "", "copper"]
@@ -86,7 +91,14 @@ def test_how_controlnets_are_said(text, parts):
             "lllyasviel/control_v11p_sd15_openpose",
             "follows a skeleton (openpose), which texsync cannot render",
         ),
-        ("lllyasviel/control_v11f1e_sd15_tile", "follows the picture itself (tile)"),
+        (
+            "lllyasviel/control_v11f1e_sd15_tile",
+            "control_v11f1e_sd15_tile follows a picture that is there already, and there is none; "
+            "start from one with --start own, or paint details with --refine 2",
+        ),
+        ("depth=lllyasviel/control + xinsir/controlnet-tile-sdxl-1.0", "follows a picture that is there"),
+        ("TencentARC/t2i-adapter-depth-midas-sdxl-1.0", "but is none (t2i-adapter)"),
+        ("TencentARC/t2iadapter_canny_sd15v2", "but is none (t2i-adapter)"),
         ("lllyasviel/control_v11e_sd15_shuffle", "shuffle"),
         ("lllyasviel/control_v11p_sd15_inpaint", "a picture with a hole"),
         ("lllyasviel/control_v11e_sd15_ip2p", "(ip2p)"),
@@ -105,7 +117,7 @@ def test_how_controlnets_are_said(text, parts):
             "depth=lllyasviel/control_v11f1p_sd15_depth + no/such/folder",
             "no ControlNet folder no/such/folder",
         ),
-        ("tile=lllyasviel/control", "(tile)"),
+        ("tile=lllyasviel/control", "lllyasviel/control follows a picture that is there already"),
     ],
 )
 def test_what_cannot_follow_a_mesh_is_told_before_anything_is_fetched(
@@ -161,9 +173,19 @@ def test_two_at_once_are_diffusers_two(tiny_model, two, noise, control):
     assert backbone.control_kinds == ("depth", "normal")
     pictures = [control, control.flip(1)]
     expected = theirs(tiny_model, [tiny_model / "controlnet", two], pictures, [0.7, 0.4], noise)
-    torch.testing.assert_close(ours(backbone, pictures, noise), expected, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(ours(backbone, pictures, noise), expected, atol=1e-4, rtol=1e-4)
     with pytest.raises(InputError, match="2 ControlNets, 1 control pictures"):
         backbone.predictor(Conditions(PROMPTS, NEGATIVES, control))
+
+
+def test_one_without_a_picture_is_off(tiny_model, two, noise, control):
+    """As if it were not there."""
+    one, both = (
+        load_model(tiny_model, controlnet=f"{tiny_model / 'controlnet'}{more}") for more in ("", f" + {two}")
+    )
+    expected = ours(one, control, noise)
+    assert torch.equal(ours(both, [control, None], noise), expected)
+    assert not torch.equal(ours(both, [control, control], noise), expected)
 
 
 def test_one_that_pools_says_nothing_about_what_is_not_wanted(tiny_model, two, noise, control, tmp_path):
@@ -208,7 +230,91 @@ def test_each_gets_its_own_picture_of_the_mesh(paint, two, tiny_model, monkeypat
         made = paint(CRATE, extra_views="none", **asked)
         for kind, picture in zip(kinds, told[-1], strict=True):
             assert torch.equal(picture, rendered(made.pixels, kind, "official")), kinds
-    assert set(CONTROL_KINDS) == {kind for kinds in cases for kind in kinds}
+    assert set(CONTROL_KINDS) - set(KNOWN) == {kind for kinds in cases for kind in kinds}
+
+
+LEFT, RIGHT = (200, 40, 40), (40, 60, 200)
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory):
+    """A square whose own picture is red on the left and blue on the right."""
+    place = tmp_path_factory.mktemp("board")
+    corners = ((0, 0), (1, 0), (1, 1), (0, 1))
+    lines = ["mtllib b.mtl", *(f"v {x} {y} 0" for x, y in corners), *(f"vt {x} {y}" for x, y in corners)]
+    (place / "board.obj").write_text("\n".join([*lines, "usemtl b", "f 1/1 2/2 3/3 4/4", ""]))
+    (place / "b.mtl").write_text("newmtl b\nmap_Kd b.png\n")
+    picture = Image.new("RGB", (128, 128), LEFT)
+    picture.paste(RIGHT, (64, 0, 128, 128))
+    picture.save(place / "b.png")
+    picture.point(lambda level: 255 * (level == 60)).split()[1].save(place / "right.png")
+    return place / "board.obj"
+
+
+ONE = {"cameras": {"frame": "render", "cameras": [{"azimuth_deg": 0, "distance": 2}]}, "uvs": "keep"}
+
+
+@pytest.mark.filterwarnings("ignore::texsync.errors.TexsyncWarning")
+@pytest.mark.parametrize("asked", [{"start": "own", "start_noise": 1.0}, {"repaint": "right.png"}])
+def test_a_tile_one_is_shown_what_the_mesh_shows(paint, board, two, tiny_model, monkeypatch, asked):
+    """Its colours, seen by each camera, where another ControlNet has depth."""
+    told = listening(monkeypatch)
+    monkeypatch.chdir(board.parent)
+    controls = [str(tiny_model / "controlnet"), f"tile={two}"]
+    made = paint(board, controlnet=controls, **ONE, **asked)
+    depth, seen = told[0]
+    assert torch.equal(depth, rendered(made.pixels, "depth")) and torch.equal(depth, made.condition)
+    (front,), (mask,) = seen, made.pixels.mask
+    assert (front[:, ~mask] > 0.9).float().mean() > 0.8
+    levels = (front * 255).round().permute(1, 2, 0)
+    shares = [(levels == torch.tensor(colour)).all(-1)[mask].float().mean() for colour in (LEFT, RIGHT)]
+    assert min(shares) > 0.4
+    texture = np.array(Image.open("b.png"))
+    torch.testing.assert_close(seen, render(made.surface, texture, made.pixels.cameras, 64))
+
+
+def test_a_tile_one_is_off_until_there_is_something_and_follows_it_in_the_details(
+    paint, board, two, tiny_model, monkeypatch
+):
+    """Nothing in the first pass, then each seed's first texture in every tile."""
+    told, cameras = listening(monkeypatch), []
+    predictor = Job.predictor
+
+    def listen(self, backbone, controls, where, alone=True):
+        cameras.append(where)
+        return predictor(self, backbone, controls, where, alone)
+
+    monkeypatch.setattr(Job, "predictor", listen)
+    few = {**ONE, "controlnet": f"{tiny_model / 'controlnet'} + tile={two}"}
+    fine = {"refine": 2, "refine_noise": 0.5, "count": 2}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TexsyncWarning)
+        first = [paint(board, **few | {"controlnet": None, "seed": seed}) for seed in (0, 1)]
+        told.clear(), cameras.clear()
+        paint(board, **few, **fine)
+    assert [len(said) for said in told] == [2, 2, 2] and told[0][1] is None
+    assert cameras[1] == cameras[2] != cameras[0]
+    for texture, (depth, seen) in zip(first, told[1:], strict=True):
+        torch.testing.assert_close(seen, render(texture.surface, texture.texture, cameras[1], 64))
+        assert torch.equal(depth, told[1][0])
+
+
+@pytest.mark.filterwarnings("ignore:words the model does not know")
+def test_alone_it_leaves_the_first_pass_to_chance_and_that_is_said(paint, board, two):
+    with (
+        pytest.raises(Cancelled),
+        pytest.warns(TexsyncWarning, match="no controlnet follows the mesh's shape"),
+    ):
+        paint(board, **ONE, controlnet=f"tile={two}", refine=2, on_progress=Watch("geometry"))
+
+
+@pytest.mark.filterwarnings("ignore::texsync.errors.TexsyncWarning")
+def test_a_model_that_is_loaded_says_itself_that_it_follows_what_is_there(paint, two, tiny_model):
+    backbone = load_model(tiny_model, controlnet=f"tile={two}")
+    with pytest.raises(
+        InputError, match="follows a picture that is there already, and there is none; start from"
+    ):
+        paint(ball(), model=backbone, device="auto")
 
 
 def test_one_that_says_nothing_is_taken_for_depth_if_it_is_the_models_own(tiny_model, tmp_path):

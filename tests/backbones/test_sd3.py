@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tiny
 import tiny_sd3
 import torch
 from diffusers import (
@@ -17,11 +18,12 @@ from diffusers import (
     StableDiffusion3Pipeline,
 )
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from diffusers.models.controlnets.controlnet_sd3 import SD3MultiControlNetModel
 from full_size import write_folder
 from painted import CRATE
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel
 
-from texsync.backbones.by_name import load_model
+from texsync.backbones.by_name import check_model, load_model
 from texsync.backbones.conditions import Conditions
 from texsync.backbones.families import sd3
 from texsync.backbones.weights import find_weights
@@ -37,7 +39,11 @@ STEPS, GUIDANCE, SCALE = 4, 4.0, 0.7
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tiny_sd3.write_model(tmp_path_factory.mktemp("sd3") / "model")
+    """With another ControlNet beside its own."""
+    place = tiny_sd3.write_model(tmp_path_factory.mktemp("sd3") / "model")
+    tokenizer = tiny.write_tokenizer(place.parent / "words")
+    tiny_sd3.networks(tokenizer, seed=1)["controlnet"].save_pretrained(place / "other")
+    return place
 
 
 def copy(folder, place):
@@ -57,12 +63,17 @@ def ours(backbone, noise, control):
     return x
 
 
-def theirs(folder, noise, control):
+def theirs(folder, noise, pictures, scales=(SCALE,)):
     parts, more, kind = {}, {}, StableDiffusion3Pipeline
-    if control is not None:
+    if pictures is not None:
         kind = StableDiffusion3ControlNetPipeline
-        parts = {"controlnet": SD3ControlNetModel.from_pretrained(folder / "controlnet")}
-        more = {"control_image": control * 2 - 1, "controlnet_conditioning_scale": SCALE}
+        places = [folder / "controlnet", folder / "other"][: len(pictures)]
+        nets = [SD3ControlNetModel.from_pretrained(place) for place in places]
+        images = [picture * 2 - 1 for picture in pictures]
+        parts = {"controlnet": nets[0] if len(nets) == 1 else SD3MultiControlNetModel(nets)}
+        more = {"control_image": images, "controlnet_conditioning_scale": list(scales)}
+        if len(nets) == 1:
+            more = {"control_image": images[0], "controlnet_conditioning_scale": scales[0]}
     if not (folder / "text_encoder_3").exists():
         parts |= {"text_encoder_3": None, "tokenizer_3": None}
     pipeline = kind.from_pretrained(folder, **parts)
@@ -74,15 +85,50 @@ def theirs(folder, noise, control):
     ).images  # fmt: skip
 
 
-@pytest.mark.parametrize("controlled", [False, True])
-def test_steps_equal_the_pipeline(controlled, folder, noise, control, monkeypatch):
-    """Words, pooled words, the straight line with its shift, and the ControlNet that sees latents."""
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_steps_equal_the_pipeline(count, folder, noise, control, monkeypatch):
+    """Words, pooled words, the straight line with its shift, and ControlNets that see latents, each its own."""
     monkeypatch.setattr(
         DiagonalGaussianDistribution, "sample", lambda self, *_: self.mode()
     )  # ours repeats itself
-    control = control if controlled else None
-    expected = theirs(folder, noise, control)
-    torch.testing.assert_close(ours(load_model(folder), noise, control), expected, atol=1e-4, rtol=1e-4)
+    pictures = [control, control.flip(1)][:count] or None
+    names = [f"depth={folder / 'controlnet'}", f"canny={folder / 'other'}:0.4"]
+    backbone = load_model(folder, " + ".join(names) if count == 2 else None)
+    expected = theirs(folder, noise, pictures, (SCALE, 0.4)[:count])
+    torch.testing.assert_close(ours(backbone, noise, pictures), expected, atol=1e-4, rtol=1e-4)
+    if count == 2:
+        assert backbone.control_kinds == ("depth", "canny")
+        alone = ours(backbone, noise, [control, None])
+        assert torch.equal(alone, ours(load_model(folder), noise, control)) and not torch.equal(
+            alone, expected
+        )
+
+
+def test_controlnets_of_different_depths_are_added_block_by_block(
+    folder, noise, control, tmp_path, monkeypatch
+):
+    """One of one block serves both blocks of the transformer, one of two each its own; diffusers would drop one."""
+    net = SD3ControlNetModel.from_pretrained(folder / "controlnet")
+    deep = SD3ControlNetModel.from_config({**net.config, "num_layers": 2})
+    deep.load_state_dict(net.state_dict(), strict=False)
+    deep.save_pretrained(tmp_path / "deep")
+    heard = []
+    forward = SD3Transformer2DModel.forward
+
+    def listen(self, *args, block_controlnet_hidden_states=None, **more):
+        heard.append([block.clone() for block in block_controlnet_hidden_states])
+        return forward(self, *args, block_controlnet_hidden_states=block_controlnet_hidden_states, **more)
+
+    monkeypatch.setattr(SD3Transformer2DModel, "forward", listen)
+    one, two = str(folder / "controlnet"), str(tmp_path / "deep")
+    span = load_model(folder).schedule.spans(STEPS)[0]
+    for said in ([one], [two], [one, two]):
+        backbone = load_model(folder, " + ".join(said))
+        backbone.predictor(Conditions(PROMPTS, NEGATIVES, [control] * len(said)))(noise, span)
+    first, second, both = heard
+    assert torch.equal(*first) and not torch.equal(*second)
+    for a, b, total in zip(first, second, both, strict=True):
+        torch.testing.assert_close(total, a + b)
 
 
 def test_a_model_without_t5_hears_zeros_for_it(tmp_path, noise):
@@ -152,6 +198,14 @@ def test_a_wrong_folder_is_named(case, folder, tmp_path):
         load_model(place)
 
 
+def test_the_second_controlnet_is_looked_at_too(folder, tmp_path):
+    other = shutil.copytree(folder / "other", tmp_path / "canny")
+    edit(other / "config.json", joint_attention_dim=32)
+    for look in (load_model, check_model):
+        with pytest.raises(InputError, match="canny has joint_attention_dim 32, the transformer 48"):
+            look(folder, f"{folder / 'controlnet'} + {other}")
+
+
 NUMBERS = {  # of weights, as published
     "transformer": 2_028_328_000,
     "text_encoder": 123_650_304,
@@ -193,9 +247,5 @@ def test_the_published_sizes_are_read(tmp_path):
     assert {part: sum(p.numel() for p in parts[part].parameters()) for part in NUMBERS} == NUMBERS
     for part in configs.keys() & parts.keys():
         assert set(find_weights(place / part).shapes) == set(parts[part].state_dict())
-    sd3.compare(
-        place,
-        configs,
-        place / "controlnet",
-        sd3.read_control_config(place / "controlnet", configs["transformer"]),
-    )
+    control = place / "controlnet"
+    sd3.compare(place, configs, [(control, sd3.read_control_config(control, configs["transformer"]))])

@@ -57,7 +57,7 @@ def test_the_same_seed_paints_the_same_whatever_the_chunk(made, paint):
     assert not torch.allclose(paint(seed=1).made[0].images["panorama"], again, atol=1e-2)
 
 
-def test_around_a_scene_its_depth_is_followed(paint, monkeypatch, tmp_path):
+def test_around_a_scene_its_depth_is_followed(paint, model, monkeypatch, tmp_path):
     """Each view's ControlNet is told how far the walls are: from the middle of a long room, its ends are dark."""
     room = trimesh.creation.box((2, 2, 8))
     room.invert()
@@ -76,6 +76,10 @@ def test_around_a_scene_its_depth_is_followed(paint, monkeypatch, tmp_path):
     assert front[28:36, 28:36].mean() < 0.2 < 0.5 < np.delete(front, slice(8, 56), axis=1).mean()
     paint()
     assert told[1].control is None
+    own = model / "controlnet"
+    paint(around=tmp_path / "room.glb", controlnet=[str(own), f"normal={own}"])
+    depth, normals = told[2].control
+    assert torch.equal(depth, hints) and normals.shape == hints.shape and not torch.equal(normals, depth)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ class Family(Protocol):
 
     It may also have check_rendered(controlnet), which raises InputError for a ControlNet that cannot follow a mesh;
     check(model, controlnet), which raises InputError for what `load` would refuse of names and
-    folders on this machine, without reading weights; and fetch(model, controlnet, half=, on_bytes=), which downloads
+    folders on this machine, without reading weights; both may return the names of the ControlNets that they have
+    looked at, each with what it follows; and fetch(model, controlnet, half=, on_bytes=), which downloads
     what `load` will read, half: weights of 16 bits where there are any.  All three may take additions=, what users add
     to a model (`additions.Additions`); a family that does not is not given any.
     """
@@ -134,20 +135,23 @@ def check_model(
     dtype: str = "auto",
     additions: Additions = NOTHING,
     rendered: bool = False,
-) -> None:
+) -> list[tuple[str, str | None]]:
     """What `load_model` would refuse of names, folders on this machine and devices, at no cost.
 
     rendered: also ControlNets that follow what cannot be rendered of a mesh.
+    Returns the names of ControlNets, as far as they are known, each with what it follows.
     Reads no weights and fetches nothing, so it can come before long work on a mesh.  Raises InputError.
     """
     choose_dtype(dtype, choose_device(device))
     asked = named(os.fspath(model), None if controlnet is None else os.fspath(controlnet), additions)
     family: Any = family_of(asked.model)
     more = _taken(family.load, os.fspath(model), asked.additions)
+    followed: list[tuple[str, str | None]] = []
     if rendered and hasattr(family, "check_rendered"):
-        family.check_rendered(asked.controlnet)
+        followed += family.check_rendered(asked.controlnet) or ()
     if hasattr(family, "check"):
-        family.check(asked.model, asked.controlnet, **more)
+        followed += family.check(asked.model, asked.controlnet, **more) or ()
+    return followed
 
 
 def fetch_model(

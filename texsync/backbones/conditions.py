@@ -17,7 +17,8 @@ class Conditions:
     """The conditions of N views.  Every field but `prompts` has a default that switches it off or is neutral.
 
     prompts: N texts.  negatives: N texts, or none for N empty ones.
-    control: pictures that a ControlNet follows, (N, 3, H, W) in [0, 1] in pixels, or such for each of several, or None.
+    control: pictures that a ControlNet follows, (N, 3, H, W) in [0, 1] in pixels, or such for each of several, None for
+    one that is off; a list of one is the one.
     guidance: eps = negative + guidance * (prompt - negative), so 1 switches it off.
     control_scale: how much control counts, 0 off, 1 as trained; or (at the noisiest level, at the cleanest) with a
     straight line in t between.  control_until: control is off where 1 - t/T is greater than this, 0..1.
@@ -31,7 +32,7 @@ class Conditions:
 
     prompts: Sequence[str]
     negatives: Sequence[str] = ()
-    control: Tensor | Sequence[Tensor] | None = None
+    control: Tensor | Sequence[Tensor | None] | None = None
     guidance: float = 7.5
     control_scale: float | tuple[float, float] = 1.0
     control_until: float = 1.0
@@ -44,6 +45,8 @@ class Conditions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "negatives", list(self.negatives) or [""] * len(self.prompts))
+        if len(self.controls) == 1:
+            object.__setattr__(self, "control", self.controls[0])
 
     @property
     def guided(self) -> bool:
@@ -59,15 +62,11 @@ class Conditions:
         return guided * (1 + self.guidance_rescale * (usual / spread.clamp(min=1e-12) - 1))
 
     @property
-    def controls(self) -> list[Tensor]:
-        """The pictures of every ControlNet."""
-        return (
-            []
-            if self.control is None
-            else [self.control]
-            if isinstance(self.control, Tensor)
-            else [*self.control]
-        )
+    def controls(self) -> list[Tensor | None]:
+        """The pictures of every ControlNet; None for one that is off."""
+        if self.control is None:
+            return []
+        return [self.control] if isinstance(self.control, Tensor) else [*self.control]
 
     def control_at(self, span: Span, own: float | None = None) -> float:
         """How much control counts at this noise level.  own: a ControlNet's own scale, where it has one."""

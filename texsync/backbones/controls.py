@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..errors import Refused, TexsyncWarning, about, option
+from ..errors import TexsyncWarning, option
 from ..options.control_kinds import SaidControl, check_rendered, kind_by_name, said_controls
 from .checked import read_json
 from .folder import ControlFolder, ModelFolder, no_control_folder
@@ -81,27 +81,22 @@ def find_controls(
     return tuple(found)
 
 
-def the_only(controlnet: str | None) -> SaidControl:
-    """The ControlNet that is named, for models that hear one; raises InputError for several."""
-    said = said_controls(controlnet) or [SaidControl("")]
-    if len(said) > 1:
-        raise Refused.controlnet(
-            f"{len(said)} {about('controlnet')}s for a model that hears one",
-            f"give one {option('controlnet')}",
-        )
-    return said[0]
+def check_followed(controlnet: str | None) -> list[tuple[str, str | None]]:
+    """The name of each ControlNet and what it follows, before any is fetched; the model's own is not looked for.
 
-
-def check_followed(controlnet: str | None) -> None:
-    """Raises InputError for a ControlNet that follows what no mesh has, or does not say what, before any is fetched."""
+    Raises InputError for one that follows what no mesh has, or does not say what.
+    """
+    found: list[tuple[str, str | None]] = []
     for said in said_controls(controlnet):
         if said.name and said.name != NO_CONTROL:
             place = Path(said.name).expanduser()
             if not place.exists() and not on_hub(said.name):
                 raise no_control_folder(place)
-            check_rendered(said.name, said.kind or kind_by_name(said.name, _noted(place)))
+            kind = said.kind or kind_by_name(said.name, _noted(place))
+            found.append((said.name, check_rendered(said.name, kind)))
         elif said.kind:
-            check_rendered(said.name, said.kind)
+            found.append((said.name, check_rendered(said.name, said.kind)))
+    return found
 
 
 def _noted(path: Path) -> str:

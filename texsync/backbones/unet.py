@@ -81,7 +81,9 @@ class DiffusionPredictor:
                 f"name one {option('controlnet')}, or none",
             )
         self._controls = [
-            (one, self._read(one, seen)) for one, seen in zip(controls, conditions.controls, strict=True)
+            (one, self._read(one, seen))
+            for one, seen in zip(controls, conditions.controls, strict=True)
+            if seen is not None
         ]
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ CONTROL_KINDS = {
     "softedge": "broad grey lines, as HED and PiDiNet draw them",
     "canny": "thin white lines",
     "lineart": "white lines on black",
+    "tile": "the picture that is there already, whose details it paints anew",
 }
 """What texsync can render of a mesh for a ControlNet, each with a line on it."""
+KNOWN = ("tile",)  # of these, what follows no geometry, but what is known of the result before it is painted
 NOT_RENDERED = {
-    "tile": "the picture itself",
     "normal-midas": "normals estimated by MiDaS, whose axes are others; the v1.1 normalbae one follows a mesh's",
     "mlsd": "straight lines of a photograph",
     "openpose": "a skeleton",
@@ -31,9 +32,12 @@ NOT_RENDERED = {
     "inpaint": "a picture with a hole",
     "qr": "a pattern of light and dark",
     "union": "several kinds, which it wants to be told",
+    "t2i-adapter": "what a ControlNet follows, but is none",
 }
 """What other ControlNets follow, which a mesh has not."""
+UNREAD = ("union", "t2i-adapter")  # of those, what no picture makes a task read
 NAMED = (  # what a ControlNet's name says of it, the first that fits
+    ("t2i-adapter", r"t2i-?adapter"),
     ("normal-midas", r"sd-controlnet-normal"),
     ("union", r"union|promax"),
     ("softedge", r"soft-?edge|\bhed\b|pidi"),
@@ -109,6 +113,15 @@ def _said(text: str, kind: str | None) -> SaidControl:
     return SaidControl(found["name"], own or kind, scale)
 
 
+def said_kinds(controlnet: Any) -> list[str | None]:
+    """What each of the ControlNets follows, as it is said or by its name; None: that says nothing.
+
+    controlnet: the option; None: the model's own one.
+    """
+    text = None if controlnet is None else os.fspath(controlnet)
+    return [one.kind or kind_by_name(one.name) for one in said_controls(text)] or [None]
+
+
 def joined_controls(values: Iterable[Any]) -> str:
     """Several as one text."""
     return AND.join(os.fspath(value) for value in values)
@@ -139,6 +152,48 @@ def check_rendered(name: str, kind: str | None) -> str:
         f"{option('controlnet')} {name} follows {NOT_RENDERED[kind]} ({kind}), which texsync cannot render of a mesh",
         f"use one for {', '.join(CONTROL_KINDS)}",
     )
+
+
+def check_read(controlnet: Any) -> None:
+    """Raises InputError for one that says by its name that it is no ControlNet of one condition.
+
+    controlnet: the option; None: the model's own one.
+    """
+    for one in said_controls(None if controlnet is None else os.fspath(controlnet)):
+        kind = one.kind or kind_by_name(one.name)
+        if kind is not None and kind in UNREAD:
+            raise Refused.controlnet(
+                f"{option('controlnet')} {one.name} follows {NOT_RENDERED[kind]} ({kind})",
+                f"give {option('controlnet')} a ControlNet of one condition",
+            )
+
+
+def check_known(followed: Iterable[tuple[str, str | None]], remedy: str) -> None:
+    """Raises InputError for a ControlNet that follows what is known, in a run in which nothing is.
+
+    followed: each one's name and kind.  remedy: how something would be known.
+    """
+    for name, kind in followed:
+        if kind in KNOWN:
+            raise Refused.controlnet(
+                f"{option('controlnet')} {name or kind} follows a picture that is there already, and there is none",
+                remedy,
+            )
+
+
+def shared_out(kinds: Sequence[str | None], given: int) -> list[int | None]:
+    """For each ControlNet which of so many given pictures it follows; None: the one that is known already.
+
+    There is one for each, or for each but those that follow what is known.  Raises InputError for another number.
+    """
+    asking = len(kinds) if given == len(kinds) else sum(kind not in KNOWN for kind in kinds)
+    if given != asking:
+        raise Refused.option_count(
+            f"{given} {option('control')}s for {asking} {option('controlnet')}s",
+            f"give each one, in their order, e.g. {option('control', 'canny')} {option('control_image', 'house.jpg')}",
+        )
+    number = iter(range(given))
+    return [None if kind in KNOWN and given < len(kinds) else next(number) for kind in kinds]
 
 
 def _exists(text: str) -> bool:

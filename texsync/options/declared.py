@@ -90,7 +90,8 @@ class Declared:
     @property
     def varies(self) -> bool:
         """Whether `--sweep` may vary it."""
-        return self.sweep and self.kept and self.default is not UNSET and not isinstance(self.kind, Texts)
+        listed = isinstance(self.kind, Texts) and not self.kind.alone
+        return self.sweep and self.kept and self.default is not UNSET and not listed
 
     def title(self, name: str) -> str:
         """What the panel calls it; "" where it does not show it."""

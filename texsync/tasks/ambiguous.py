@@ -97,11 +97,11 @@ def ambiguous_image(asked: AmbiguousOptions) -> Pictures:
     size = run.view_size(backbone)
     views = ambiguous(asked.all_views, size // backbone.scale, asked.seed)
     decode = decoder(run, backbone, asked, views)
-    followed = run.control(size, size)
-    hints = None
-    if followed is not None:
-        hints = torch.stack(list(looks(followed, asked.all_views, views.canvas[0], asked.seed).values()))
-    predict = run.predictor(backbone, asked.prompts, control=hints)
+
+    def look(picture: Tensor) -> Tensor:
+        return torch.stack(list(looks(picture, asked.all_views, views.canvas[0], asked.seed).values()))
+
+    predict = run.predictor(backbone, asked.prompts, control=run.control(backbone, (size, size), look))
     finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views, memory=1))
     made = []
     with run.stage("decode", asked.count):

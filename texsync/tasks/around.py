@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, option
-from ..options.control_kinds import check_rendered, said_controls
+from ..options.control_kinds import KNOWN, check_rendered, said_controls
 from . import parts
 from .painting import Painting
 
@@ -51,15 +52,30 @@ class AroundPainting(Painting):
                 f"use {option('attention', 'none')}",
             )
 
-    def controls(self, pixels: Sights, backbone: Backbone) -> list[Tensor]:
-        """What each ControlNet follows, (N, 3, S, S) each; without any, depth for people."""
+    def controls(self, pixels: Sights, backbone: Backbone) -> list[Tensor | None]:
+        """What each ControlNet follows, (N, 3, S, S) each; without any, depth for people.
+
+        None for one of KNOWN, which geometry does not give.
+        """
         from ..surface.control_pictures import rendered
 
+        style = self.said(backbone, "depth_style")
         kinds = [check_rendered("", kind) for kind in backbone.control_kinds or ("depth",)]
-        return [rendered(pixels, kind, self.said(backbone, "depth_style")) for kind in kinds]
+        return [None if kind in KNOWN else rendered(pixels, kind, style) for kind in kinds]
+
+    def condition(self, pixels: Sights, backbone: Backbone, controls: Sequence[Tensor | None]) -> Tensor:
+        """What people are shown of what is followed, (N, 3, S, S); depth, where nothing is."""
+        from ..surface.control_pictures import depth
+
+        followed = next((one for one in controls if one is not None), None)
+        return depth(pixels, self.said(backbone, "depth_style")) if followed is None else followed
 
     def predictor(
-        self, backbone: Backbone, controls: list[Tensor], cameras: tuple[Camera, ...], alone: bool = True
+        self,
+        backbone: Backbone,
+        controls: Sequence[Tensor | None],
+        cameras: tuple[Camera, ...],
+        alone: bool = True,
     ) -> Predictor:
         """What tells noise from picture.  alone: each camera is a view, not a tile of one, so it has neighbours."""
         from ..backbones.prompts import view_prompts
@@ -77,7 +93,7 @@ class AroundPainting(Painting):
             backbone,
             prompts=prompts,
             negatives=negatives,
-            control=(controls if len(controls) > 1 else controls[0]) if backbone.reads_control else None,
+            control=controls if backbone.reads_control else None,
             attends=self.attends(cameras) if alone else None,
         )
         return backbone.predictor(conditions, options.chunk)
@@ -101,7 +117,7 @@ class AroundPainting(Painting):
         self,
         backbone: Backbone,
         views: Views,
-        controls: list[Tensor],
+        controls: Sequence[Tensor | None],
         cameras: tuple[Camera, ...],
         known: Known | None = None,
     ) -> list[Tensor]:

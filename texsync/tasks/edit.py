@@ -131,6 +131,10 @@ class EditOptions(ImageOptions):
         return source[gone[0].start() : gone[-1].end()] if gone else ""
 
     @property
+    def begins_somewhere(self) -> bool:
+        return True
+
+    @property
     def words(self) -> str:
         return self.target
 
@@ -158,15 +162,16 @@ def edit_image(asked: EditOptions) -> Pictures:
         if own is not None:
             check_shape(own, *original.size, name_of(asked.mask))
     backbone = run.backbone()
-    picture = to_tensor(fitted(read_picture(original), run.view_size(backbone), backbone.multiple))[None]
+    run.seen = fitted(read_picture(original), run.view_size(backbone), backbone.multiple)
+    picture = to_tensor(run.seen)[None]
     finder = Finder(run, backbone, asked, own, tuple(side // backbone.scale for side in picture.shape[-2:]))
     spans = run.sampler(backbone).spans(backbone.schedule, run.steps(backbone))
     inverted, resampled = both_paths(run, backbone, finder, spans, backbone.encode(picture))
     foreground = finder.foreground(spans[len(spans) // 2], inverted[-1])
     views = masks(foreground[None])
     known = inverted if asked.faithful else resampled
-    followed = run.control(picture.shape[-1], picture.shape[-2])
-    predict = edit_predictor(run, backbone, asked, spans, known, followed)
+    hints = run.control(backbone, run.seen.size, lambda followed: followed.expand(2, -1, -1, -1))
+    predict = edit_predictor(run, backbone, asked, spans, known, hints)
 
     def start(seed: int) -> Tensor:
         """The source's noise, fresh noise for the new thing alone, and the source's again for the edit."""
@@ -240,13 +245,12 @@ def edit_predictor(
     options: EditOptions,
     spans: Sequence[Span],
     known: Sequence[Tensor],
-    followed: Tensor | None,
+    hints: Sequence[Tensor] | None,
 ) -> Predictor:
     """The source picture follows its path; the new thing and the edit hear the target, the edit against the source."""
     from ..backbones.inversion import Replay
 
     prompts, negatives = [options.target] * 2, [run.negative(backbone), options.source]
-    hints = None if followed is None else followed.expand(2, -1, -1, -1)
     return Replay(run.predictor(backbone, prompts, negatives, hints), spans, known)
 
 

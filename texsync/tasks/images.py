@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..options.control_kinds import KNOWN, said_kinds
 from ..options.pictures import STEPS, ImageOptions
 from .made import Made, Pictures
 from .painting import Painting
@@ -24,7 +25,7 @@ AT_ONCE = 16  # views per model call at most, so that memory does not grow with 
 
 
 class Run(Painting):
-    """One run of a 2D task, stage by stage."""
+    """One run of a 2D task, stage by stage.  seen: the picture that is there before it; None: there is none."""
 
     papers = {"steps": STEPS, "guidance": GUIDANCE, "negative_prompt": ""}
     settings = {"until": 0.0}
@@ -32,12 +33,13 @@ class Run(Painting):
     def __init__(self, task: str, options: ImageOptions, **papers: Any):
         super().__init__(task, options)
         self.papers = {**self.papers, **papers}
-        self._follow: Image | None = None
-        self._start: Image | None = None
+        self.seen: Image | None = None
+        self._followed: list[Image] = []
 
     @property
     def controlnet(self) -> str | Path | None:
-        return "none" if self.options.control is None else self.options.controlnet
+        asked = self.options.controlnet
+        return asked if self.options.follows(said_kinds(asked)) else "none"
 
     def advice(self, backbone: Backbone) -> Advice:
         return backbone.advice.for_pictures()
@@ -46,26 +48,51 @@ class Run(Painting):
         from .reading import read_picture
 
         self.coupling()  # what is wrong with it is said first
-        if self.options.control_image is not None:
-            self._follow = read_picture(self.options.control_image)
+        self._followed = [read_picture(picture) for picture in self.options.control_image or ()]
         if getattr(self.options, "start", None) is not None:
-            self._start = read_picture(self.options.start)
+            self.seen = read_picture(self.options.start)
         return super().backbone()
 
-    def control(self, width: int, height: int) -> Tensor | None:
-        """What the user wants followed, (3, height, width) in [0, 1], in pixels of the canvas; None: nothing."""
+    def kinds(self, backbone: Backbone) -> Sequence[str | None]:
+        """What each ControlNet follows: of a model that is loaded already as it says, else as options say."""
+        named = isinstance(self.options.model, str)
+        return said_kinds(self.options.controlnet) if named else backbone.control_kinds or (None,)
+
+    def follows(self, backbone: Backbone) -> bool:
+        """Whether ControlNets are to follow anything."""
+        kinds = self.kinds(backbone)
+        known = self.seen is not None and all(kind in KNOWN for kind in kinds)
+        return self.options.control is not None or (known and self.options.follows(kinds))
+
+    def control(
+        self, backbone: Backbone, size: tuple[int, int], look: Callable[[Tensor], Tensor]
+    ) -> list[Tensor] | None:
+        """What the views (N) show of what ControlNets follow, (N, 3, s, s) for each of several; None: nothing.
+
+        size, look: see `known`.  Raises InputError where there is not one picture for each.
+        """
         from .control import control_picture
 
-        if self._follow is None or self.options.control is None:
+        if not self.follows(backbone):
             return None
-        return control_picture(self._follow, self.options.control, width, height)
+        which, count = self.options.shared(self.kinds(backbone)), self.options.pictures_followed
+        each = zip(several(self._followed, count), several(self.options.control or (), count), strict=True)
+        pictures = [control_picture(picture, name, *size) for picture, name in each]
+        if self.seen is not None:
+            pictures.append(control_picture(self.seen, "plain", *size))
+        return [look(pictures[-1 if one is None else one]) for one in which]
+
+    def source(self, backbone: Backbone) -> Mapping[str, Any]:
+        """Without a ControlNet that nothing was asked of."""
+        source = super().source(backbone)
+        return source if self.follows(backbone) else {**source, "controlnet": None}
 
     def known(
         self, backbone: Backbone, size: tuple[int, int], look: Callable[[Tensor], Tensor]
     ) -> Known | None:
         """The picture that the run starts from, as its views (N) have it; None: it starts from noise alone.
 
-        size: (width, height) of the canvas in pixels; the picture is cut to its shape.  look: the picture
+        size: (width, height) of the canvas in pixels; the picture is cut to its shape.  look: a picture
         (3, height, width) to what the views show of it, (N, 3, s, s).
         """
         from PIL import Image, ImageOps
@@ -73,9 +100,9 @@ class Run(Painting):
         from ..known import Known
         from .reading import to_tensor
 
-        if self._start is None:
+        if self.seen is None:
             return None
-        fitted = ImageOps.fit(self._start, size, Image.Resampling.LANCZOS)
+        fitted = ImageOps.fit(self.seen, size, Image.Resampling.LANCZOS)
         x0 = backbone.encode(look(to_tensor(fitted)).to(backbone.home)).float()
         return Known(x0, x0.new_zeros(len(x0), 1, *x0.shape[2:]), self.options.level)
 
@@ -84,7 +111,7 @@ class Run(Painting):
         backbone: Backbone,
         prompts: Sequence[str],
         negatives: Sequence[str] | None = None,
-        control: Tensor | None = None,
+        control: Sequence[Tensor] | None = None,
         **more: Any,
     ) -> Predictor:
         """What tells noise from picture in len(prompts) views, each with its own words.  more: other conditions."""
@@ -110,3 +137,8 @@ class Run(Painting):
     def result(self, backbone: Backbone, made: list[Made], titles: list[str], **used: Any) -> Pictures:
         """Everything together; used: options that the task filled in."""
         return Pictures(self.task, made, titles, self.report(backbone, **used))
+
+
+def several(values: Sequence[Any], count: int) -> list[Any]:
+    """As many as `count`: one stands for all of them."""
+    return list(values) * count if len(values) == 1 else list(values)

@@ -35,17 +35,27 @@ class InContext:
     level: float
     patch: Patch | None = None
 
-    def known(self, backbone: Backbone, pixels: Pixels, cells: int) -> Known:
-        """What the views (N) of a surface show of it: clean latents, and how much of each of cells x cells is kept."""
+    def look(self, pixels: Pixels) -> Tensor:
+        """What the views (N) of a surface show of it, (N, 3, S, S) in [0, 1]."""
+        import torch
+
+        from ..show.render import render
+
+        # one by one: at twice the size they are large
+        seen = [render(pixels.surface, self.shown, [camera], pixels.size) for camera in pixels.cameras]
+        return torch.cat(seen)
+
+    def known(self, backbone: Backbone, pixels: Pixels, cells: int, seen: Tensor | None = None) -> Known:
+        """What the views (N) of a surface show of it: clean latents, and how much of each of cells x cells is kept.
+
+        seen: what `look` gives, where that is there already.
+        """
         import torch
 
         from ..known import Known
-        from ..show.render import render
 
-        x0 = []
-        for camera in pixels.cameras:  # one by one: at twice the size they are large
-            seen = render(pixels.surface, self.shown, [camera], pixels.size)
-            x0.append(backbone.encode(seen.to(backbone.home)).float())
+        shown = self.look(pixels) if seen is None else seen
+        x0 = [backbone.encode(one.to(backbone.home)).float() for one in shown.split(1)]
         return Known(torch.cat(x0), self.kept(pixels, cells).to(backbone.home), self.level)
 
     def kept(self, pixels: Pixels, cells: int) -> Tensor:

@@ -104,10 +104,12 @@ def masked_image(asked: MaskOptions) -> Pictures:
         _note_whole(asked.coupling if isinstance(asked.coupling, str) else type(asked.coupling).__name__)
     views = mask_views(torch.as_tensor(np.stack(cells)), composition)
     prompts = [asked.background, *things, *([asked.everything] if whole else [])]
-    followed = run.control(size, size)
-    hints = None if followed is None else followed.expand(len(prompts), -1, -1, -1)
-    predict = run.predictor(backbone, prompts, control=hints)
-    known = run.known(backbone, (size, size), lambda picture: picture.expand(len(prompts), -1, -1, -1))
+
+    def everywhere(picture: Tensor) -> Tensor:
+        return picture.expand(len(prompts), -1, -1, -1)
+
+    predict = run.predictor(backbone, prompts, control=run.control(backbone, (size, size), everywhere))
+    known = run.known(backbone, (size, size), everywhere)
     finals = run.denoise_all(backbone, predict, views, run.couplings(backbone, views), known=known)
     with run.stage("decode", asked.count):
         decoded = [backbone.decode(with_result(views, x, whole)).cpu() for x in finals]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused, got, option
+from ..errors import Refused, TexsyncWarning, got, option
+from ..options.control_kinds import KNOWN, check_known
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.geometry import (
     ATLAS,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from ..surface.pixels import Pixels
     from ..surface.types import Surface
     from ..views import Views
+    from .in_context import InContext
 
 TEXEL_BYTES = 220  # peak memory of baking, per texel, as seen at 2048 texels a side
 PIXEL_BYTES = 130  # peak memory of looking, per pixel, as seen at 512 pixels a side
@@ -145,6 +148,7 @@ class Job(AroundPainting):
         self.files += self.standing.files
         self.upscaler: ViewEnlarger | None = None
         self.across = 1  # textures, as soon as the map is there
+        self.followed: list[tuple[str, str | None]] = []  # by ControlNets, as far as that is known
 
     def run(self) -> TexturedMesh | Variants:
         from ..errors import check_finite
@@ -168,6 +172,7 @@ class Job(AroundPainting):
             rehearse(loaded, surface)
             self.standing.read(loaded, surface)
             context = in_context(options, loaded, surface, self.unseen(surface))
+            self.check_followed(context)
         backbone = self.backbone()
         finish = finish_of(plain(options.prompt), backbone.advice.materials)
         loaded = replace(loaded, finish=finish)
@@ -177,7 +182,9 @@ class Job(AroundPainting):
             pixels, controls, views = self.geometry(surface, backbone)
             # refuses what no view can see
             tables = bake_tables(surface, pixels, size, on_chunk=self.told("geometry", rows))
-            known = context.known(backbone, pixels, views.shape[1]) if context else None
+            seen = context.look(pixels) if context else None
+            controls = [seen if one is None else one for one in controls]
+            known = context.known(backbone, pixels, views.shape[1], seen) if context else None
             self.bake = SmallBake(loaded, surface, pixels)
         finals = self.denoise(backbone, views, controls, pixels.cameras, known)
         with self.stage("decode"):
@@ -189,7 +196,7 @@ class Job(AroundPainting):
             baked = [context.laid(texture) for texture in baked] if context else baked
         if options.refine > 1:
             baked = refined(Closer(self, backbone, pixels, LATENT_TEXELS), baked, context)
-        report, told = self.filled(backbone), controls[0].cpu()
+        report, told = self.filled(backbone), self.condition(pixels, backbone, controls).cpu()
         made = [
             TexturedMesh(loaded, surface, texture, seen, told, pixels, report)
             for texture, seen in zip(baked, pictures, strict=True)
@@ -198,13 +205,27 @@ class Job(AroundPainting):
 
     def check_early(self) -> None:
         """Raises InputError for a model or device that is not there, and a texture too large for the memory."""
-        parts.check_model(self.options, self.controlnet, rendered=True)
+        self.followed = parts.check_model(self.options, self.controlnet, rendered=True)
         self.coupling().check_masks(False)
         self.check_texture()
         if self.options.upscale_model is not None:
             from ..backbones.upscaler import load_upscaler
 
             self.upscaler = load_upscaler(self.options.upscale_model)
+
+    def check_followed(self, context: InContext | None) -> None:
+        """Raises InputError for a ControlNet that follows what the mesh shows, where nothing is known of that.
+
+        Warns (TexsyncWarning) where no other leads until there is a first texture.
+        """
+        if context is None and self.options.refine == 1:
+            remedy = (
+                f"start from one with {option('start', 'own')}, or paint details with {option('refine', 2)}"
+            )
+            check_known(self.followed, remedy)
+        if context is None and self.followed and all(kind in KNOWN for _, kind in self.followed):
+            said = f"no {option('controlnet')} follows the mesh's shape until details are painted"
+            warnings.warn(TexsyncWarning(f"{said}; name one for depth, too"), stacklevel=2)
 
     def enlarged(self, views: Tensor, backbone: Backbone) -> Iterable[Tensor]:
         """The decoded views one by one, enlarged where that is asked for, so that memory holds one of them."""
@@ -230,7 +251,7 @@ class Job(AroundPainting):
         what = f"looking at {count} views of {size} pixels"
         require(count * PIXEL_BYTES * size**2, backbone.home, what, f"lower {option('view_size')}")
 
-    def geometry(self, surface: Surface, backbone: Backbone) -> tuple[Pixels, list[Tensor], Views]:
+    def geometry(self, surface: Surface, backbone: Backbone) -> tuple[Pixels, list[Tensor | None], Views]:
         """Everything that depends on the mesh alone, compiled once: (pixels, what each ControlNet follows, views)."""
         from ..surface.pixels import look
         from ..views import surface_views

@@ -150,6 +150,10 @@ class Painting(Stages):
                 finals.append(self.denoised(predict, views, coupling(seed), spans, x, **more, **where))
         return finals
 
+    def source(self, backbone: Backbone) -> Mapping[str, Any]:
+        """The arguments of `load_model` that load a model again that was loaded already."""
+        return backbone.source
+
     def report(self, backbone: Backbone, **filled: Any) -> dict[str, Any]:
         """See `Stages.recorded`, with what user, model and paper said.  filled: options that the task has filled in."""
         said = {
@@ -157,7 +161,8 @@ class Painting(Stages):
         }
         said["sampler"] = self.sampler(backbone).name
         said |= parts.words_of(self.options, backbone)
-        used = parts.recorded({**self.options.record(), **said, **filled}, backbone, self.used)
+        source = self.source(backbone)
+        used = parts.recorded({**self.options.record(), **said, **filled}, backbone, self.used, source)
         objects = parts.objects(self.options, backbone)
         known = {"sent": self.sent, "commits": backbone.commits, "additions": parts.added_files(self.options)}
         return self.recorded(used, objects=objects, **known)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, option
+from ..options.control_kinds import check_known, check_rendered
 from ..options.declared import declare, option_class, takes, unsaid
 from ..options.kinds import Prompt, Thing
 from ..options.number_kinds import Whole
 from ..options.pictures import ImageOptions
 from ..progress import with_bar
+from . import parts
 from .images import Run
 from .made import Made, Pictures
 
@@ -108,6 +110,9 @@ class Surroundings(Run):
     def controlnet(self) -> Any:
         return "none" if self.options.around is None else self.options.controlnet
 
+    def follows(self, backbone: Backbone) -> bool:
+        return self.options.around is not None
+
     def shared_noise(self, views: Views, channels: int, draw: Generator) -> Tensor:
         """As a mesh's: views meet in few texels."""
         from ..views import shared_noise
@@ -125,7 +130,9 @@ class Surroundings(Run):
 
         if self.options.around is None:
             return None
+        remedy = f"name one that follows shape, e.g. {option('controlnet', 'depth=FOLDER')}"
         with self.stage("mesh"):
+            check_known(parts.check_model(self.options, self.controlnet, rendered=True), remedy)
             mesh = load(self.options.around)
             flat = np.zeros((1, 2)), np.zeros_like(mesh.faces)
             surface = Surface(mesh.vertices, mesh.faces, mesh.normals, *flat, mesh.part)
@@ -136,9 +143,8 @@ class Surroundings(Run):
                 )
         return surface
 
-    def hints(self, scene: Any, backbone: Backbone) -> Tensor:
-        """What the ControlNet follows, (N, 3, S, S); raises InputError for a model that follows nothing."""
-        from ..options.control_kinds import check_rendered
+    def hints(self, scene: Any, backbone: Backbone) -> list[Tensor]:
+        """What each ControlNet follows, (N, 3, S, S); raises InputError for a model that follows nothing."""
         from ..surface.control_pictures import rendered
         from ..surface.pixels import look
         from ..surface.sphere import outward
@@ -149,8 +155,6 @@ class Surroundings(Run):
                 f"give one with {option('controlnet')}, or leave out {option('around')}",
             )
         pixels = look(scene, outward(), self.view_size(backbone))
-        kind, style = (
-            check_rendered("", (backbone.control_kinds or ("depth",))[0]),
-            backbone.advice.depth_style,
-        )
-        return rendered(pixels, kind, style or "official").to(backbone.home)
+        style = backbone.advice.depth_style or "official"
+        kinds = [check_rendered("", kind) for kind in backbone.control_kinds or ("depth",)]
+        return [rendered(pixels, kind, style).to(backbone.home) for kind in kinds]

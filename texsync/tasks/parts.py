@@ -18,15 +18,21 @@ if TYPE_CHECKING:
 CONTROL_SCALE, CONTROL_UNTIL = (0.7, 0.9), 0.99  # the mesh paper's, where neither user nor model says any
 
 
-def check_model(options: Any, controlnet: str | Path | None, *, rendered: bool = False) -> None:
-    """Raises InputError for a model or device that is not there, before anything heavy is done."""
+def check_model(
+    options: Any, controlnet: str | Path | None, *, rendered: bool = False
+) -> list[tuple[str, str | None]]:
+    """Raises InputError for a model or device that is not there, before anything heavy is done.
+
+    Returns the names of ControlNets, as far as they are known, each with what it follows.
+    """
     from ..backbones import by_name
     from ..backbones.additions import Additions
 
-    if isinstance(options.model, str):
-        where = {"device": options.device, "dtype": options.dtype}
-        more: dict[str, Any] = {"additions": Additions(**_added(options)), "rendered": rendered}
-        by_name.check_model(options.model, controlnet, **where, **more)
+    if not isinstance(options.model, str):
+        return [("", kind) for kind in options.model.control_kinds]
+    where = {"device": options.device, "dtype": options.dtype}
+    more: dict[str, Any] = {"additions": Additions(**_added(options)), "rendered": rendered}
+    return by_name.check_model(options.model, controlnet, **where, **more)
 
 
 def fetch_model(options: Any, controlnet: str | Path | None, on_progress: Callable[..., None]) -> None:
@@ -131,8 +137,13 @@ def strength_of(options: Any, task: str, backbone: Backbone) -> float | None:
     return None
 
 
-def recorded(used: Mapping[str, Any], backbone: Backbone, coupling: Coupling) -> dict[str, Any]:
-    """Options as they were used, for `run.json`: an object is named, and a coupling's settings are filled in."""
+def recorded(
+    used: Mapping[str, Any], backbone: Backbone, coupling: Coupling, source: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Options as they were used, for `run.json`: an object is named, and a coupling's settings are filled in.
+
+    source: what loads a model again that was handed in as an object.
+    """
     from ..backbones.memory import dtype_name
 
     named: dict[str, Any] = {name: used[name] for name in SETTINGS if name in used}
@@ -142,9 +153,7 @@ def recorded(used: Mapping[str, Any], backbone: Backbone, coupling: Coupling) ->
         named["coupling"] = repr(coupling)
     if not isinstance(used["model"], str):
         named["model"] = f"<{type(backbone).__name__}>"
-        named |= backbone.source
-        if "control" in used and used["control"] is None:
-            named["controlnet"] = None  # without control it is not asked for
+        named |= source
     named["device"] = str(backbone.device).removesuffix(":0")
     named["dtype"] = dtype_name(backbone.dtype)
     return {**used, **named}

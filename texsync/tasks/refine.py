@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import option
+from ..options.control_kinds import KNOWN
 from .in_context import InContext
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ..backbones.base import Backbone
+    from ..backbones.base import Backbone, Predictor
     from ..known import Known
     from ..surface.cameras import Camera
     from ..surface.pixels import Pixels
@@ -41,12 +42,12 @@ def refined(closer: Closer, first: Sequence[Texture], context: InContext | None)
     with job.stage("closer"):
         views, controls = closer.geometry()
         starts = [closer.known(texture, context) for texture in first]
-    predict = job.predictor(backbone, controls, closer.tiles, alone=False)
     sampler, seeds, finals = job.sampler(backbone), job.options.seeds, []
-    spans = starts[0].spans(sampler.spans(backbone.schedule, job.steps(backbone)))
+    spans = starts[0][0].spans(sampler.spans(backbone.schedule, job.steps(backbone)))
+    predictors = closer.predictors(controls, [seen for _, seen in starts])
     with job.stage("refine", len(spans) * len(seeds)):
         coupling = job.fitting(backbone, views, **CLOSE)
-        for k, (seed, known) in enumerate(zip(seeds, starts, strict=True)):
+        for k, (seed, (known, _), predict) in enumerate(zip(seeds, starts, predictors, strict=True)):
             x = known.begin(spans[0], job.noise(views, backbone.latent_channels, seed).to(backbone.home))
             told = {"seed": seed, "run": k, "runs": len(seeds), "stage": "refine"}
             own = known.through(predict), known.views(views), coupling.ready(backbone, views, seed)
@@ -83,10 +84,16 @@ class Closer:
         self.cells = self.backbone.latent_shape(self.size)[1]
         wanted = tiles(self.pixels, options.refine)
         what = f"looking at {len(wanted)} tiles"
-        need = len(wanted) * (PIXEL_BYTES * (FINER * self.cells) ** 2 + CONTROL_BYTES * self.size**2)
+        kept = max(1, len(self.backbone.control_kinds)) + self.follows_known * self.job.options.count
+        need = len(wanted) * (PIXEL_BYTES * (FINER * self.cells) ** 2 + CONTROL_BYTES * kept * self.size**2)
         require(need, self.backbone.home, what, f"lower {option('refine')}")
         coarse = look(self.surface, wanted, self.cells, str(self.backbone.home))
         self.coarse = some(coarse, showing(coarse))
+
+    @property
+    def follows_known(self) -> bool:
+        """Whether a ControlNet follows the first texture."""
+        return any(kind in KNOWN for kind in self.backbone.control_kinds)
 
     @property
     def surface(self) -> Surface:
@@ -104,8 +111,8 @@ class Closer:
             which = slice(start, start + AT_ONCE)
             yield which, look(self.surface, self.tiles[which], self.size, str(self.backbone.home))
 
-    def geometry(self) -> tuple[Views, list[Tensor]]:
-        """What the tiles show of the surface, and what ControlNets follow in them, (N, 3, S, S) each."""
+    def geometry(self) -> tuple[Views, list[Tensor | None]]:
+        """What the tiles show of the surface, and what ControlNets follow in them, see `AroundPainting.controls`."""
         import torch
 
         from ..surface.pixels import look
@@ -114,20 +121,37 @@ class Closer:
         fine = look(self.surface, self.tiles, FINER * self.cells, str(self.backbone.home))
         texels = self.cells * self.cell_texels * self.job.options.refine
         parts = [self.job.controls(pixels, self.backbone) for _, pixels in self.batches()]
-        controls = [torch.cat(part) for part in zip(*parts, strict=True)]
+        controls = [None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True)]
         return surface_views(self.coarse, fine, texels), controls
 
-    def known(self, texture: Texture, context: InContext | None) -> Known:
-        """The first texture in every tile, and what of it stays."""
+    def known(self, texture: Texture, context: InContext | None) -> tuple[Known, Tensor | None]:
+        """The first texture in every tile, and what of it stays; and (N, 3, S, S) if a ControlNet follows it."""
         import torch
 
         from ..known import Known
 
         patch = None if context is None else context.patch
-        shown = InContext(texture.image, self.job.options.refine_noise, patch)
-        parts = [shown.known(self.backbone, pixels, self.cells) for _, pixels in self.batches()]
+        shown, parts, looks = InContext(texture.image, self.job.options.refine_noise, patch), [], []
+        for _, pixels in self.batches():
+            seen = shown.look(pixels)
+            parts.append(shown.known(self.backbone, pixels, self.cells, seen))
+            looks += [seen] if self.follows_known else []
         x0, keep = (torch.cat([getattr(part, name) for part in parts]) for name in ("x0", "keep"))
-        return Known(x0, keep, shown.level)
+        return Known(x0, keep, shown.level), torch.cat(looks) if looks else None
+
+    def predictors(
+        self, controls: Sequence[Tensor | None], seen: Sequence[Tensor | None]
+    ) -> Iterator[Predictor]:
+        """What tells noise from picture, for each first texture; one for all where no ControlNet follows it.
+
+        controls: see `geometry`.  seen: each texture in the tiles, see `known`.
+        """
+        predict = None
+        for shown in seen:
+            if predict is None or self.follows_known:
+                followed = [shown if one is None else one for one in controls]
+                predict = self.job.predictor(self.backbone, followed, self.tiles, alone=False)
+            yield predict
 
     def texels(self, first: Texture) -> tuple[Texels, np.ndarray]:
         """Of a map as large as this texture: where they lie, and for each the nearest covered one."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, option
+from ..options.control_kinds import check_known
 from ..options.declared import declare, option_class, takes
 from ..options.geometry import (
     PROMPT_HELP,
@@ -122,7 +123,8 @@ class SplatJob(AroundPainting):
 
         options = self.options
         with self.stage("splats"):
-            parts.check_model(options, self.controlnet, rendered=True)
+            followed = parts.check_model(options, self.controlnet, rendered=True)
+            check_known(followed, f"name one that follows shape, e.g. {option('controlnet', 'depth=FOLDER')}")
             self.coupling().check_masks(False)
             splats = read_splats(options.scene, free_bytes(torch.device("cpu")))
             placed = place(splats, options.up, options.front)
@@ -138,7 +140,8 @@ class SplatJob(AroundPainting):
             for painted in pictures:
                 check_finite(painted, "decoding the views", OVERFLOW)
         with self.stage("colours", len(pictures)):
-            made = self.coloured(splats, placed, seen, pixels, pictures, controls[0].cpu())
+            condition = self.condition(pixels, backbone, controls).cpu()
+            made = self.coloured(splats, placed, seen, pixels, pictures, condition)
         report = self.filled(backbone) | self.standing.said
         for one in made:
             one.report = report
@@ -190,7 +193,7 @@ class SplatJob(AroundPainting):
 
     def geometry(
         self, placed: PlacedSplats, cameras: tuple[Camera, ...], seen: list[Seen], backbone: Backbone
-    ) -> tuple[PointPixels, list[Tensor], Views]:
+    ) -> tuple[PointPixels, list[Tensor | None], Views]:
         """Everything that depends on the splats alone: (pixels, what each ControlNet follows, views)."""
         from ..splats.splat_sights import splat_pixels
         from ..views import point_views
@@ -199,7 +202,8 @@ class SplatJob(AroundPainting):
         _, cells, _ = backbone.latent_shape(size)
         fine = splat_pixels(placed.splats, cameras, seen)
         views = point_views(fine.every(size // cells), fine)
-        return fine, [control.to(backbone.home) for control in self.controls(fine, backbone)], views
+        controls = [None if one is None else one.to(backbone.home) for one in self.controls(fine, backbone)]
+        return fine, controls, views
 
     def coloured(
         self,

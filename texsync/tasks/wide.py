@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, got, option
@@ -87,12 +88,11 @@ def wide_image(asked: WideOptions) -> Pictures:
     frame = Frame.of(asked, run.view_size(backbone), backbone.scale)
     views = frame.views()
     shown = frame.shown(views)
-    followed = run.control(frame.width * frame.scale, frame.height * frame.scale)
-    hints = None if followed is None else frame.crops(views, followed)
+    size = frame.width * frame.scale, frame.height * frame.scale
+    hints = run.control(backbone, size, partial(frame.crops, views))
     predict = run.predictor(backbone, frame.prompts(views, asked.prompt), control=hints)
     coupling = run.couplings(backbone, views, memory=1)
-    size = frame.width * frame.scale, frame.height * frame.scale
-    known = run.known(backbone, size, lambda picture: frame.crops(views, picture))
+    known = run.known(backbone, size, partial(frame.crops, views))
     finals = run.denoise_all(backbone, predict, views, coupling, known=known)
     made = []
     with run.stage("decode", asked.count):

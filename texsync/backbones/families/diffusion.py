@@ -82,11 +82,14 @@ def fetch(
         find_controls(folder, model, controlnet, half=half, on_bytes=on_bytes)
 
 
-def check(model: str, controlnet: str | None, additions: Additions = NONE) -> None:
-    if not on_hub(model):
-        folder = read_found(find_model(model))
-        _check_here(folder, model, controlnet, additions)
-        find_controls(folder, model, controlnet, only=lambda name: not name)
+def check(model: str, controlnet: str | None, additions: Additions = NONE) -> list[tuple[str, str | None]]:
+    if on_hub(model):
+        return []
+    folder = read_found(find_model(model))
+    _check_here(folder, model, controlnet, additions)
+    return [
+        (one.name, one.kind) for one in find_controls(folder, model, controlnet, only=lambda name: not name)
+    ]
 
 
 def _check_here(folder: ModelFolder, model: str, controlnet: str | None, additions: Additions) -> None:
@@ -95,8 +98,8 @@ def _check_here(folder: ModelFolder, model: str, controlnet: str | None, additio
     find_controls(folder, model, controlnet, only=lambda name: bool(name) and not on_hub(name))
 
 
-def check_rendered(controlnet: str | None) -> None:
-    check_followed(controlnet)
+def check_rendered(controlnet: str | None) -> list[tuple[str, str | None]]:
+    return check_followed(controlnet)
 
 
 def _commits(folder: ModelFolder, controls: Sequence[FoundControl]) -> dict[str, str]:

@@ -6,8 +6,7 @@ text_encoder_3/    T5, may be missing       tokenizer/ tokenizer_2/ tokenizer_3/
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -17,13 +16,13 @@ import torch
 from torch import Tensor
 
 from ...errors import Refused, about, got, option
-from ...options.control_kinds import kind_by_name
+from ...options.control_kinds import SaidControl, kind_by_name, said_controls
 from ...schedule import Flow, Span
 from ..advice import Advice, read_advice
 from ..autoencoder import Autoencoder
 from ..checked import number, read_json, whole
 from ..conditions import Conditions
-from ..controls import NOT_SAID, Control, check_followed, the_only
+from ..controls import NOT_SAID, Control, check_followed
 from ..download import fetch as fetched
 from ..embeddings import PENULTIMATE, Embeddings
 from ..folder import no_control_folder, pixels_per_latent
@@ -64,13 +63,14 @@ def claims(model: str) -> bool:
 
 
 def load(model: str, controlnet: str | None, *, device: torch.device, dtype: torch.dtype) -> SD3:
-    """The model; raises InputError for a missing or wrong file, also of the ControlNet."""
-    path, said = _place(model, half=dtype != torch.float32), the_only(controlnet)
-    control = _control_place(path, said.name or None, half=dtype != torch.float32)
+    """The model; raises InputError for a missing or wrong file, also of a ControlNet."""
+    half = dtype != torch.float32
+    path = _place(model, half=half)
+    said = _controls(path, controlnet, half=half)
     configs = read_configs(path)
-    control_config = None if control is None else read_control_config(control, configs["transformer"])
+    heard = [(place, read_control_config(place, configs["transformer"])) for _, place in said]
     with quiet():
-        compare(path, configs, control, control_config)
+        compare(path, configs, heard)
         networks = {
             part: load_network(path / part, CLASSES[part], find_weights(path / part), device, dtype)
             for part in configs
@@ -80,12 +80,12 @@ def load(model: str, controlnet: str | None, *, device: torch.device, dtype: tor
             part: load_tokenizer(path / part)
             for part in (name.replace("text_encoder", "tokenizer") for name in networks if "text" in name)
         }
-        heard = (
-            None if control is None else load_network(control, CONTROL, find_weights(control), device, dtype)
-        )
-    kind = said.kind or kind_by_name(said.name, str(control)) or NOT_SAID
-    controls = () if heard is None else (Control(heard, None, kind, said.scale),)
-    return SD3(path, configs, networks, tokenizers, controls)
+        controls = [
+            Control(load_network(place, CONTROL, find_weights(place), device, dtype), None, kind, one.scale)
+            for one, place in said
+            for kind in [one.kind or kind_by_name(one.name, str(place)) or NOT_SAID]
+        ]
+    return SD3(path, configs, networks, tokenizers, tuple(controls))
 
 
 def check(model: str, controlnet: str | None) -> None:
@@ -94,20 +94,18 @@ def check(model: str, controlnet: str | None) -> None:
         configs = read_configs(path)
         for part in (part for part in configs if part in CLASSES):
             find_weights(path / part)
-        name = the_only(controlnet).name or None
-        if name is None or not on_hub(name):
-            control = _control_place(path, name, half=False)
-            if control is not None:
-                read_control_config(control, configs["transformer"])
+        here = [one for one in said_controls(controlnet) or [SaidControl("")] if not on_hub(one.name)]
+        for place in filter(None, (_control_place(path, one.name, half=False) for one in here)):
+            read_control_config(place, configs["transformer"])
 
 
-def check_rendered(controlnet: str | None) -> None:
-    check_followed(controlnet)
+def check_rendered(controlnet: str | None) -> list[tuple[str, str | None]]:
+    return check_followed(controlnet)
 
 
 def fetch(model: str, controlnet: str | None, *, half: bool, on_bytes: OnBytes | None) -> None:
     path = _place(model, half=half, on_bytes=on_bytes)
-    _control_place(path, the_only(controlnet).name or None, half=half, on_bytes=on_bytes)
+    _controls(path, controlnet, half=half, on_bytes=on_bytes)
 
 
 def _place(model: str, **how: Any) -> Path:
@@ -115,28 +113,34 @@ def _place(model: str, **how: Any) -> Path:
     return path if path.is_dir() else fetched(model, parts=PARTS, **how)
 
 
-def _control_place(path: Path, controlnet: str | None, **how: Any) -> Path | None:
-    if controlnet == NO_CONTROL:
+def _controls(path: Path, controlnet: str | None, **how: Any) -> list[tuple[SaidControl, Path]]:
+    """Every ControlNet asked for, with its folder; without one, the model's own."""
+    said = said_controls(controlnet) or [SaidControl("")]
+    places = [(one, _control_place(path, one.name, **how)) for one in said]
+    return [(one, place) for one, place in places if place is not None]
+
+
+def _control_place(path: Path, name: str, **how: Any) -> Path | None:
+    """name: "" is the model's own."""
+    if name == NO_CONTROL:
         return None
-    if controlnet is None:
+    if not name:
         if (path / "controlnet").is_dir():
             return path / "controlnet"
         remedy = f"name one made for it with {option('controlnet')}, or {option('controlnet', NO_CONTROL)}"
         raise Refused.controlnet(f"{about(path)} has no controlnet folder", remedy)
-    name = os.fspath(controlnet)
     return fetched(name, parts=("",), **how) if on_hub(name) else Path(name).expanduser()
 
 
 def compare(
-    path: Path,
-    configs: Mapping[str, dict[str, Any]],
-    control: Path | None,
-    control_config: dict[str, Any] | None,
+    path: Path, configs: Mapping[str, dict[str, Any]], controls: Sequence[tuple[Path, dict[str, Any]]]
 ) -> None:
-    """Raises InputError for a config that does not fit its weights, before anything is allocated."""
+    """Raises InputError for a config that does not fit its weights, before anything is allocated.
+
+    controls: folder and config of each ControlNet.
+    """
     parts = [(path / part, CLASSES[part], config) for part, config in configs.items() if part in CLASSES]
-    if control is not None and control_config is not None:
-        parts.append((control, CONTROL, control_config))
+    parts += [(place, CONTROL, config) for place, config in controls]
     for place, (library, name), config in parts:
         skeleton(getattr(import_module(library), name), place, config, find_weights(place))
 
@@ -285,28 +289,38 @@ class FlowPredictor(DiffusionPredictor):
     def _network(self, x: Tensor, span: Span, said: Embeddings, which: slice, copies: int) -> Tensor:
         t = torch.full((len(x),), float(span.t), device=x.device)
         more: dict[str, Any] = {"timestep": t, "return_dict": False}
-        blocks = None
+        blocks: list[Tensor] = []
         for one, hints in self._controls:
-            scale, control = self.conditions.control_at(span, one.scale), one.network
-            if scale == 0:
-                continue
-            assert said.pooled is not None
-            quiet_pooled = control.config.force_zeros_for_pooled_projection
-            blocks = control(
-                hidden_states=x,
-                encoder_hidden_states=None if control.config.joint_attention_dim is None else said.words,
-                pooled_projections=torch.zeros_like(said.pooled) if quiet_pooled else said.pooled,
-                controlnet_cond=torch.cat([hints[which]] * copies),
-                conditioning_scale=scale,
-                **more,
-            )[0]
+            scale = self.conditions.control_at(span, one.scale)
+            if scale > 0:
+                hint = torch.cat([hints[which]] * copies)
+                made = self._blocks(one, x, said, hint, conditioning_scale=scale, **more)
+                blocks = [a + b for a, b in zip(blocks, made, strict=True)] if blocks else made
         return self.backbone.parts.unet(
             hidden_states=x,
             encoder_hidden_states=said.words,
             pooled_projections=said.pooled,
-            block_controlnet_hidden_states=blocks,
+            block_controlnet_hidden_states=blocks or None,
             **more,
         )[0]
+
+    def _blocks(
+        self, control: Control, x: Tensor, said: Embeddings, hint: Tensor, **more: Any
+    ) -> list[Tensor]:
+        """What a ControlNet adds to each block of the transformer; one of its own blocks serves several."""
+        config = control.network.config
+        assert said.pooled is not None
+        made = control.network(
+            hidden_states=x,
+            encoder_hidden_states=None if config.joint_attention_dim is None else said.words,
+            pooled_projections=torch.zeros_like(said.pooled)
+            if config.force_zeros_for_pooled_projection
+            else said.pooled,
+            controlnet_cond=hint,
+            **more,
+        )[0]
+        count = self.backbone.parts.unet.config.num_layers
+        return [made[block * len(made) // count] for block in range(count)]
 
     def _read(self, control: Control, seen: Tensor) -> Tensor:
         """The pictures as latents; without the shift for a ControlNet that was trained so."""
