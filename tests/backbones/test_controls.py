@@ -201,6 +201,9 @@ def test_one_that_pools_says_nothing_about_what_is_not_wanted(tiny_model, two, n
     assert (plain - expected).abs().max() > 0.01
 
 
+ONE = {"cameras": {"frame": "render", "cameras": [{"azimuth_deg": 20, "distance": 2}]}}
+
+
 def listening(monkeypatch):
     told = []
     predictor = DiffusionBackbone.predictor
@@ -227,7 +230,7 @@ def test_each_gets_its_own_picture_of_the_mesh(paint, two, tiny_model, monkeypat
         ("lineart", "depth"): {"controlnet": f"lineart={own} + depth={two}:0.5"},
     }
     for kinds, asked in cases.items():
-        made = paint(CRATE, extra_views="none", **asked)
+        made = paint(CRATE, **ONE, **asked)
         for kind, picture in zip(kinds, told[-1], strict=True):
             assert torch.equal(picture, rendered(made.pixels, kind, "official")), kinds
     assert set(CONTROL_KINDS) - set(KNOWN) == {kind for kinds in cases for kind in kinds}
@@ -251,9 +254,6 @@ def board(tmp_path_factory):
     return place / "board.obj"
 
 
-ONE = {"cameras": {"frame": "render", "cameras": [{"azimuth_deg": 0, "distance": 2}]}, "uvs": "keep"}
-
-
 @pytest.mark.filterwarnings("ignore::texsync.errors.TexsyncWarning")
 @pytest.mark.parametrize("asked", [{"start": "own", "start_noise": 1.0}, {"repaint": "right.png"}])
 def test_a_tile_one_is_shown_what_the_mesh_shows(paint, board, two, tiny_model, monkeypatch, asked):
@@ -261,14 +261,14 @@ def test_a_tile_one_is_shown_what_the_mesh_shows(paint, board, two, tiny_model, 
     told = listening(monkeypatch)
     monkeypatch.chdir(board.parent)
     controls = [str(tiny_model / "controlnet"), f"tile={two}"]
-    made = paint(board, controlnet=controls, **ONE, **asked)
+    made = paint(board, controlnet=controls, uvs="keep", **ONE, **asked)
     depth, seen = told[0]
     assert torch.equal(depth, rendered(made.pixels, "depth")) and torch.equal(depth, made.condition)
     (front,), (mask,) = seen, made.pixels.mask
     assert (front[:, ~mask] > 0.9).float().mean() > 0.8
     levels = (front * 255).round().permute(1, 2, 0)
     shares = [(levels == torch.tensor(colour)).all(-1)[mask].float().mean() for colour in (LEFT, RIGHT)]
-    assert min(shares) > 0.4
+    assert min(shares) > 0.35
     texture = np.array(Image.open("b.png"))
     torch.testing.assert_close(seen, render(made.surface, texture, made.pixels.cameras, 64))
 
@@ -285,7 +285,7 @@ def test_a_tile_one_is_off_until_there_is_something_and_follows_it_in_the_detail
         return predictor(self, backbone, controls, where, alone)
 
     monkeypatch.setattr(Job, "predictor", listen)
-    few = {**ONE, "controlnet": f"{tiny_model / 'controlnet'} + tile={two}"}
+    few = {**ONE, "uvs": "keep", "controlnet": f"{tiny_model / 'controlnet'} + tile={two}"}
     fine = {"refine": 2, "refine_noise": 0.5, "count": 2}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TexsyncWarning)

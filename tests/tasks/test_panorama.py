@@ -77,7 +77,7 @@ def test_around_a_scene_its_depth_is_followed(paint, model, monkeypatch, tmp_pat
     paint()
     assert told[1].control is None
     own = model / "controlnet"
-    paint(around=tmp_path / "room.glb", controlnet=[str(own), f"normal={own}"])
+    paint(around=tmp_path / "room.glb", controlnet=[f"depth={own}", str(own)], control_kind="normal")
     depth, normals = told[2].control
     assert torch.equal(depth, hints) and normals.shape == hints.shape and not torch.equal(normals, depth)
 
@@ -88,8 +88,11 @@ def test_around_a_scene_its_depth_is_followed(paint, model, monkeypatch, tmp_pat
         ({"prompt": " "}, "prompt-empty"),
         ({"height": 5}, "option-range"),
         ({"controlnet": "depth"}, "options-together"),
+        ({"control_kind": "depth"}, "options-together"),
         ({"control": "plain", "control_image": "x.png"}, "options-together"),
         ({"around": "none.glb"}, "mesh-missing"),
+        ({"around": "none.glb", "control_kind": "tile"}, "controlnet"),
+        ({"around": "none.glb", "controlnet": "someone/mystery"}, "controlnet"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(paint, wrong, code):

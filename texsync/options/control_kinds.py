@@ -122,6 +122,12 @@ def said_kinds(controlnet: Any) -> list[str | None]:
     return [one.kind or kind_by_name(one.name) for one in said_controls(text)] or [None]
 
 
+def with_kind(controlnet: Any, kind: str | None) -> str | None:
+    """The option as a text that has what each follows, where that is said.  kind: of those that say none."""
+    said = said_controls(None if controlnet is None else os.fspath(controlnet), kind)
+    return AND.join(map(str, said)) or None
+
+
 def joined_controls(values: Iterable[Any]) -> str:
     """Several as one text."""
     return AND.join(os.fspath(value) for value in values)

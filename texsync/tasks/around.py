@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, option
-from ..options.control_kinds import KNOWN, check_rendered, said_controls
+from ..options.control_kinds import KNOWN, check_rendered, with_kind
 from . import parts
 from .painting import Painting
 
@@ -40,9 +40,7 @@ class AroundPainting(Painting):
     @property
     def controlnet(self) -> str | None:
         """With what each follows, where that is said."""
-        options = self.options
-        said = said_controls(options.controlnet, options.control_kind)
-        return " + ".join(map(str, said)) or None
+        return with_kind(self.options.controlnet, self.options.control_kind)
 
     def check_model(self, backbone: Backbone) -> None:
         super().check_model(backbone)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, option
-from ..options.control_kinds import check_known, check_rendered
+from ..options.control_kinds import check_known, check_rendered, with_kind
 from ..options.declared import declare, option_class, takes, unsaid
+from ..options.geometry import control_kind_option
 from ..options.kinds import Prompt, Thing
 from ..options.number_kinds import Whole
 from ..options.pictures import ImageOptions
@@ -49,6 +50,7 @@ class PanoramaOptions(ImageOptions):
         metavar="MESH",
         sweep=False,
     )
+    control_kind: str | None = control_kind_option()
 
     def check(self) -> None:
         """What is followed is a scene or a picture's layout, not both."""
@@ -56,11 +58,12 @@ class PanoramaOptions(ImageOptions):
             raise Refused.options_together(
                 f"a panorama follows no {option('control_image')}", f"use {option('around')} with a scene"
             )
-        if self.around is None and self.controlnet is not None:
-            raise Refused.options_together(
-                f"{option('controlnet')} without {option('around')}",
-                f"say which scene it follows with {option('around')}",
-            )
+        for name in ("controlnet", "control_kind"):
+            if self.around is None and getattr(self, name) is not None:
+                raise Refused.options_together(
+                    f"{option(name)} without {option('around')}",
+                    f"say which scene it follows with {option('around')}",
+                )
         super(ImageOptions, self).check()
 
     @property
@@ -108,7 +111,8 @@ class Surroundings(Run):
 
     @property
     def controlnet(self) -> Any:
-        return "none" if self.options.around is None else self.options.controlnet
+        options = self.options
+        return "none" if options.around is None else with_kind(options.controlnet, options.control_kind)
 
     def follows(self, backbone: Backbone) -> bool:
         return self.options.around is not None
