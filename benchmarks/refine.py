@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("--model", default="mini")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     said = {"view_size": options.size, "texture_size": options.texture, "steps": options.steps}
     said |= {"model": options.model, "extra_views": "none"}
     start = time.perf_counter()
