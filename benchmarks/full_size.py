@@ -1,11 +1,11 @@
-"""Stable Diffusion at its full size with random weights, end to end on this machine: seconds and memory beside the plan.
+"""Stable Diffusion at full size with random weights, end to end on this machine: seconds, and memory beside the plan.
 
     python benchmarks/full_size.py [--kind sd1] [--size 256] [--steps 2] [--mesh rabbit.obj] [--work DIR]
 
-The networks have the configs that texsync ships for single files, so their names and shapes are those of the real ones;
-the weights are written once, in 16 bits, into a diffusers folder in DIR (3 GB).  The mesh is then textured by the command
-that a user types, in a process of its own, whose peak of resident memory is set against `texsync doctor --plan` plus
-what a process holds before it has a model (texsync with torch and diffusers imported).
+The networks have the configs that texsync ships for single files, so their names and shapes are those of the real
+ones; weights are written once, in 16 bits, into a diffusers folder in DIR (3 GB).  The mesh is then textured by the
+command that a user types, in a process of its own, whose peak of resident memory is set against the plan of `texsync
+doctor --plan` and what a process holds before it has a model.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ EMPTY = (
     "import torch, diffusers, transformers, pytorch3d.renderer; from diffusers import UNet2DConditionModel"
 )
 MEASURED = """
-import resource, runpy, sys
+import re, runpy, sys
+from pathlib import Path
 sys.argv = {argv!r}
 try:
     {what}
 finally:
-    print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+    print(*re.findall("VmHWM.*", Path("/proc/self/status").read_text()), file=sys.stderr)
 """
 
 
@@ -80,7 +81,7 @@ def peak_of(
     taken = time.perf_counter() - start
     if done.returncode:
         sys.exit(done.stderr)
-    peaks = re.findall(r"PEAK (\d+)", done.stderr)
+    peaks = re.findall(r"VmHWM:\s*(\d+)", done.stderr)
     return taken, int(peaks[-1]) / 2**20
 
 
@@ -116,7 +117,7 @@ def main() -> None:
         _, bare = peak_of([], EMPTY)
         out = work / "out"
         options = ["--model", str(model), "--view-size", str(asked.size), "--steps", str(asked.steps)]
-        argv = [str(MESHES / asked.mesh), "weathered copper", "-o", str(out), "--overwrite", *options]
+        argv = [str(MESHES / asked.mesh), "weathered copper", "--out", str(out), "--overwrite", *options]
         taken, peak = peak_of(argv)
         foreseen = bare + planned.peak / 2**30
         print(f"end to end {taken:.0f} s; peak {peak:.2f} GB")
