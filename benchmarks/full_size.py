@@ -5,12 +5,13 @@
 The networks have the configs that texsync ships for single files, so their names and shapes are those of the real
 ones; weights are written once, in 16 bits, into a diffusers folder in DIR (3 GB).  The mesh is then textured by the
 command that a user types, in a process of its own, whose peak of resident memory is set against the plan of `texsync
-doctor --plan` and what a process holds before it has a model.
+doctor --plan` and what else such a process holds: what the same command takes with mini, less mini's own plan.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import re
 import shutil
@@ -18,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,12 @@ from coupling import MESHES
 import texsync
 
 LAYOUTS = Path(texsync.__file__).parent / "backbones" / "layouts"
-EMPTY = (
-    "import torch, diffusers, transformers, pytorch3d.renderer; from diffusers import UNet2DConditionModel"
-)
 MEASURED = """
 import re, runpy, sys
 from pathlib import Path
 sys.argv = {argv!r}
 try:
-    {what}
+    runpy.run_module("texsync", run_name="__main__")
 finally:
     print(*re.findall("VmHWM.*", Path("/proc/self/status").read_text()), file=sys.stderr)
 """
@@ -71,30 +68,27 @@ def write_model(kind: str, folder: Path) -> Path:
     return folder
 
 
-def peak_of(
-    argv: list[str], what: str = 'runpy.run_module("texsync", run_name="__main__")'
-) -> tuple[float, float]:
-    """(seconds, GB at its peak) of a child process."""
+def painted(mesh: Path, model: str, size: int, steps: int, out: Path) -> tuple[float, float]:
+    """(seconds, GB at its peak) of the command line in a child process."""
+    sizes = ["--model", model, "--view-size", str(size), "--steps", str(steps)]
+    argv = ["texsync", str(mesh), "weathered copper", *sizes, "--out", str(out), "--overwrite"]
     start = time.perf_counter()
-    command = [sys.executable, "-c", MEASURED.format(argv=["texsync", *argv], what=what)]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED.format(argv=argv)], stderr=subprocess.PIPE, text=True
+    )
     taken = time.perf_counter() - start
     if done.returncode:
         sys.exit(done.stderr)
-    peaks = re.findall(r"VmHWM:\s*(\d+)", done.stderr)
-    return taken, int(peaks[-1]) / 2**20
+    return taken, int(re.findall(r"VmHWM:\s*(\d+)", done.stderr)[-1]) / 2**20
 
 
-def plan(mesh: Path, model: Path, size: int) -> Any:
+def plan(model: str, size: int) -> Any:
     """What `texsync doctor --plan` is made of."""
     from texsync.backbones.foreseen import plan_for
     from texsync.backbones.memory import choose_device, free_bytes
 
-    device: Callable[..., torch.device] = choose_device
-    here = device()
-    return plan_for(
-        str(model), None, device=here, dtype=torch.float32, free=free_bytes(here), size=size, views=12
-    )
+    here = choose_device()
+    return plan_for(model, None, device=here, dtype=torch.float32, free=free_bytes(here), size=size, views=12)
 
 
 def main() -> None:
@@ -112,17 +106,16 @@ def main() -> None:
         model = work / asked.kind
         if not (model / "model_index.json").exists():
             write_model(asked.kind, model)
-        planned = plan(MESHES / asked.mesh, model, asked.size)
+        planned = plan(str(model), asked.size)
         print("\n".join(planned.lines(asked.kind)), flush=True)
-        _, bare = peak_of([], EMPTY)
-        out = work / "out"
-        options = ["--model", str(model), "--view-size", str(asked.size), "--steps", str(asked.steps)]
-        argv = [str(MESHES / asked.mesh), "weathered copper", "--out", str(out), "--overwrite", *options]
-        taken, peak = peak_of(argv)
-        foreseen = bare + planned.peak / 2**30
-        print(f"end to end {taken:.0f} s; peak {peak:.2f} GB")
-        print(f"planned    {planned.peak / 2**30:.2f} GB and {bare:.2f} GB of a bare process: {foreseen:.2f} GB, "
-              f"{100 * (foreseen / peak - 1):+.0f} %")  # fmt: skip
+        run = functools.partial(
+            painted, MESHES / asked.mesh, size=asked.size, steps=asked.steps, out=work / "out"
+        )
+        rest = run(model="mini")[1] - plan("mini", asked.size).peak / 2**30
+        taken, peak = run(model=str(model))
+        foreseen = rest + planned.peak / 2**30
+        print(f"end to end {taken:.0f} s; peak {peak:.2f} GB; planned {planned.peak / 2**30:.2f} GB, and {rest:.2f} GB "
+              f"for all that is no model: {foreseen:.2f} GB, {100 * (foreseen / peak - 1):+.0f} %")  # fmt: skip
 
 
 if __name__ == "__main__":
