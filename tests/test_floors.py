@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1] / "texsync"
 FLOOR = dict(
     errors=0,
     glb_chunks=1,
+    moved=1,
     picture_files=1,
     plugins=1,
     ply_tables=1,

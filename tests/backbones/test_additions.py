@@ -115,7 +115,7 @@ def stability(made, kind):
         start, dot, end = name.removeprefix("lora_unet_").partition(".")
         key = next(iter(_authors_key(start, config)), start) if name.startswith("lora_unet_") else None
         renamed[f"lora_unet_{key}{dot}{end}" if key else name] = tensor
-    assert any("lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q" in name for name in renamed)
+    assert any("lora_unet_input_blocks_3_1_transformer_blocks_0_attn1_to_q" in name for name in renamed)
     return renamed, {}
 
 

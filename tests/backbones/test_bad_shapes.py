@@ -327,6 +327,21 @@ CASES = {
         MODEL,
         "holds a SD3ControlNetModel",
     ),
+    "a layer that is not there": (
+        None,
+        [*NO_CONTROL, "--clip-skip", "3"],
+        "clip skip 3, the text encoder has 2 layers; use --clip-skip 2 or less",
+    ),
+    "a layer that only one encoder has": (
+        lambda h, s: edited(h, s, "text_encoder_2/config.json", "sdxl", num_hidden_layers=1),
+        [*XL, "--clip-skip", "2"],
+        "clip skip 2, the text encoder has 1 layers",
+    ),
+    "a layer that the folder names and has not": (
+        lambda h, s: text(folder(h, s), "texsync.json", '{"clip_skip": 3}'),
+        MODEL,
+        "texsync.json has clip_skip 3, the text encoder has 2 layers; lower it",
+    ),
     "a sampler that is none": (None, [*FILE, "--sampler", "dpm"], "sampler"),
     "an attention that is none": (None, [*FILE, "--attention", "all"], "attention"),
     # ---- damaged

@@ -17,7 +17,7 @@ from refusals import refused
 from safetensors.torch import save_file
 
 from texsync.backbones import download, hub
-from texsync.backbones.by_name import load_model
+from texsync.backbones.by_name import fetch_model, load_model
 from texsync.errors import Cancelled
 
 # in a process of its own, since the client reads its endpoint and cache when it is imported
@@ -156,6 +156,16 @@ def test_configs_are_judged_before_weights_move(online):
     assert "has a transformer" in online[1]["some/flux"][0]
     asked = [path for path in online[1]["asked"] if "some/flux/resolve" in path]
     assert asked and not [path for path in asked if path.endswith((".safetensors", ".bin"))]
+
+
+def test_a_layer_of_words_that_is_not_there_costs_configs_alone(tiny_model, monkeypatch):
+    def fetch(name, *, check, **_):
+        check(tiny_model)
+        pytest.fail("weights moved")
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    with refused("model-lacks", thing="clip skip"):
+        fetch_model("owner/name", "none", clip_skip=3)
 
 
 def test_a_file_of_another_hash_is_removed(online):

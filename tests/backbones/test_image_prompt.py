@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import tiny_xl
 import torch
+from adapters import adapter_shapes
 from diffusers import DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
 from painted import CRATE
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from texsync import cli
@@ -26,32 +27,14 @@ SEEN, HIDDEN, TOKENS, SIDE, SCALE = 12, 16, 4, 8, 0.6
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8))
 
 
-def resampler(width):
-    """Of a "plus" adapter: four queries over CLIP's patches, four layers deep."""
-    sizes = {"latents": (1, TOKENS, 64), "proj_in.weight": (64, HIDDEN), "proj_in.bias": (64,)}
-    sizes |= {"proj_out.weight": (width, 64), "proj_out.bias": (width,)}
-    sizes |= {"norm_out.weight": (width,), "norm_out.bias": (width,)}
-    layer = {f"0.norm{k}.{kind}": (64,) for k in (1, 2) for kind in ("weight", "bias")}
-    layer |= {"0.to_q.weight": (64, 64), "0.to_kv.weight": (128, 64), "0.to_out.weight": (64, 64)}
-    layer |= {"1.0.weight": (64,), "1.0.bias": (64,), "1.1.weight": (256, 64), "1.3.weight": (64, 256)}
-    return sizes | {f"layers.{k}.{name}": size for k in range(4) for name, size in layer.items()}
-
-
 def write_adapter(place, unet, patches=False):
     """Random weights in the authors' layout, with the image encoder beside."""
     torch.manual_seed(0)
-    width = unet.config.cross_attention_dim
-    plain = {"proj.weight": (TOKENS * width, SEEN), "proj.bias": (TOKENS * width,), "norm.weight": (width,),
-             "norm.bias": (width,)}  # fmt: skip
+    more = {"width": 64} if patches else {}
+    shapes = adapter_shapes(unet, HIDDEN if patches else SEEN, tokens=TOKENS, **more)
     table = {
-        f"image_proj.{n}": torch.randn(s) / s[-1] ** 0.5
-        for n, s in (resampler(width) if patches else plain).items()
+        n: torch.randn(s) / (s[-1] ** 0.5 if n.startswith("image_proj") else 2) for n, s in shapes.items()
     }
-    for number, (name, _) in enumerate(unet.attn_processors.items()):
-        if ".attn2." in name:
-            layer = unet.get_submodule(name.removesuffix(".processor"))
-            for kind in ("to_k_ip", "to_v_ip"):
-                table[f"ip_adapter.{number}.{kind}.weight"] = torch.randn(layer.to_k.out_features, width) / 2
     save_file(table, place / "ip-adapter.safetensors")
     config = CLIPVisionConfig(
         hidden_size=HIDDEN, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=SIDE,
@@ -125,6 +108,12 @@ def test_a_mesh_is_painted_with_it(adapted, paint):
     assert made.report["image_prompt"] == "rust.png:0.6" and not np.array_equal(made.texture, plain.texture)
 
 
+def changed(folder, change):
+    table = load_file(folder / "ip-adapter.safetensors")
+    change(table)
+    save_file(table, folder / "ip-adapter.safetensors")
+
+
 def edit(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
@@ -154,6 +143,21 @@ BAD = {
         lambda f: edit(f / "image_encoder" / "config.json", projection_dim=99),
         ADAPTER,
         "gives 99 channels, the IP-Adapter reads 12",
+    ),
+    "a layer is missing": (
+        lambda f: changed(f, lambda table: table.pop("ip_adapter.3.to_v_ip.weight")),
+        ADAPTER,
+        "ip-adapter.safetensors does not fit ('3.to_v_ip.weight')",
+    ),
+    "a layer too many": (
+        lambda f: changed(f, lambda table: table.update({"ip_adapter.99.to_k_ip.weight": torch.zeros(8, 16)})),
+        ADAPTER,
+        "has 9 matrices of cross-attention, this model takes 8",
+    ),
+    "a layer of another width": (
+        lambda f: changed(f, lambda table: table.update({"ip_adapter.1.to_k_ip.weight": torch.zeros(9, 16)})),
+        ADAPTER,
+        "ip-adapter.safetensors does not fit (Error(s) in loading state_dict",
     ),
     "for another model": (
         lambda f: write_adapter(f, load_model(tiny_xl.write_model(f / "xl"), "none").parts.unet),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,16 +23,20 @@ def write_part(folder: Path, network: nn.Module) -> tuple[str, str]:
     (folder / "config.json").write_text(
         json.dumps({"_class_name": type(network).__name__, **said}, default=str)
     )
-    write_holes(folder / f"{STEMS[library]}.safetensors", network)
+    write_holes(folder / f"{STEMS[library]}.safetensors", shapes_of(network))
     return library, type(network).__name__
 
 
-def write_holes(file: Path, network: nn.Module) -> None:
-    """A safetensors file in fp16 with the network's own names and shapes, all zeros."""
+def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+
+
+def write_holes(file: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """A safetensors file in fp16 with these names and shapes, all zeros."""
     header, end = {}, 0
-    for name, tensor in network.state_dict().items():
-        begin, end = end, end + 2 * tensor.numel()
-        header[name] = {"dtype": "F16", "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    for name, shape in shapes.items():
+        begin, end = end, end + 2 * math.prod(shape)
+        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [begin, end]}
     text = json.dumps(header).encode()
     with file.open("wb") as out:
         out.write(struct.pack("<Q", len(text)) + text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,24 @@ from texsync.backbones.clip_words import clip_tokenizer
 from texsync.backbones.single_file import LAYOUTS, PARTS
 
 SMALL = {  # what is smaller than in the layouts that are shipped
-    "unet": {"block_out_channels": [8, 8, 16, 16], "norm_num_groups": 4, "sample_size": 8},
+    "unet": {
+        "block_out_channels": [8, 8, 16, 16],
+        "norm_num_groups": 4,
+        "sample_size": 8,
+        "layers_per_block": 1,
+    },
     "controlnet": {
         "block_out_channels": [8, 8, 16, 16],
         "norm_num_groups": 4,
+        "layers_per_block": 1,
         "conditioning_embedding_out_channels": [4, 4, 8, 8],
     },
-    "vae": {"block_out_channels": [8, 8, 8, 8], "norm_num_groups": 4, "sample_size": 64},
+    "vae": {
+        "block_out_channels": [8, 8, 8, 8],
+        "norm_num_groups": 4,
+        "sample_size": 64,
+        "layers_per_block": 1,
+    },
 }
 HEADS = {"sd1": 2, "sd2": [1, 1, 2, 2], "sdxl": [1, 1, 2]}
 WORDS = {
@@ -69,19 +80,26 @@ def _words(width: int) -> dict[str, Any]:
     }
 
 
-def networks(layout: Path, *, device: str = "cpu", seed: int = 0) -> dict[str, Any]:
+MAKERS: dict[str, Any] = {
+    "unet": UNet2DConditionModel.from_config,
+    "vae": AutoencoderKL.from_config,
+    "controlnet": ControlNetModel.from_config,
+    "text_encoder": lambda config: CLIPTextModel(CLIPTextConfig(**config)),
+    "text_encoder_2": lambda config: CLIPTextModelWithProjection(CLIPTextConfig(**config)),
+}
+
+
+def networks(
+    layout: Path, *, device: str = "cpu", seed: int = 0, only: Sequence[str] = tuple(MAKERS)
+) -> dict[str, Any]:
     """Random networks of a layout, by part; on the meta device without numbers."""
     torch.manual_seed(seed)
     with torch.device(device):
-        made: dict[str, Any] = {
-            "unet": UNet2DConditionModel.from_config(_config(layout, "unet")),
-            "vae": AutoencoderKL.from_config(_config(layout, "vae")),
-            "controlnet": ControlNetModel.from_config(_config(layout, "controlnet")),
-            "text_encoder": CLIPTextModel(CLIPTextConfig(**_config(layout, "text_encoder"))),
+        made = {
+            part: make(_config(layout, part))
+            for part, make in MAKERS.items()
+            if part in only and (layout / part).is_dir()
         }
-        if (layout / "text_encoder_2").is_dir():
-            config = CLIPTextConfig(**_config(layout, "text_encoder_2"))
-            made["text_encoder_2"] = CLIPTextModelWithProjection(config)
     if device == "cpu":
         for layer in (*made["controlnet"].controlnet_down_blocks, made["controlnet"].controlnet_mid_block):
             torch.nn.init.normal_(layer.weight, std=0.5)
@@ -259,3 +277,23 @@ def original_open_clip(text: Any) -> dict[str, torch.Tensor]:
         last, unread = f"transformer.resblocks.{count - 1}.", f"transformer.resblocks.{count}."
         found |= {n.replace(last, unread): t * 0 for n, t in found.items() if n.startswith(last)}
     return found
+
+
+def old_vae(table: Mapping[str, Any]) -> dict[str, Any]:
+    """An autoencoder's table with the names that diffusers gave its attention until 2023."""
+    names = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
+    return {_replaced(name, names): one for name, one in table.items()}
+
+
+def old_text(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A text encoder's table as transformers saved it until 2023: in "text_model", with a table of positions."""
+    found = {f"text_model.{name.removeprefix('text_model.')}": one for name, one in table.items()}
+    if "text_model.text_projection.weight" in found:
+        found["text_projection.weight"] = found.pop("text_model.text_projection.weight")
+    return found | {"text_model.embeddings.position_ids": torch.arange(77)[None]}
+
+
+def _replaced(name: str, names: Mapping[str, str]) -> str:
+    for ours, old in names.items():
+        name = name.replace(ours, old)
+    return name

@@ -31,6 +31,7 @@ class Family(Protocol):
     """How models of one kind are loaded: a file in `families`, or what an entry point of `texsync.backbones` names.
 
     It may also have check_rendered(controlnet), which raises InputError for a ControlNet that cannot follow a mesh;
+    check_words(model, clip_skip), which raises InputError for a layer of the text encoder that is not there;
     check(model, controlnet), which raises InputError for what `load` would refuse of names and
     folders on this machine, without reading weights; both may return the names of the ControlNets that they have
     looked at, each with what it follows; and fetch(model, controlnet, half=, on_bytes=), which downloads
@@ -135,10 +136,11 @@ def check_model(
     dtype: str = "auto",
     additions: Additions = NOTHING,
     rendered: bool = False,
+    clip_skip: int | None = None,
 ) -> list[tuple[str, str | None]]:
     """What `load_model` would refuse of names, folders on this machine and devices, at no cost.
 
-    rendered: also ControlNets that follow what cannot be rendered of a mesh.
+    rendered: also ControlNets that follow what cannot be rendered of a mesh.  clip_skip: see `check_words`.
     Returns the names of ControlNets, as far as they are known, each with what it follows.
     Reads no weights and fetches nothing, so it can come before long work on a mesh.  Raises InputError.
     """
@@ -151,7 +153,16 @@ def check_model(
         followed += family.check_rendered(asked.controlnet) or ()
     if hasattr(family, "check"):
         followed += family.check(asked.model, asked.controlnet, **more) or ()
+    check_words(model, clip_skip)
     return followed
+
+
+def check_words(model: PathName, clip_skip: int | None) -> None:
+    """Raises InputError for a layer that the text encoder of a model on this machine does not have, by its config."""
+    asked = named(os.fspath(model), None, NOTHING)
+    family: Any = family_of(asked.model)
+    if clip_skip is not None and hasattr(family, "check_words"):
+        family.check_words(asked.model, clip_skip)
 
 
 def fetch_model(
@@ -162,16 +173,20 @@ def fetch_model(
     dtype: str = "auto",
     on_bytes: OnBytes | None = None,
     additions: Additions = NOTHING,
+    clip_skip: int | None = None,
 ) -> None:
     """Download what `load_model` will read, where it is a hub's and not in the cache; raises InputError.
 
     Loading does so too; this is for doors that tell a download from the reading of weights.
+    clip_skip: see `check_words`, before weights move where a family can.
     """
     asked = named(os.fspath(model), None if controlnet is None else os.fspath(controlnet), additions)
     family: Any = family_of(asked.model)
     if hasattr(family, "fetch"):
         half = choose_dtype(dtype, choose_device(device)) != torch.float32
         more = _taken(family.fetch, os.fspath(model), asked.additions)
+        if "clip_skip" in signature(family.fetch).parameters:
+            more["clip_skip"] = clip_skip
         family.fetch(asked.model, asked.controlnet, half=half, on_bytes=on_bytes, **more)
 
 

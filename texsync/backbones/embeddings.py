@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from ..errors import Refused, about, got, option
+from ..moved import moved
+from .layout import check_layer
 
 OPENCLIP = 1024, 24  # width and layers of ViT-H's text encoder
 
@@ -61,12 +63,7 @@ class States:
     def __call__(self, network: Any, ids: Tensor, mask: Tensor | None = None) -> Embeddings:
         if self.layer == 1 and self.norm:
             return Embeddings(network(ids, attention_mask=mask)[0])
-        layers = network.config.num_hidden_layers
-        if self.layer > layers:
-            raise Refused.model_lacks(
-                f"{about('clip skip')} {got(self.layer)}, the text encoder has {layers} layers",
-                f"use {option('clip_skip', layers)} or less",
-            )
+        check_layer(self.layer, network.config.num_hidden_layers)
         made = network(ids, attention_mask=mask, output_hidden_states=True)
         said = made.hidden_states[-self.layer]
         inside = getattr(network, "text_model", network)
@@ -116,7 +113,10 @@ def added(pooled: Tensor | None, size: tuple[int, int]) -> dict[str, Any]:
     """
     if pooled is None:
         return {}
-    height, width = size
-    sizes = [float(side) for side in (height, width, 0, 0, height, width)]
-    ids = torch.tensor(sizes, device=pooled.device).expand(len(pooled), -1)
+    ids = moved(_sizes(*size), pooled.device).expand(len(pooled), -1)
     return {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": ids}}
+
+
+@lru_cache(16)
+def _sizes(height: int, width: int) -> Tensor:
+    return torch.tensor([float(side) for side in (height, width, 0, 0, height, width)])

@@ -17,7 +17,7 @@ from ..errors import InputError, Refused, about, got, option
 from .advice import Advice, read_advice
 from .checked import number, read_json, several, whole
 from .hub import TOKENIZER_FILES
-from .layout import READ, XL, Layout, layout_of
+from .layout import READ, XL, Layout, layers_of, layout_of
 from .near_words import Near, check_near, near_file
 from .schedulers import clipping_of, sampler_of
 from .weights import Weights, find_weights
@@ -98,7 +98,9 @@ def read_layout(path: Path) -> ModelFolder:
     clipping_of(configs["scheduler"], pipeline_clips=layout is XL)
     _check_numbers(path, configs)
     _check_widths(path, configs, layout)
-    return ModelFolder(path, layout, index, classes, configs, {}, read_advice(path), read_near(path))
+    advice = read_advice(path)
+    _check_advice(path, advice, configs, layout)
+    return ModelFolder(path, layout, index, classes, configs, {}, advice, read_near(path))
 
 
 def no_control_folder(path: Path) -> InputError:
@@ -176,6 +178,16 @@ def _check_numbers(path: Path, configs: dict[str, dict[str, Any]]) -> None:
     whole(where, "latent_channels", vae.get("latent_channels", 4), 1, WIDEST)
     number(where, "scaling_factor", vae.get("scaling_factor", 0.18215), 1e-6, 1e6)
     number(where, "shift_factor", vae.get("shift_factor") or 0.0, -1e6, 1e6)
+
+
+def _check_advice(path: Path, advice: Advice, configs: dict[str, dict[str, Any]], layout: Layout) -> None:
+    layers = layers_of(configs[part] for part in layout.encoders)
+    if layers is not None and (advice.clip_skip or 0) > layers:
+        raise Refused.model_config(
+            f"{about(path / 'texsync.json')} has clip_skip {got(advice.clip_skip)}, "
+            f"the text encoder has {layers} layers",
+            "lower it",
+        )
 
 
 def _check_widths(path: Path, configs: dict[str, dict[str, Any]], layout: Layout) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .image_prompt import AdapterFiles
+from .image_prompt import AdapterFiles, in_parts
 from .loading import load_network
 from .meta import attempt
 from .weights import find_weights
@@ -20,6 +19,7 @@ class ImageAdapter:
     """A UNet with an adapter's cross-attention, and what reads pictures for it."""
 
     def __init__(self, unet: Any, files: AdapterFiles):
+        from safetensors.torch import load_file
         from transformers import CLIPImageProcessor
 
         self.unet, self.patches = unet, files.patches
@@ -30,7 +30,7 @@ class ImageAdapter:
         self.processor = CLIPImageProcessor(
             size={"shortest_edge": side}, crop_size={"height": side, "width": side}
         )
-        attempt(files.path, lambda: unet._load_ip_adapter_weights([_tables(files.path)]))
+        attempt(files.path, lambda: unet._load_ip_adapter_weights([in_parts(load_file(files.path))]))
 
     @torch.no_grad()
     def read(self, picture: Any) -> Tensor:
@@ -49,14 +49,3 @@ class ImageAdapter:
         for processor in self.unet.attn_processors.values():
             if type(processor).__name__.startswith("IPAdapter"):
                 processor.scale = [scale]
-
-
-def _tables(path: Path) -> dict[str, dict[str, Tensor]]:
-    """As diffusers takes them: {"image_proj": {...}, "ip_adapter": {...}}."""
-    from safetensors.torch import load_file
-
-    tables: dict[str, dict[str, Tensor]] = {"image_proj": {}, "ip_adapter": {}}
-    for name, tensor in load_file(path).items():
-        part, _, rest = name.partition(".")
-        tables.setdefault(part, {})[rest] = tensor
-    return tables

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from ..errors import Refused, about, got, option
 from .checked import read_json
 from .folder import ModelFolder
+from .meta import META, attempt
 from .tensors import read_header
 
 PLACES = (
@@ -53,6 +58,36 @@ def find_adapter(name: str, folder: ModelFolder) -> AdapterFiles:
     patches = "image_proj.latents" in shapes
     _check_encoder(found, shapes, patches)
     return AdapterFiles(path, found.parent, patches)
+
+
+def check_adapter(files: AdapterFiles, unet: Any) -> None:
+    """Raises InputError for an adapter that lacks a weight, or has one too many or of another shape.
+
+    unet: the model's on the meta device, which has the adapter's layers afterwards.
+    """
+    shapes = read_header(files.path).shapes
+    tables = in_parts({name: torch.empty(shape, device=META) for name, shape in shapes.items()})
+    with META:
+        attempt(
+            files.path,
+            lambda: unet._load_ip_adapter_weights([tables], low_cpu_mem_usage=False),
+            "does not fit",
+        )
+    mine, its = 2 * sum(".attn2." in name for name in unet.attn_processors), len(tables["ip_adapter"])
+    if its != mine:
+        raise Refused.model_config(
+            f"the IP-Adapter {about(files.path)} has {got(its)} matrices of cross-attention, this model takes {mine}",
+            f"choose an {option('ip_adapter')} made for this {option('model')}",
+        )
+
+
+def in_parts(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """An adapter's file as diffusers takes it: {"image_proj": {...}, "ip_adapter": {...}}."""
+    parts: dict[str, dict[str, Any]] = {"image_proj": {}, "ip_adapter": {}}
+    for name, tensor in table.items():
+        part, _, rest = name.partition(".")
+        parts.setdefault(part, {})[rest] = tensor
+    return parts
 
 
 def _check_width(path: Path, shapes: dict[str, tuple[int, ...]], folder: ModelFolder) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refused, about
+from ..errors import Refused, about, got, option
 
 UNREAD = ("prior", "image_encoder_2", "decoder", "image_processor", "connectors")
 READ = "Stable Diffusion 1.x, 2.x or XL"
@@ -55,3 +55,18 @@ def layout_of(path: Path, index: Mapping[str, Any]) -> Layout:
     if index.get("requires_aesthetics_score") or (there("text_encoder_2") and not there("text_encoder")):
         raise Refused.model_config(f"{about(path)} is SDXL's refiner", "choose its base model")
     return XL if there("text_encoder_2") else STABLE
+
+
+def check_layer(layer: int, layers: int | None) -> None:
+    """Raises InputError for a layer, counted from the end, that a text encoder of so many does not have."""
+    if layers is not None and layer > layers:
+        raise Refused.model_lacks(
+            f"{about('clip skip')} {got(layer)}, the text encoder has {layers} layers",
+            f"use {option('clip_skip', layers)} or less",
+        )
+
+
+def layers_of(configs: Iterable[Mapping[str, Any]]) -> int | None:
+    """Layers of the shallowest of some text encoders, by their configs; None if none of them says it."""
+    said = (config.get("num_hidden_layers", config.get("num_layers")) for config in configs)
+    return min((layers for layers in said if isinstance(layers, int)), default=None)

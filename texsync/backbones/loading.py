@@ -16,6 +16,7 @@ from .checked import read_json
 from .clip_words import clip_tokenizer
 from .controls import Control, FoundControl
 from .folder import ControlFolder, ModelFolder, has_vocabulary, pixels_per_latent
+from .image_prompt import check_adapter
 from .inverted_words import add_word, vectors_of
 from .lora import check_lora, merge_lora
 from .memory import free_bytes
@@ -24,11 +25,11 @@ from .meta import attempt, rehearse, skeleton
 from .quiet import quiet as quiet
 from .single_file import as_diffusers, read
 from .taking_turns import Turns
-from .tensors import warn_of_pickle
-from .weights import Weights
+from .weights import Weights, warn_of_pickles
 
 NOTHING = Added()
 CONTROL = ("diffusers", "ControlNetModel")
+OLD = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # of autoencoders' attention
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,13 @@ def load_parts(
     if turns is not None:
         device = torch.device("cpu")  # until a network's turn comes
     _check_room(sum(weights.numbers for weights in every) * dtype.itemsize, device)
-    for file in dict.fromkeys(weights.files[0] for weights in every if weights.pickled):
-        warn_of_pickle(file)
+    warn_of_pickles(every)
     with quiet():
         blank = compare_with_configs(folder, [control.folder for control in controls])
         for lora in added.loras:
             check_lora(lora, blank)
+        if added.adapter is not None:
+            check_adapter(added.adapter, blank["unet"])
         networks = {
             part: load_network(
                 folder.place(part),
@@ -147,14 +149,19 @@ def compare_with_configs(folder: ModelFolder, controls: Iterable[ControlFolder])
 
 
 def _fit(load: Any, path: Path, config: dict[str, Any], weights: Weights) -> nn.Module:
-    if not weights.layout:
-        return skeleton(load, path, config, weights)
-    there = attempt(path, lambda: as_diffusers(weights, config))
+    there = attempt(path, lambda: as_diffusers(weights, config)) if weights.layout else weights
     network = skeleton(load, path, config, there)
-    _check_missing(
-        path, {bare(name) for name in network.state_dict()} - {bare(name) for name in there.shapes}
-    )
+    if weights.layout or hasattr(load, "from_config"):  # transformers' own files may leave out what is tied
+        have = {bare(modern(name)) for name in there.shapes}
+        _check_missing(path, {bare(name) for name in network.state_dict()} - have)
     return network
+
+
+def modern(name: str) -> str:
+    """A weight's name today; autoencoders were saved with others for their attention."""
+    place, dot, last = name.rpartition(".")
+    start, _, layer = place.rpartition(".")
+    return f"{start}.{OLD[layer]}{dot}{last}" if layer in OLD and ".attentions." in name else name
 
 
 def bare(name: str) -> str:

@@ -145,8 +145,8 @@ class TextEncoder:
 
         An embedding of several vectors has the tokens name, name_1, name_2, as diffusers adds them.
         """
-        known, added = self.tokenizer.get_vocab(), self.tokenizer.get_added_vocab()
-        text = TRIGGER.sub(lambda call: _token_of(call, known), without_tags(text))
+        added = self.tokenizer.get_added_vocab()
+        text = TRIGGER.sub(lambda call: _token_of(call, self.tokenizer.get_vocab()), without_tags(text))
         for name in (name for name in added if f"{name}_1" in added and name in text):
             more = [f"{name}_{k}" for k in range(1, len(added)) if f"{name}_{k}" in added]
             text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ".join([name, *more]), text)
@@ -187,8 +187,8 @@ class TextEncoder:
 
     def _warn_of_names(self, texts: Iterable[str]) -> None:
         """Say which embeddings prompts call that are not there; their names are no words of the prompt."""
-        known = self.tokenizer.get_vocab()
-        calls = (call for text in texts for call in TRIGGER.finditer(without_tags(text)))
+        calls = [call for text in texts for call in TRIGGER.finditer(without_tags(text))]
+        known = self.tokenizer.get_vocab() if calls else {}  # of 49 thousand words: not asked for nothing
         triggers = dict.fromkeys(call.group() for call in calls if not _token_of(call, known))
         if triggers:
             message = f"the prompt calls {', '.join(triggers)}, which the model has no embedding for"

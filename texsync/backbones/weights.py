@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError, Refused, about
-from .tensors import PICKLED, is_pickled, read_header
+from .tensors import PICKLED, is_pickled, read_header, warn_of_pickle
 
 STEMS = ("diffusion_pytorch_model", "model")
 PICKLES = ("diffusion_pytorch_model.bin", "pytorch_model.bin")
@@ -59,6 +60,12 @@ def find_weights(folder: Path) -> Weights:
     raise Refused.model_missing(
         f"{about(folder / STEMS[0])}.safetensors is missing", "fetch or save the model again"
     )
+
+
+def warn_of_pickles(every: Iterable[Weights]) -> None:
+    """Say which of them are pickles (TexsyncWarning), a file that holds several once."""
+    for file in dict.fromkeys(weights.files[0] for weights in every if weights.pickled):
+        warn_of_pickle(file)
 
 
 def _files(folder: Path, stem: str, variant: str | None) -> list[Path]:

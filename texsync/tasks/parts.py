@@ -32,6 +32,7 @@ def check_model(
         return [("", kind) for kind in options.model.control_kinds]
     where = {"device": options.device, "dtype": options.dtype}
     more: dict[str, Any] = {"additions": Additions(**_added(options)), "rendered": rendered}
+    more["clip_skip"] = options.clip_skip
     return by_name.check_model(options.model, controlnet, **where, **more)
 
 
@@ -43,8 +44,9 @@ def fetch_model(options: Any, controlnet: str | Path | None, on_progress: Callab
 
     if isinstance(options.model, str):
         where = {"device": options.device, "dtype": options.dtype}
-        told, additions = in_megabytes(on_progress), Additions(**_added(options))
-        by_name.fetch_model(options.model, controlnet, **where, on_bytes=told, additions=additions)
+        more: dict[str, Any] = {"additions": Additions(**_added(options)), "clip_skip": options.clip_skip}
+        by_name.fetch_model(options.model, controlnet, **where, on_bytes=in_megabytes(on_progress), **more)
+        by_name.check_words(options.model, options.clip_skip)  # it is on this machine now
 
 
 def model_of(options: Any, controlnet: str | Path | None) -> Backbone:

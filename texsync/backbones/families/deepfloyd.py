@@ -24,14 +24,14 @@ from ..checked import number, read_json
 from ..conditions import Conditions
 from ..download import fetch as fetched
 from ..embeddings import Embeddings
-from ..hub import HUB_ID, OnBytes
+from ..hub import HUB_ID, OnBytes, newest_snapshot
 from ..loading import Parts, load_network, load_tokenizer, quiet
 from ..locate import EMBEDDED
 from ..memory import Chunks
 from ..prediction import HERE, prediction_type, schedule_from
 from ..tokens import cut_words, read_tokens, shortened, warn_of_cut
 from ..unet import DiffusionPredictor, UNetBackbone
-from ..weights import find_weights
+from ..weights import find_weights, warn_of_pickles
 
 LENGTH = 77  # tokens that IF was trained to read
 NOISED = 250  # of 1000: how noisy the picture is made that the upscaler starts from (diffusers' default)
@@ -39,7 +39,7 @@ NOISED = 250  # of 1000: how noisy the picture is made that the upscaler starts 
 
 def claims(model: str) -> bool:
     """Is this the folder, or by its name the hub repository, of a stage of IF?"""
-    path = Path(model).expanduser()
+    path = newest_snapshot(Path(model).expanduser())
     if (path / "model_index.json").is_file():
         return str(read_json(path / "model_index.json").get("_class_name", "")).startswith("IF")
     return model not in EMBEDDED and not path.exists() and model.startswith("DeepFloyd/IF-")
@@ -51,9 +51,19 @@ def load(model: str, controlnet: str | None, *, device: torch.device, dtype: tor
     scheduler, t5 = read_json(path / "scheduler" / "scheduler_config.json"), path / "text_encoder"
     with quiet():
         unet = MeanOnly(_unet(path, 3, device, dtype))
-        text = load_network(t5, ("transformers", "T5EncoderModel"), find_weights(t5), device, dtype)
+        words = find_weights(t5)
+        warn_of_pickles([words])
+        text = load_network(t5, ("transformers", "T5EncoderModel"), words, device, dtype)
         parts = Parts(unet, None, text, load_tokenizer(path / "tokenizer"))
     return DeepFloyd(parts, scheduler)
+
+
+def check_words(model: str, clip_skip: int | None) -> None:
+    if clip_skip is not None:
+        raise Refused.model_lacks(
+            f"{about('DeepFloyd IF')} reads words by T5, whose last layer it takes",
+            f"leave out {option('clip_skip')}",
+        )
 
 
 def fetch(model: str, controlnet: str | None, *, half: bool, on_bytes: OnBytes | None) -> None:
@@ -118,6 +128,9 @@ class Upscaler:
         self.schedule, self.clipping = schedule_from(config), _clipping(config)
         self.kept = schedule_from(noising).alphas[NOISED]
         self.size = self.unet.config.sample_size
+
+    def size_from(self, side: int) -> int:
+        return self.size
 
     @torch.no_grad()
     def __call__(
@@ -240,7 +253,7 @@ def _folder(
     parts: Sequence[str] = ("unet", "text_encoder", "tokenizer", "scheduler"),
     on_bytes: OnBytes | None = None,
 ) -> Path:
-    path = Path(model).expanduser()
+    path = newest_snapshot(Path(model).expanduser())
     if not path.is_dir() and HUB_ID.fullmatch(str(model)):
         return fetched(str(model), half=half, parts=parts, on_bytes=on_bytes)
     if not path.is_dir():
@@ -259,8 +272,9 @@ def _unet(path: Path, channels: int, device: torch.device, dtype: torch.dtype) -
             f"{about(path)} has a UNet with {got(found[0])} channels in and {found[1]} out",
             f"stage {stage} of IF has {channels} and 6; is this stage {there}?",
         )
-    kind = ("diffusers", "UNet2DConditionModel")
-    return load_network(path / "unet", kind, find_weights(path / "unet"), device, dtype)
+    weights = find_weights(path / "unet")
+    warn_of_pickles([weights])
+    return load_network(path / "unet", ("diffusers", "UNet2DConditionModel"), weights, device, dtype)
 
 
 def _clipping(scheduler: dict[str, Any]) -> tuple[float, float] | None:

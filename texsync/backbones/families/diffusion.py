@@ -23,9 +23,9 @@ from ..controls import FoundControl, check_followed, find_controls
 from ..distilled import distilled
 from ..embeddings import States, usual_layer
 from ..folder import ModelFolder, pixels_per_latent, read_layout
-from ..hub import OnBytes, commit_of
+from ..hub import OnBytes, cached, commit_of
 from ..image_adapter import ImageAdapter
-from ..layout import XL
+from ..layout import XL, check_layer, layers_of
 from ..loading import Parts, load_parts
 from ..locate import find_model, on_hub, read_found
 from ..meta import attempt
@@ -70,12 +70,15 @@ def fetch(
     half: bool,
     on_bytes: OnBytes | None,
     additions: Additions = NONE,
+    clip_skip: int | None = None,
 ) -> None:
     named = [said.name for said in said_controls(controlnet)]
     if any(map(on_hub, filter(None, (model, *named, additions.vae, *additions.lora, *additions.embedding)))):
 
         def fits(configs: Path) -> None:
-            _check_here(read_layout(configs), model, controlnet, additions)
+            folder = read_layout(configs)
+            _check_layer(folder, clip_skip)
+            _check_here(folder, model, controlnet, additions)
 
         folder = read_found(find_model(model, half=half, on_bytes=on_bytes, check=fits))
         find_additions(additions, folder, half=half, on_bytes=on_bytes)
@@ -96,6 +99,17 @@ def _check_here(folder: ModelFolder, model: str, controlnet: str | None, additio
     """Raises InputError for parts on this machine that do not fit the model, by their headers."""
     find_additions(additions.here(), folder)
     find_controls(folder, model, controlnet, only=lambda name: bool(name) and not on_hub(name))
+
+
+def check_words(model: str, clip_skip: int | None) -> None:
+    if not on_hub(model) or cached(model):
+        _check_layer(read_found(find_model(model)), clip_skip)
+
+
+def _check_layer(folder: ModelFolder, clip_skip: int | None) -> None:
+    """Raises InputError if a text encoder has fewer layers."""
+    if clip_skip is not None:
+        check_layer(clip_skip, layers_of(folder.configs[part] for part in folder.layout.encoders))
 
 
 def check_rendered(controlnet: str | None) -> list[tuple[str, str | None]]:

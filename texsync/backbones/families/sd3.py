@@ -26,7 +26,8 @@ from ..controls import NOT_SAID, Control, check_followed
 from ..download import fetch as fetched
 from ..embeddings import PENULTIMATE, Embeddings
 from ..folder import no_control_folder, pixels_per_latent
-from ..hub import OnBytes
+from ..hub import OnBytes, cached, newest_snapshot
+from ..layout import check_layer, layers_of
 from ..loading import Parts, load_network, load_tokenizer, quiet
 from ..locate import EMBEDDED, NO_CONTROL, on_hub
 from ..memory import fitting, workspace_bytes
@@ -34,7 +35,7 @@ from ..meta import attempt, skeleton
 from ..prompts import TextEncoder
 from ..three_encoders import ThreeEncoders
 from ..unet import DiffusionPredictor, UNetBackbone
-from ..weights import find_weights
+from ..weights import find_weights, warn_of_pickles
 
 CLASSES = {
     "transformer": ("diffusers", "SD3Transformer2DModel"),
@@ -43,6 +44,7 @@ CLASSES = {
     "text_encoder_2": ("transformers", "CLIPTextModelWithProjection"),
     "text_encoder_3": ("transformers", "T5EncoderModel"),
 }
+CLIP = ("text_encoder", "text_encoder_2")  # whose layers can be chosen; T5's last one is read
 CONTROL = ("diffusers", "SD3ControlNetModel")
 SCHEDULER = "FlowMatchEulerDiscreteScheduler"
 UNREAD = ("use_dynamic_shifting", "invert_sigmas", "use_karras_sigmas", "use_exponential_sigmas",
@@ -55,7 +57,7 @@ STEPS, GUIDANCE = 28, 7.0  # of diffusers' pipeline
 
 def claims(model: str) -> bool:
     """Is this the folder, or by its name the hub repository, of a Stable Diffusion 3?"""
-    path = Path(model).expanduser()
+    path = newest_snapshot(Path(model).expanduser())
     if (path / "model_index.json").is_file():
         name = str(read_json(path / "model_index.json").get("_class_name", ""))
         return name.startswith("StableDiffusion3")
@@ -69,12 +71,13 @@ def load(model: str, controlnet: str | None, *, device: torch.device, dtype: tor
     said = _controls(path, controlnet, half=half)
     configs = read_configs(path)
     heard = [(place, read_control_config(place, configs["transformer"])) for _, place in said]
+    weights = {part: find_weights(path / part) for part in configs if part in CLASSES}
+    warn_of_pickles(weights.values())
     with quiet():
         compare(path, configs, heard)
         networks = {
-            part: load_network(path / part, CLASSES[part], find_weights(path / part), device, dtype)
-            for part in configs
-            if part in CLASSES
+            part: load_network(path / part, CLASSES[part], found, device, dtype)
+            for part, found in weights.items()
         }
         tokenizers = {
             part: load_tokenizer(path / part)
@@ -90,13 +93,20 @@ def load(model: str, controlnet: str | None, *, device: torch.device, dtype: tor
 
 def check(model: str, controlnet: str | None) -> None:
     if not on_hub(model):
-        path = Path(model).expanduser()
+        path = newest_snapshot(Path(model).expanduser())
         configs = read_configs(path)
         for part in (part for part in configs if part in CLASSES):
             find_weights(path / part)
         here = [one for one in said_controls(controlnet) or [SaidControl("")] if not on_hub(one.name)]
         for place in filter(None, (_control_place(path, one.name, half=False) for one in here)):
             read_control_config(place, configs["transformer"])
+
+
+def check_words(model: str, clip_skip: int | None) -> None:
+    path = cached(model, PARTS) if on_hub(model) else newest_snapshot(Path(model).expanduser())
+    if path is not None and clip_skip is not None:
+        configs = read_configs(path)
+        check_layer(clip_skip, layers_of(configs[part] for part in CLIP))
 
 
 def check_rendered(controlnet: str | None) -> list[tuple[str, str | None]]:
@@ -109,7 +119,7 @@ def fetch(model: str, controlnet: str | None, *, half: bool, on_bytes: OnBytes |
 
 
 def _place(model: str, **how: Any) -> Path:
-    path = Path(model).expanduser()
+    path = newest_snapshot(Path(model).expanduser())
     return path if path.is_dir() else fetched(model, parts=PARTS, **how)
 
 
@@ -129,7 +139,7 @@ def _control_place(path: Path, name: str, **how: Any) -> Path | None:
             return path / "controlnet"
         remedy = f"name one made for it with {option('controlnet')}, or {option('controlnet', NO_CONTROL)}"
         raise Refused.controlnet(f"{about(path)} has no controlnet folder", remedy)
-    return fetched(name, parts=("",), **how) if on_hub(name) else Path(name).expanduser()
+    return fetched(name, parts=("",), **how) if on_hub(name) else newest_snapshot(Path(name).expanduser())
 
 
 def compare(
@@ -198,7 +208,7 @@ def _check_scheduler(config: Mapping[str, Any]) -> None:
 def _check_widths(path: Path, configs: Mapping[str, dict[str, Any]]) -> None:
     net, where = configs["transformer"], str(path / "transformer" / "config.json")
     latent = whole("the autoencoder", "latent_channels", configs["vae"].get("latent_channels", 4), 1, 4096)
-    texts = [configs[part] for part in ("text_encoder", "text_encoder_2")]
+    texts = [configs[part] for part in CLIP]
     pooled = sum(
         whole("a text encoder", "projection_dim", text.get("projection_dim"), 1, 65536) for text in texts
     )
