@@ -140,8 +140,8 @@ class Backbone(ABC):
     def upscaler(self, source: str) -> Enlarger:
         """Its second stage; source: a folder or hub id.  Raises InputError for one that is wrong or another model's."""
         raise Refused.model_lacks(
-            f"{option('upscaler')} is for DeepFloyd IF",
-            f"name its stage I with {option('model')}, or leave it out",
+            f"{option('upscaler')} with this model takes Stable Diffusion's x4 upscaler",
+            f"name that, or stage I of DeepFloyd IF with {option('model')}",
         )
 
 
@@ -159,11 +159,12 @@ class WordAttention(Protocol):
 
 
 class Enlarger(Protocol):
-    """Enlarges pictures, each with its prompt.  size: pixels a side of what comes out."""
+    """Enlarges pictures, each with its prompt."""
 
-    size: int
+    def size_from(self, side: int) -> int:
+        """Pixels a side of what comes out, of pictures of `side` pixels."""
 
     def __call__(
         self, pictures: Tensor, prompts: Sequence[str], *, steps: int, guidance: float, seed: int
     ) -> Tensor:
-        """Pictures (N, 3, h, w) in [-1, 1] to (N, 3, size, size) in [0, 1]."""
+        """Pictures (N, 3, h, w) in [-1, 1] to (N, 3, H, W) in [0, 1]; those of stage I are not clipped."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -42,6 +43,29 @@ def decode_tiled(
             py, px = _cells(top * s, tall * s, height * s), _cells(left * s, long * s, width * s)
             total[:, py[:, None], px] += weight * part
             weights[py[:, None], px] += weight
+    return total / weights
+
+
+def in_tiles(job: Callable[[slice, slice], Tensor], size: tuple[int, int], tile: int) -> Tensor:
+    """job(rows, columns) -> (..., rows, columns), of a canvas of (height, width) cells, `tile` a side at a time.
+
+    Tiles overlap by half and fade into each other, as in `decode_tiled`; one that holds all is the job's own answer.
+    """
+    height, width = size
+    if tile >= max(size):
+        return job(slice(0, height), slice(0, width))
+    tall, long = min(tile, height), min(tile, width)
+    places = [
+        (slice(top, top + tall), slice(left, left + long))
+        for top in tile_starts(height, tall, False)
+        for left in tile_starts(width, long, False)
+    ]
+    parts = [job(*place) for place in places]
+    weight = (_hat(tall)[:, None] * _hat(long)).to(parts[0])
+    total, weights = parts[0].new_zeros(*parts[0].shape[:-2], *size), parts[0].new_zeros(size)
+    for (rows, columns), part in zip(places, parts, strict=True):
+        total[..., rows, columns] += weight * part
+        weights[rows, columns] += weight
     return total / weights
 
 

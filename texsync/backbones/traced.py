@@ -129,7 +129,9 @@ def _denoise_peak(key: str, latent: tuple[int, ...], dtype: torch.dtype, copies:
 
 
 def _sizes(config: Mapping[str, Any], copies: int, dtype: torch.dtype) -> dict[str, Any]:
-    """What SDXL's networks are told beside the words."""
+    """What SDXL's networks, and those that know classes, are told beside the words."""
+    if config.get("num_class_embeds"):
+        return {"class_labels": torch.zeros(copies, dtype=torch.long)}
     if config.get("addition_embed_type") != "text_time":
         return {}
     width = config["projection_class_embeddings_input_dim"] - 6 * config["addition_time_embed_dim"]

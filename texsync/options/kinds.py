@@ -106,8 +106,9 @@ class Texts:
     """Whether one text alone counts as a list of one."""
 
     def __call__(self, name: str, value: Any) -> tuple[str, ...]:
-        values = (value,) if self.alone and isinstance(value, str) else value
-        if not isinstance(values, (tuple, list)) or not all(isinstance(one, str) for one in values):
+        values = (value,) if self.alone and isinstance(value, (str, os.PathLike)) else value
+        known = (str, os.PathLike) if isinstance(self.each, ModelName) else str
+        if not isinstance(values, (tuple, list)) or not all(isinstance(one, known) for one in values):
             raise wrong("option-type", name, value, "must be a list of texts", self.remedy)
         if len(values) < self.least:
             raise Refused.option_count(f"{got(len(values))} {about(name)}", self.remedy)

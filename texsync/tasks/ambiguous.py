@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, about, got, option
 from ..options.declared import declare, option_class, takes
@@ -53,8 +53,13 @@ class AmbiguousOptions(ImageOptions):
         default="paste",
         paper="paste",
     )
-    upscaler: str | Path | None = declare(
-        "Stage II of DeepFloyd IF, if the model is its stage I.", ModelName(), "main", default=None
+    upscaler: Sequence[str | Path] = declare(
+        "What enlarges the picture: stage II of DeepFloyd IF, if the model is its stage I; Stable Diffusion's x4 "
+        "upscaler, which is stage III, after it or after any model.  Repeat it for one after the other.",
+        Texts(each=ModelName(), remedy='e.g. "stabilityai/stable-diffusion-x4-upscaler"', alone=True),
+        "main",
+        default=(),
+        metavar="PATH|HUB_ID",
     )
 
     def check(self) -> None:
@@ -117,24 +122,31 @@ def decoder(
 ) -> Callable[[Tensor, int], Tensor]:
     """(clean latents of all views, seed) to the canvas as a picture, (3, H, H) in [0, 1].
 
-    With an upscaler the last view's picture is enlarged as that view shows it and with its prompt, then turned back.
+    With upscalers the last view's picture is enlarged as that view shows it and with its prompt, then turned back.
     """
     from ..views.base import lookup
     from ..views.shuffle import table
     from .wide import assembled
 
-    if asked.upscaler is None:
+    if not asked.upscaler:
         return lambda x, seed: backbone.decode(assembled(views, x, asked.assemble)[None])[0].cpu()
     import numpy as np
 
-    upscaler = backbone.upscaler(str(asked.upscaler))
-    seen, sign = table(asked.all_views[-1], upscaler.size, asked.seed, views.canvas[0])
-    last = lookup(seen[None], (upscaler.size, upscaler.size), np.full_like(seen, sign)[None])
+    from ..backbones.latent_upscaler import upscaler_of
+
+    stages = [upscaler_of(backbone, str(source)) for source in asked.upscaler]
+    size = views.shape[1] * backbone.scale
+    for stage in stages:
+        size = stage.size_from(size)
+    seen, sign = table(asked.all_views[-1], size, asked.seed, views.canvas[0])
+    last = lookup(seen[None], (size, size), np.full_like(seen, sign)[None])
+    how: dict[str, Any] = {"steps": run.steps(backbone), "guidance": run.guidance(backbone)}
 
     def enlarge(x: Tensor, seed: int) -> Tensor:
-        steps, guidance = run.steps(backbone), run.guidance(backbone)
-        big = upscaler(x[-1:], asked.prompts[-1:], steps=steps, guidance=guidance, seed=seed)
-        return (last.f_inv(big * 2 - 1) / 2 + 0.5).cpu()
+        pictures = x[-1:] if backbone.scale == 1 else backbone.decode(x[-1:]) * 2 - 1
+        for stage in stages:
+            pictures = stage(pictures, asked.prompts[-1:], **how, seed=seed) * 2 - 1
+        return (last.f_inv(pictures) / 2 + 0.5).cpu()
 
     return enlarge
 
