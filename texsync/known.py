@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from .moved import moved
 from .schedule import Span
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Known:
         def mixed(x: Tensor, span: Span) -> Tensor:
             eps = predict(x, span)
             # mixing clean guesses is mixing the noise that they imply, without a division by a faint signal
-            return eps + self.keep.to(x) * (span.eps_from(x, self.x0.to(x)) - eps)
+            keep, x0 = (moved(one, x.device, x.dtype) for one in (self.keep, self.x0))
+            return eps + keep * (span.eps_from(x, x0) - eps)
 
         return mixed
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..moved import moved
 from ..schedule import Span
 from .base import Predictor
 
@@ -26,10 +27,10 @@ class AttentionRecorder:
     """
 
     def __init__(self, unet: Any, tokens: Sequence[int], latent: tuple[int, int]):
-        self.unet, self.tokens, self.latent = unet, list(tokens), latent
+        self.unet, self.tokens, self.latent = unet, torch.tensor(list(tokens)), latent
         self.steps = 0
         self._heard: list[Tensor] = []
-        self._cross = torch.zeros(latent)
+        self._cross: Tensor | None = None  # both stay where the network is, so that no step waits for a copy
         self._self: Tensor | None = None
 
     @contextmanager
@@ -61,8 +62,8 @@ class AttentionRecorder:
 
     def foreground(self) -> Tensor:
         """How much each latent cell belongs to the word, (h, w) in [0, 1] (SyncSDE Eq. 25)."""
-        assert self._self is not None and self.steps, "nothing was heard"
-        return spread_by_self(self._cross / self.steps, self._self / self.steps)
+        assert self._self is not None and self._cross is not None, "nothing was heard"
+        return spread_by_self(self._cross / self.steps, self._self / self.steps).cpu()
 
     def side(self, queries: int) -> tuple[int, int]:
         """(h, w) of a layer with this many queries."""
@@ -74,10 +75,11 @@ class AttentionRecorder:
         """weights: (heads, queries, tokens), rows add up to 1."""
         shape = self.side(weights.shape[1])
         if max(shape) <= max(COARSE, max(self.latent) // 4):
-            self._heard.append(weights[..., self.tokens].mean(dim=(0, 2)).float().cpu().view(1, 1, *shape))
+            words = weights.index_select(-1, moved(self.tokens, weights.device))
+            self._heard.append(words.mean(dim=(0, 2)).float().view(1, 1, *shape))
 
     def _hear_self(self, weights: Tensor) -> None:
-        mean = weights.float().mean(dim=0).cpu()
+        mean = weights.float().mean(dim=0)
         self._self = mean if self._self is None else self._self + mean
 
     def _end_step(self) -> None:
@@ -85,7 +87,8 @@ class AttentionRecorder:
         maps = [functional.interpolate(one, finest, mode="bicubic") for one in self._heard]
         mean = torch.cat(maps).mean(dim=0, keepdim=True)
         mean = mean / mean.max().clamp(min=1e-12)
-        self._cross += functional.interpolate(mean, self.latent, mode="bicubic")[0, 0]
+        step = functional.interpolate(mean, self.latent, mode="bicubic")[0, 0]
+        self._cross = step if self._cross is None else self._cross + step
         self._heard.clear()
         self.steps += 1
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import Refused, about, option
+from ..moved import moved
 from ..schedule import Span
 
 PLAIN = ("AttnProcessor", "AttnProcessor2_0")
@@ -149,11 +151,12 @@ class _Shared:
         query = query.unflatten(0, (-1, len(views)))
         told = self.sharing.attends
         out = read(query, keys, values, [told.keys[i] for i in views], attn.heads)
-        referring = [n for n, i in enumerate(views) if told.reference[i] is not None]
+        referring = tuple(n for n, i in enumerate(views) if told.reference[i] is not None)
         if self.sharing.refers and referring:
             fronts = [(told.reference[views[n]],) for n in referring]
-            second = read(query[:, referring], keys, values, fronts, attn.heads)  # type: ignore[arg-type]
-            out[:, referring] = (out[:, referring] + second) / 2
+            rows = moved(_numbers(referring), query.device)
+            second = read(query[:, rows], keys, values, fronts, attn.heads)  # type: ignore[arg-type]
+            out[:, rows] = (out[:, rows] + second) / 2
         return attn.to_out[1](attn.to_out[0](out.flatten(0, 1)))
 
 
@@ -163,15 +166,29 @@ def read(query: Tensor, keys: Tensor, values: Tensor, whom: Sequence[Sequence[in
     keys, values: (copies, views, tokens, channels).  whom: for each of the V the numbers of views.
     """
     out = torch.empty_like(query)
-    for count in {len(one) for one in whom}:
-        rows = [n for n, one in enumerate(whom) if len(one) == count]
-        places = torch.tensor([list(whom[n]) for n in rows], device=query.device)
+    for pair in _alike(tuple(map(tuple, whom))):
+        rows, places = (moved(one, query.device) for one in pair)
         read_keys, read_values = (_by_head(all_[:, places].flatten(2, 3), heads) for all_ in (keys, values))
         found = functional.scaled_dot_product_attention(
             _by_head(query[:, rows], heads), read_keys, read_values
         )
         out[:, rows] = found.transpose(2, 3).flatten(3)
     return out
+
+
+@lru_cache(64)
+def _alike(whom: tuple[tuple[int, ...], ...]) -> list[tuple[Tensor, Tensor]]:
+    """Views that read as many others: their numbers, and whom each of them reads; made once, not for every layer."""
+    found = []
+    for count in dict.fromkeys(map(len, whom)):
+        rows = tuple(n for n, one in enumerate(whom) if len(one) == count)
+        found.append((_numbers(rows), torch.tensor([whom[n] for n in rows])))
+    return found
+
+
+@lru_cache(64)
+def _numbers(numbers: tuple[int, ...]) -> Tensor:
+    return torch.tensor(numbers)
 
 
 def _by_head(x: Tensor, heads: int) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..moved import moved
 from ..schedule import Span
 from .base import Predictor
 
@@ -58,9 +59,9 @@ class Replay:
         self.ends = {span.t: state for span, state in zip(spans, states[1:], strict=True)}
 
     def __call__(self, x: Tensor, span: Span) -> Tensor:
-        end = self.ends[span.t].to(x.device, x.dtype)
+        end = moved(self.ends[span.t], x.device, x.dtype)
         step = span.noise * span.gamma
         # a run may stop where it is: at t = 0, with a final level that is the first one
-        moved = span.signal_next / span.signal * x[:1] - end
-        known = moved / step if step else span.eps_from(x[:1], end)
+        gone = span.signal_next / span.signal * x[:1] - end
+        known = gone / step if step else span.eps_from(x[:1], end)
         return torch.cat([known, self.predict(x[1:], span)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import Refused, about, option
+from ..moved import moved
 from ..schedule import Span
 from .base import Backbone
 from .between_views import Attends, Sharing
@@ -165,7 +167,7 @@ class DiffusionPredictor:
             more |= {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
         if self._guidance_channels:
             told = guidance_embedding(self.conditions.guidance, self._guidance_channels)
-            more["timestep_cond"] = told.to(x).expand(len(x), -1)
+            more["timestep_cond"] = moved(told, x.device, x.dtype).expand(len(x), -1)
         if self._picture is not None:
             told = self._picture[-copies:].repeat_interleave(len(x) // copies, dim=0)
             more["added_cond_kwargs"] = {**more.get("added_cond_kwargs", {}), "image_embeds": [told]}
@@ -210,6 +212,7 @@ class DiffusionPredictor:
         return chunks.run(lambda which: hint(pictures[which]), len(pictures))
 
 
+@lru_cache(16)
 def guidance_embedding(guidance: float, channels: int) -> Tensor:
     """How latent consistency models are told the guidance, (1, channels): sines and cosines of 1000 (guidance - 1).
 

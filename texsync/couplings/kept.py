@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from ..moved import moved
 from .base import Coupling, free
 
 
@@ -24,5 +25,5 @@ class Kept(Coupling):
 
     def step(self, x, z, predict, views, span):
         there = span.ddim(self.known, self.noise).to(x)
-        share = self.open.to(x)
+        share = moved(self.open, x.device, x.dtype)
         return share * free(x, predict, span) + (1 - share) * there, z

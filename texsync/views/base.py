@@ -18,6 +18,7 @@ from scipy import sparse
 from torch import Tensor
 
 from ..errors import Refused, about, got
+from ..moved import moved
 
 BLENDS = ("mean", "best-facing")
 
@@ -122,8 +123,8 @@ class Views:
 
     def show(self, z: Tensor, x: Tensor) -> Tensor:
         """Look at the canvas z; pixels whose cell has no weight take their value from the pictures x."""
-        shown = torch.where(self.seen.to(x.device), self.f(z), x)
-        return shown if self.hears is None else x + self.hears.to(x) * (shown - x)
+        shown = torch.where(moved(self.seen, x.device), self.f(z), x)
+        return shown if self.hears is None else x + moved(self.hears, x.device, x.dtype) * (shown - x)
 
     def listening(self, hears: Tensor) -> Views:
         """The same views, whose pixels follow the others only so much; hears: see above."""

@@ -6,11 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
+from ...moved import moved
 from ...schedule import Span
 from ...views import Views
 from ..base import Coupling, free
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -33,15 +37,15 @@ class CSG(Coupling):
         self.must("strength", 0 <= self.strength < math.inf, "a number >= 0; 0 switches coupling off")
 
     def step(self, x, z, predict, views: Views, span: Span):
-        held = self.held(views, span).to(x)
+        held = self.held(views, span, x.device).to(x.dtype)
         # without signal x is noise: that of the source, carried on, is the most that the pull can mean
         pull = span.noise_next / span.noise if span.empty else span.gamma * self.strength
         return free(x, predict, span) + pull * held * (x[:1] - x), z
 
-    def held(self, views: Views, span: Span) -> Tensor:
+    def held(self, views: Views, span: Span, device: torch.device = CPU) -> Tensor:
         """How firmly each pixel is held, (N, 1, h, w) in [0, 1]; the source, which comes first, is free."""
-        source = views.blend_weight[:1]
+        source = moved(views.blend_weight, device)[:1]
         sure = source >= 1 - max(math.cos(2 * math.pi * span.progress / 3), 0.0)
         held = (source * sure).repeat(len(views.blend_weight), 1, 1, 1)
         held[0] = 0
-        return held if views.hears is None else held * views.hears.to(held)
+        return held if views.hears is None else held * moved(views.hears, device, held.dtype)

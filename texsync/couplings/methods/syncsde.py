@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...moved import moved
 from ...options.shared import FADES, INTEGRATORS
 from ...schedule import Span
 from ...views import BLENDS, Views
@@ -69,7 +70,7 @@ class SyncSDE(Coupling):
         if self.pull(span) == 0:
             return x_next, z
         prefix = views.prefix(self.memory, self.blend)
-        known = prefix.mask.to(x.device, x.dtype)
+        known = moved(prefix.mask, x.device, x.dtype)
         if self.integrator == "paper" and not span.empty:
             return x_next + self.pull(span) * known * (prefix.reference(x) - x), z
         return torch.where(known > 0, self._exact(x, x0, x_next, prefix.reference, known, span), x_next), z
