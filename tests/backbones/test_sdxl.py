@@ -17,6 +17,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from diffusers.models.controlnets.multicontrolnet import MultiControlNetModel
 from full_size import write_folder
 from painted import CRATE
 from PIL import Image
@@ -67,13 +68,15 @@ def ours(backbone, noise, control, negatives, sampler=""):
 def theirs(folder, backbone, noise, control, negatives, own=False):
     """Where diffusers' own pipeline ends after the same steps, of DDIM or its own scheduler, as latents."""
     kind = StableDiffusionXLPipeline if control is None else StableDiffusionXLControlNetPipeline
-    parts = {} if control is None else {"controlnet": ControlNetModel.from_pretrained(folder / "controlnet")}
+    net, several = ControlNetModel.from_pretrained(folder / "controlnet"), isinstance(control, list)
+    parts = {} if control is None else {"controlnet": MultiControlNetModel([net, net]) if several else net}
     pipeline = kind.from_pretrained(folder, **parts)
     ends = {"set_alpha_to_one": backbone.schedule.final_alpha == 1.0, "clip_sample": False}
     if not own:
         pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, **ends)
     pipeline.set_progress_bar_config(disable=True)
-    more = {} if control is None else {"image": control, "controlnet_conditioning_scale": SCALE}
+    scale = [SCALE, 0.4] if several else SCALE
+    more = {} if control is None else {"image": control, "controlnet_conditioning_scale": scale}
     size = 4 * noise.shape[-1]
     made = pipeline(
         PROMPTS, negative_prompt=negatives, latents=noise, num_inference_steps=STEPS, guidance_scale=GUIDANCE,
@@ -82,15 +85,17 @@ def theirs(folder, backbone, noise, control, negatives, own=False):
     return torch.as_tensor(made.images)
 
 
-@pytest.mark.parametrize("side", [8, 16])
-@pytest.mark.parametrize("controlled", [False, True])
-def test_three_steps_equal_the_pipeline(controlled, side, xl, xl_backbone):
-    """Words, pooled words, sizes of this very picture and the ControlNet, which hears all of them, too."""
+@pytest.mark.parametrize(("count", "side"), [(0, 8), (0, 16), (1, 8), (1, 16), (2, 8)])
+def test_three_steps_equal_the_pipeline(count, side, xl, xl_backbone):
+    """Words, pooled words, sizes of this very picture and the ControlNets, which hear all of them, too."""
     draw = torch.Generator().manual_seed(side)
     noise = torch.randn(3, 4, side, side, generator=draw)
-    control = torch.rand(3, 3, 4 * side, 4 * side, generator=draw) if controlled else None
-    expected = theirs(xl, xl_backbone, noise, control, NEGATIVES)
-    torch.testing.assert_close(ours(xl_backbone, noise, control, NEGATIVES), expected, atol=1e-4, rtol=1e-4)
+    pictures = [torch.rand(3, 3, 4 * side, 4 * side, generator=draw) for _ in range(count)]
+    control = pictures if count > 1 else (*pictures, None)[0]
+    both = f"{xl / 'controlnet'} + {xl / 'controlnet'}:0.4"
+    backbone = load_model(xl, both) if count > 1 else xl_backbone
+    expected = theirs(xl, backbone, noise, control, NEGATIVES)
+    torch.testing.assert_close(ours(backbone, noise, control, NEGATIVES), expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # the library's own, on new numpy
