@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from rebaked import Rebaked
 from torch import Tensor
 
 from texsync.backbones.conditions import Conditions
@@ -26,7 +27,6 @@ from texsync.surface.cameras import ring
 from texsync.surface.pixels import depth_condition, look
 from texsync.surface.uv import prepare
 from texsync.views import Views, shared_noise, surface_views
-from texsync.views.base import Lookup, to_columns, to_pictures
 
 ROOT = Path(__file__).parents[1]
 FINER = 8  # pixels per latent cell, for the depth test
@@ -58,30 +58,6 @@ def table(title: str, head: tuple[str, ...], rows: list[tuple]) -> None:
     print(f"\n{title}")
     for row in (head, *rows):
         print("  " + "".join(f"{cell:<46}" if i == 0 else f"{cell:>14}" for i, cell in enumerate(row)))
-
-
-class Rebaked:
-    """What view i is told, by baking the pictures of all views before it again; no geometry is recomputed."""
-
-    def __init__(self, views: Views):
-        pixels = views.shape[1] * views.shape[2]
-        parts = [slice(i * pixels, (i + 1) * pixels) for i in range(views.shape[0])]
-        self.shape = views.shape
-        self.bakes = [Lookup(views.merge[:, part]) for part in parts]
-        self.looks = [Lookup(views.look[part]) for part in parts]
-        self.weights = [
-            torch.as_tensor(abs(views.merge[:, part]).sum(axis=1), dtype=torch.float32)[:, None]
-            for part in parts
-        ]
-
-    def told(self, x: Tensor) -> Tensor:
-        pictures = [to_columns(picture[None]) for picture in x]
-        told = [torch.zeros_like(pictures[0])]
-        for i in range(1, len(x)):
-            total = sum(bake(y) for bake, y in zip(self.bakes[:i], pictures, strict=False))
-            weight = sum(w.to(x.device) for w in self.weights[:i])
-            told.append(self.looks[i](torch.where(weight > 0, total / weight.clamp(min=1e-12), 0.0)))
-        return to_pictures(torch.cat(told), self.shape)
 
 
 def share_of_a_step(backbone, surface, views: Views, pixels, x: Tensor) -> None:
