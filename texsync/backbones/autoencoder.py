@@ -114,7 +114,7 @@ class Autoencoder:
     def _sound(self, network: Callable[[Tensor], Tensor], given: Tensor, stage: str) -> Tensor:
         """What the network makes of `given`, float32, finite; in fp32 from then on if a narrower format overflows."""
         check_finite(given.float(), f"what goes into {stage}", BROKEN)
-        made = network(given.to(self.vae.device, self.vae.dtype)).float()
+        made = network(given.to(self.vae.device, self.vae.dtype)).float().contiguous()
         if bool(made.isfinite().all()):
             return made
         if self.vae.dtype == torch.float32:

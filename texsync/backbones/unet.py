@@ -140,7 +140,7 @@ class DiffusionPredictor:
         copies = len(said.words)
         inputs = torch.cat([x.to(self.backbone.device, self.backbone.dtype)] * copies)
         predicted = self._network(inputs, span, said.flat(), which, copies)
-        predicted = predicted.to(x.device, torch.promote_types(x.dtype, torch.float32))
+        predicted = predicted.to(x.device, torch.promote_types(x.dtype, torch.float32)).contiguous()
         self._check(x, predicted[-len(x) :], span)
         if copies == 2:
             without, given = predicted.chunk(2)

@@ -47,5 +47,5 @@ class CSG(Coupling):
         source = moved(views.blend_weight, device)[:1]
         sure = source >= 1 - max(math.cos(2 * math.pi * span.progress / 3), 0.0)
         held = (source * sure).repeat(len(views.blend_weight), 1, 1, 1)
-        held[0] = 0
+        held[0].zero_()
         return held if views.hears is None else held * moved(views.hears, device, held.dtype)
