@@ -242,16 +242,22 @@ def ours(backbone, family):
 # ---- the shapes
 
 
+NAMES = {"sdxl": "owner/name", "sd3": "stabilityai/stable-diffusion-3-tiny", "if": "DeepFloyd/IF-I-T"}
 AGAIN = ("sd-turbo", "lcm")  # made of parts that other families have in every shape
 CASES = [
     *((family, shape) for family in FAMILIES for shape in SHAPES if family not in AGAIN),
     *((family, shape) for family in AGAIN for shape in ("folder", "hub cache folder")),
+    *((family, "hub name") for family in NAMES),
     *((family, f"file{ending}") for family in IN_ONE_FILE for ending in (".safetensors", ".ckpt")),
 ]
 
 
 def written(family, shape, layouts, place):
     """What `--model` and `--controlnet` are given."""
+    if shape == "hub name":  # no network is asked, as everywhere in the tests
+        repo = SHAPES["hub cache folder"](family.folder, place)
+        repo.rename(place / f"models--{NAMES[family.name].replace('/', '--')}")
+        return NAMES[family.name], None
     if shape in SHAPES:
         return SHAPES[shape](family.folder, place), None
     table = single.original(family.name, single.networks(layouts[family.name]))
@@ -261,8 +267,9 @@ def written(family, shape, layouts, place):
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
-def test_it_is_the_same_model(name, shape, families, layouts, tmp_path):
+def test_it_is_the_same_model(name, shape, families, layouts, tmp_path, monkeypatch):
     """Two steps of uncoupled views end where the pipeline ends; a mesh and a wide picture are those of the folder."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     family = families(name)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

@@ -7,6 +7,9 @@ import shutil
 
 import pytest
 import single
+import tiny_if
+import tiny_sd3
+import tiny_upscaler
 import torch
 from safetensors.torch import save_file
 
@@ -80,7 +83,14 @@ def write_index(place, **parts):
     (place / "model_index.json").write_text(json.dumps(parts))
 
 
-def test_the_list_says_what_can_be_used(cache, tiny_model, tmp_path_factory, monkeypatch, capsys):
+OTHERS = {
+    "a/sd3": (tiny_sd3.write_model, "Stable Diffusion 3"),
+    "a/if": (tiny_if.write_stage_two, "DeepFloyd IF, stage II"),
+    "a/x4": (tiny_upscaler.write_model, "Stable Diffusion's x4 upscaler"),
+}
+
+
+def test_the_list_says_what_can_be_used(cache, tiny_model, tmp_path, tmp_path_factory, monkeypatch, capsys):
     """A whole model, a partly fetched one, a ControlNet, one file, FLUX, a tokenizer of something else."""
     layouts = single.write_layouts(tmp_path_factory.mktemp("layouts"))
     monkeypatch.setattr(single_file, "LAYOUTS", layouts)
@@ -96,6 +106,13 @@ def test_the_list_says_what_can_be_used(cache, tiny_model, tmp_path_factory, mon
     binary = cache("a/binary", tiny_model)
     (binary / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     torch.save({"a": torch.zeros(1)}, binary / "unet" / "diffusion_pytorch_model.bin")
+    for name, write in (
+        ("sd3", tiny_sd3.write_model),
+        ("if", tiny_if.write_stage_two),
+        ("x4", tiny_upscaler.write_model),
+    ):
+        cache(f"a/{name}", write(tmp_path / name))
+    (cache("a/lost") / "rust.safetensors").symlink_to("gone")
     assert cli.main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     told = dict(line.split(maxsplit=1) for line in lines if line.startswith(("a/", "m", "sd")))
@@ -109,7 +126,13 @@ def test_the_list_says_what_can_be_used(cache, tiny_model, tmp_path_factory, mon
     )
     assert told["a/lora"].endswith("rust.safetensors: a LoRA")
     assert told["a/flux"].startswith("not usable") and "has a transformer" in told["a/flux"]
-    assert told["a/bert"].startswith("not usable")
+    assert told["a/bert"].startswith("not usable") and told["a/lost"].startswith("not usable")
+    for name, what in (
+        ("sd3", "Stable Diffusion 3"),
+        ("if", "DeepFloyd IF, stage II"),
+        ("x4", "Stable Diffusion's x4"),
+    ):
+        assert told[f"a/{name}"].startswith(f"ready           {what}")
     assert [one.name for one in inventory.cached() if one.state == inventory.READY][:2] == [
         "a/binary",
         "a/depth",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def as_cache(folder: Path, place: Path) -> Path:
         shutil.copyfile(file, blob)
         there = repo / "snapshots" / COMMIT / file.relative_to(folder)
         there.parent.mkdir(parents=True, exist_ok=True)
-        there.symlink_to(blob)
+        there.symlink_to(os.path.relpath(blob, there.parent))
     return repo
 
 

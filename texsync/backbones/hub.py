@@ -101,7 +101,7 @@ def _is_whole(folder: Path, part: str) -> bool:
     place = folder / part
     if part and not place.is_dir():
         return not _is_named(folder, part)
-    if part in TOKENIZERS:
+    if part.startswith("tokenizer"):
         return any(all((place / name).is_file() for name in names) for names in TOKENIZER_FILES)
     if part.endswith("scheduler"):
         return (place / "scheduler_config.json").is_file()

@@ -10,6 +10,7 @@ from ..errors import InputError
 from . import hub
 from .checked import read_json
 from .folder import read_layout
+from .layout import IF_PARTS, IF_SECOND_PARTS, SD3_PARTS, UPSCALER_PARTS
 from .locate import EMBEDDED, read_found
 from .presets import PRESETS
 from .single_file import architecture
@@ -17,6 +18,12 @@ from .tensors import is_weights, read_header
 
 KINDS = {"ControlNetModel": "a ControlNet", "AutoencoderKL": "an autoencoder"}
 MODELS = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "Stable Diffusion XL"}
+OTHERS = {  # how a pipeline's name begins: what it is, what is read of it
+    "IFSuperResolution": ("DeepFloyd IF, stage II", IF_SECOND_PARTS),
+    "IF": ("DeepFloyd IF", IF_PARTS),
+    "StableDiffusion3": ("Stable Diffusion 3", SD3_PARTS),
+    "StableDiffusionUpscale": ("Stable Diffusion's x4 upscaler", UPSCALER_PARTS),
+}
 READY, ABSENT, PARTLY, NO = "ready", "not fetched", "partly fetched", "not usable"
 
 
@@ -67,9 +74,9 @@ def _found(repo: str, place: Path) -> tuple[str, str]:
     """(state, what it is); raises InputError for what texsync does not read."""
     if (place / "model_index.json").is_file():
         kind = str(read_json(place / "model_index.json").get("_class_name", ""))
-        if kind.startswith("IF"):
-            parts: tuple[str, ...] = ("unet", "text_encoder", "tokenizer", "scheduler")
-            return (READY if hub.cached(repo, parts) else PARTLY), "DeepFloyd IF"
+        for start, (what, parts) in OTHERS.items():
+            if kind.startswith(start):
+                return (READY if hub.cached(repo, parts) else PARTLY), what
         return _model(repo, place)
     if (place / "config.json").is_file():
         kind = read_json(place / "config.json").get("_class_name", "")
@@ -79,6 +86,8 @@ def _found(repo: str, place: Path) -> tuple[str, str]:
     files = [file for file in sorted(place.glob("*")) if is_weights(file)] if place.is_dir() else []
     if not files:
         return NO, "nothing in it that texsync reads"
+    for file in files:
+        read_header(file)  # one that is damaged is not ready
     return READY, "; ".join(_file(file) for file in files)
 
 

@@ -26,6 +26,7 @@ from .download import fetch
 from .embeddings import Embeddings, States, both, usual_layer
 from .folder import pixels_per_latent
 from .hub import newest_snapshot
+from .layout import UPSCALER_PARTS
 from .loading import load_network, load_tokenizer, quiet
 from .locate import on_hub
 from .memory import (
@@ -50,7 +51,6 @@ CLASSES = {
     "vae": ("diffusers", "AutoencoderKL"),
     "text_encoder": ("transformers", "CLIPTextModel"),
 }
-PARTS = (*CLASSES, "tokenizer", "scheduler", "low_res_scheduler")
 NOISED = 100  # of 1000: how noisy the picture is made, as IF's authors do in stage III
 FACTOR = 0.08333  # of its latents; older files of it say another, which the pipeline overrules
 OTHER_STAGES = "DeepFloyd/IF-"  # on the hub
@@ -81,7 +81,7 @@ class LatentUpscaler:
         """Raises InputError for a missing or wrong file."""
         path = newest_snapshot(Path(source).expanduser())
         if on_hub(source):
-            path = fetch(source, half=dtype != torch.float32, parts=PARTS, check=read_configs)
+            path = fetch(source, half=dtype != torch.float32, parts=UPSCALER_PARTS, check=read_configs)
         configs = read_configs(path)
         weights = {part: find_weights(path / part) for part in CLASSES}
         warn_of_pickles(weights.values())
@@ -178,7 +178,7 @@ def read_configs(path: Path) -> dict[str, dict[str, Any]]:
             f"{about(path)} is a {got(kind):r.60}", f"an upscaler of Stable Diffusion is a {PIPELINE}"
         )
     configs = {part: read_json(path / part / "config.json") for part in CLASSES}
-    schedulers = [part for part in PARTS if part.endswith("scheduler")]
+    schedulers = [part for part in UPSCALER_PARTS if part.endswith("scheduler")]
     configs |= {part: read_json(path / part / "scheduler_config.json") for part in schedulers}
     _check(path, configs)
     return configs

@@ -11,6 +11,12 @@ from ..errors import Refused, about, got, option
 
 UNREAD = ("prior", "image_encoder_2", "decoder", "image_processor", "connectors")
 READ = "Stable Diffusion 1.x, 2.x or XL"
+# what is read of the folders of other families
+IF_PARTS = ("unet", "text_encoder", "tokenizer", "scheduler")
+IF_SECOND_PARTS = ("unet", "scheduler", "image_noising_scheduler")
+SD3_PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2",
+             "tokenizer_3", "scheduler", "controlnet")  # fmt: skip
+UPSCALER_PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler", "low_res_scheduler")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ..conditions import Conditions
 from ..download import fetch as fetched
 from ..embeddings import Embeddings
 from ..hub import HUB_ID, OnBytes, newest_snapshot
+from ..layout import IF_PARTS, IF_SECOND_PARTS
 from ..loading import Parts, load_network, load_tokenizer, quiet
 from ..locate import EMBEDDED
 from ..memory import Chunks
@@ -118,9 +119,7 @@ class Upscaler:
 
     def __init__(self, model: str | Path, stage: DeepFloyd):
         """stage: whose words, device and number format are used.  Raises InputError for a missing or wrong file."""
-        path = _folder(
-            model, half=stage.dtype != torch.float32, parts=("unet", "scheduler", "image_noising_scheduler")
-        )
+        path = _folder(model, half=stage.dtype != torch.float32, parts=IF_SECOND_PARTS)
         with quiet():
             self.unet, self.text = MeanOnly(_unet(path, 6, stage.device, stage.dtype)), stage.text
         config = read_json(path / "scheduler" / "scheduler_config.json")
@@ -250,7 +249,7 @@ def _folder(
     model: str | Path,
     *,
     half: bool,
-    parts: Sequence[str] = ("unet", "text_encoder", "tokenizer", "scheduler"),
+    parts: Sequence[str] = IF_PARTS,
     on_bytes: OnBytes | None = None,
 ) -> Path:
     path = newest_snapshot(Path(model).expanduser())

@@ -27,7 +27,7 @@ from ..download import fetch as fetched
 from ..embeddings import PENULTIMATE, Embeddings
 from ..folder import no_control_folder, pixels_per_latent
 from ..hub import OnBytes, cached, newest_snapshot
-from ..layout import check_layer, layers_of
+from ..layout import SD3_PARTS, check_layer, layers_of
 from ..loading import Parts, load_network, load_tokenizer, quiet
 from ..locate import EMBEDDED, NO_CONTROL, on_hub
 from ..memory import fitting, workspace_bytes
@@ -50,7 +50,6 @@ SCHEDULER = "FlowMatchEulerDiscreteScheduler"
 UNREAD = ("use_dynamic_shifting", "invert_sigmas", "use_karras_sigmas", "use_exponential_sigmas",
           "use_beta_sigmas", "shift_terminal", "stochastic_sampling")  # fmt: skip
 HUB = "stabilityai/stable-diffusion-3"
-PARTS = (*CLASSES, "tokenizer", "tokenizer_2", "tokenizer_3", "scheduler", "controlnet")
 MAPS = 24  # tokens' vectors that a view takes at once in a block: queries, keys, values, four times the width between
 STEPS, GUIDANCE = 28, 7.0  # of diffusers' pipeline
 
@@ -103,7 +102,7 @@ def check(model: str, controlnet: str | None) -> None:
 
 
 def check_words(model: str, clip_skip: int | None) -> None:
-    path = cached(model, PARTS) if on_hub(model) else newest_snapshot(Path(model).expanduser())
+    path = cached(model, SD3_PARTS) if on_hub(model) else newest_snapshot(Path(model).expanduser())
     if path is not None and clip_skip is not None:
         configs = read_configs(path)
         check_layer(clip_skip, layers_of(configs[part] for part in CLIP))
@@ -120,7 +119,7 @@ def fetch(model: str, controlnet: str | None, *, half: bool, on_bytes: OnBytes |
 
 def _place(model: str, **how: Any) -> Path:
     path = newest_snapshot(Path(model).expanduser())
-    return path if path.is_dir() else fetched(model, parts=PARTS, **how)
+    return path if path.is_dir() else fetched(model, parts=SD3_PARTS, **how)
 
 
 def _controls(path: Path, controlnet: str | None, **how: Any) -> list[tuple[SaidControl, Path]]:
