@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..files.loaded import Loaded
-    from ..surface.texture import Texture
     from ..surface.types import Surface
 
 FINEST = 1024  # pixels a side at which is looked what hides what; pictures may have more
 USUAL_TEXELS = 1024
+HALF = 0.5  # how opaque pictures must be where there is nothing to shine through
 AS_VIEWED = "as the views were made"
 
 
@@ -77,7 +77,8 @@ def project_pictures(options: ProjectOptions) -> TexturedMesh:
     """Bake PICTURES, a folder of `texsync views` whose pictures were painted over or replaced, into MESH's texture.
 
     Where several show a place, those that face it best count most.  What no picture shows, or where they are clear,
-    keeps the mesh's own texture to the last bit; where it has none it is filled.
+    keeps the mesh's own texture to the last bit, and shines through where they are half clear; where it has none it is
+    filled.
     Raises InputError on anything that the caller can put right.
     """
     return Projection(options).run()
@@ -85,10 +86,17 @@ def project_pictures(options: ProjectOptions) -> TexturedMesh:
 
 @dataclass(frozen=True)
 class Shown:
-    """images: (N, 3, S, S) in [0, 1], square.  known: (N, S, S) bool, where they show anything."""
+    """images: (N, 3, S, S) in [0, 1], square.  alpha: (N, S, S) in [0, 1], 0 where they are clear."""
 
     images: Tensor
-    known: Tensor
+    alpha: Tensor
+
+    def known(self, size: int, least: float) -> Tensor:
+        """(N, size, size) bool: pixels all of which are at least so opaque."""
+        from torch.nn import functional
+
+        there = (self.alpha >= least)[:, None].float()
+        return functional.interpolate(there, size=size, mode="area")[:, 0] > 1 - 1e-6
 
 
 class Projection(Stages):
@@ -99,13 +107,13 @@ class Projection(Stages):
         self.file = options.pictures / CAMERAS_FILE
 
     def run(self) -> TexturedMesh:
-        from torch.nn import functional
-
         from ..files.camera_file import read_cameras
         from ..files.load import load
+        from ..files.own_colour import resized
         from ..files.save import rehearse
         from ..surface.control_pictures import depth
         from ..surface.coverage import check_sight
+        from ..surface.over import laid_over
         from ..surface.pixels import look
         from ..surface.texture import bake_tables, chunks
 
@@ -120,18 +128,19 @@ class Projection(Stages):
         check_memory(view, len(cameras))
         with self.stage("geometry", chunks(size)):
             pixels = look(surface, cameras, view)
-            known = (
-                functional.interpolate(shown.known[:, None].float(), size=view, mode="area")[:, 0] > 1 - 1e-6
-            )
+            known = shown.known(view, HALF if own is None else 1 / 255)
             if not (known & pixels.mask).any():
                 raise Refused.pictures_blank(
                     f"the {about('pictures')} are clear wherever the mesh is",
                     "paint on them, not beside the mesh",
                 )
             told = self.told("geometry", chunks(size))
-            tables = bake_tables(surface, pixels, size, on_chunk=told, known=known)
+            tables = bake_tables(surface, pixels, size, on_chunk=told, known=known if own is None else None)
         with self.stage("texture"):
-            baked = self.laid(tables.apply(shown.images), own)
+            if own is None:  # what is clear is filled from beside it
+                baked = tables.apply(shown.images)
+            else:
+                baked = laid_over(tables, shown.images, shown.alpha, resized(own, size))
         used = {
             **self.options.record(),
             "texture_size": size[1] if size[0] == size[1] else size[::-1],
@@ -169,20 +178,6 @@ class Projection(Stages):
             return own.shape[0], own.shape[1]
         return shape_of(asked or USUAL_TEXELS)
 
-    def laid(self, baked: Texture, own: np.ndarray | None) -> Texture:
-        """The new texture; what no picture shows stays as the mesh has it."""
-        import numpy as np
-        from scipy.ndimage import distance_transform_edt
-
-        from ..files.own_colour import resized
-
-        if own is None:
-            return baked
-        row, column = distance_transform_edt(~baked.covered, return_distances=False, return_indices=True)
-        new = baked.seen[row, column]  # padding goes with the texel beside it
-        image = np.where(new[..., None], baked.image, resized(own, baked.covered.shape))
-        return replace(baked, image=image)
-
     def read(self, count: int) -> Shown:
         """The cameras' pictures, put into the middle of their squares; raises InputError for those that do not fit."""
         import numpy as np
@@ -202,7 +197,7 @@ class Projection(Stages):
                 )
         squares = np.stack([_square(np.asarray(picture.convert("RGBA"))) for picture in pictures])
         values = torch.from_numpy(squares).permute(0, 3, 1, 2).float() / 255
-        return Shown(values[:, :3], values[:, 3] >= 0.5)
+        return Shown(values[:, :3], values[:, 3])
 
     def names(self, count: int) -> list[str]:
         """Of the pictures; raises InputError where there are more or fewer than cameras."""
