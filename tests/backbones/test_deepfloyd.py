@@ -6,10 +6,11 @@ import pytest
 import tiny_if
 import torch
 from diffusers import DDIMScheduler, IFPipeline, IFSuperResolutionPipeline
+from painted import CRATE
 from refusals import refused
 from zoo import close
 
-from texsync import InputError, ambiguous_image, wide_image
+from texsync import InputError, TexsyncWarning, ambiguous_image, texture_mesh, wide_image
 from texsync.backbones.by_name import load_model
 from texsync.backbones.conditions import Conditions
 from texsync.backbones.families.deepfloyd import Clipped, Upscaler, claims
@@ -149,6 +150,14 @@ def test_stage_two_enlarges_the_last_view_and_turns_it_back(first, second, name)
     big = Upscaler(second, stage)(kept, PROMPTS[1:], steps=2, guidance=10.0, seed=1)[0]
     found = made.made[0].images[f"view_2_{name}"]
     assert (found - big).abs().mean() < 0.02  # the views on the sheet were cut to [0, 1] first
+
+
+def test_a_mesh_is_painted_without_its_shape_which_is_said(first):
+    few = {"model": str(first), "steps": 2, "texture_size": 64, "extra_views": "none", "device": "cpu"}
+    with pytest.warns(TexsyncWarning, match="DeepFloyd IF has no ControlNet"):
+        assert texture_mesh(CRATE, "copper", **few).texture.std() > 0
+    with refused("controlnet", thing="ControlNet"):
+        texture_mesh(CRATE, "copper", controlnet=str(first), control_kind="depth", **few)
 
 
 def test_other_tasks_run_on_it_too(first):

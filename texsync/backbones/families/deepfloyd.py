@@ -27,7 +27,7 @@ from ..embeddings import Embeddings
 from ..hub import HUB_ID, OnBytes, newest_snapshot
 from ..layout import IF_PARTS, IF_SECOND_PARTS
 from ..loading import Parts, load_network, load_tokenizer, quiet
-from ..locate import EMBEDDED
+from ..locate import EMBEDDED, NO_CONTROL
 from ..memory import Chunks
 from ..prediction import HERE, prediction_type, schedule_from
 from ..tokens import cut_words, read_tokens, shortened, warn_of_cut
@@ -48,6 +48,7 @@ def claims(model: str) -> bool:
 
 def load(model: str, controlnet: str | None, *, device: torch.device, dtype: torch.dtype) -> DeepFloyd:
     """Load stage I, words included; raises InputError for a missing or wrong file.  There is no ControlNet for it."""
+    check(model, controlnet)
     path = _folder(model, half=dtype != torch.float32)
     scheduler, t5 = read_json(path / "scheduler" / "scheduler_config.json"), path / "text_encoder"
     with quiet():
@@ -57,6 +58,21 @@ def load(model: str, controlnet: str | None, *, device: torch.device, dtype: tor
         text = load_network(t5, ("transformers", "T5EncoderModel"), words, device, dtype)
         parts = Parts(unet, None, text, load_tokenizer(path / "tokenizer"))
     return DeepFloyd(parts, scheduler)
+
+
+def check(model: str, controlnet: str | None) -> None:
+    """Raises InputError for a ControlNet: there is none for it."""
+    if controlnet not in (None, NO_CONTROL):
+        raise Refused.controlnet(
+            f"there is no {about('ControlNet')} for DeepFloyd IF", f"leave out {option('controlnet')}"
+        )
+
+
+def check_rendered(controlnet: str | None) -> None:
+    """Say that views of a mesh do not know its shape (TexsyncWarning)."""
+    if controlnet is None:
+        message = "DeepFloyd IF has no ControlNet, so its views are not told the shape that they are on"
+        warnings.warn(TexsyncWarning(message), stacklevel=3)
 
 
 def check_words(model: str, clip_skip: int | None) -> None:
