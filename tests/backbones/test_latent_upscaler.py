@@ -13,7 +13,7 @@ from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionUpsc
 from refusals import refused
 from tiny import SD15_NOISE
 
-from texsync import ambiguous_image
+from texsync import Cancelled, ambiguous_image
 from texsync.backbones import latent_upscaler, memory
 from texsync.backbones.latent_upscaler import NOISED, LatentUpscaler, claims
 from texsync.backbones.tiled import in_tiles
@@ -119,6 +119,27 @@ def test_a_wrong_folder_is_told_before_weights_are_read(case, third, tmp_path, m
     assert claims(str(folder))
     with refused(code, value=value):
         LatentUpscaler(str(folder), CPU, torch.float32)
+
+
+def test_a_download_is_told_before_anything_loads(third, tiny_model, monkeypatch):
+    """With its configs looked at first."""
+    told, asked = [], []
+
+    def fetch(name, *, parts, on_bytes, check, **_):
+        asked.append((name, parts[-1]))
+        if check is not None:
+            check(third)
+        on_bytes(5 * 10**6, 9 * 10**6)
+        raise Cancelled("stopped")
+
+    monkeypatch.setattr(latent_upscaler, "fetch", fetch)
+    for name in ("owner/x4", "DeepFloyd/IF-II-M-v1.0"):
+        with pytest.raises(Cancelled):
+            ambiguous_image(
+                PROMPTS, model="no/such", upscaler=name, on_progress=lambda *said: told.append(said[:3])
+            )
+    assert asked == [("owner/x4", "low_res_scheduler"), ("DeepFloyd/IF-II-M-v1.0", "image_noising_scheduler")]
+    assert told == [("download", 5, 9)] * 2
 
 
 def test_what_names_stand_for(third, tiny_model, tmp_path):

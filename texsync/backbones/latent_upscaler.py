@@ -25,8 +25,8 @@ from .checked import read_json, whole
 from .download import fetch
 from .embeddings import Embeddings, States, both, usual_layer
 from .folder import pixels_per_latent
-from .hub import newest_snapshot
-from .layout import UPSCALER_PARTS
+from .hub import OnBytes, newest_snapshot
+from .layout import IF_SECOND_PARTS, UPSCALER_PARTS
 from .loading import load_network, load_tokenizer, quiet
 from .locate import on_hub
 from .memory import (
@@ -64,6 +64,14 @@ def upscaler_of(backbone: Backbone, source: str) -> Enlarger:
     if claims(source):
         return LatentUpscaler(source, backbone.device, backbone.dtype)
     return backbone.upscaler(source)
+
+
+def fetch_upscaler(source: str, *, half: bool, on_bytes: OnBytes | None) -> None:
+    """Download what `upscaler_of` will read, where it is a hub's and not in the cache; raises InputError."""
+    if on_hub(source):
+        ours = claims(source)
+        parts, check = (UPSCALER_PARTS, read_configs) if ours else (IF_SECOND_PARTS, None)
+        fetch(source, half=half, parts=parts, on_bytes=on_bytes, check=check)
 
 
 def claims(source: str) -> bool:

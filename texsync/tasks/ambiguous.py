@@ -97,6 +97,7 @@ def ambiguous_image(asked: AmbiguousOptions) -> Pictures:
 
     check_different(asked.all_views, asked.seed)
     run = Run("ambiguous", asked)
+    fetch_upscalers(run, asked)
     backbone = run.backbone()
     check_possible(asked.all_views, backbone)
     size = run.view_size(backbone)
@@ -115,6 +116,21 @@ def ambiguous_image(asked: AmbiguousOptions) -> Pictures:
             seen = looks(canvas, asked.all_views, views.canvas[0], asked.seed)
             made.append(Made(seed, {"picture": canvas, **seen}, backbone.decode(x).cpu()))
     return run.result(backbone, made, list(asked.all_views), views=asked.all_views)
+
+
+def fetch_upscalers(run: Run, asked: AmbiguousOptions) -> None:
+    """Download those of a hub that are not there, before anything loads; raises InputError."""
+    if not asked.upscaler:
+        return
+    import torch
+
+    from ..backbones.download import in_megabytes
+    from ..backbones.latent_upscaler import fetch_upscaler
+    from ..backbones.memory import choose_device, choose_dtype
+
+    half = choose_dtype(asked.dtype, choose_device(asked.device)) != torch.float32
+    for source in asked.upscaler:
+        fetch_upscaler(str(source), half=half, on_bytes=in_megabytes(run.on_progress))
 
 
 def decoder(
