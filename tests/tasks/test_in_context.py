@@ -47,6 +47,8 @@ def place(tmp_path_factory):
     (folder / "boards.mtl").write_text("".join(f"newmtl {m}\nmap_Kd p.png\n" for m in ("Oak", "Glass")))
     (folder / "plain.obj").write_text(boards().replace("boards.mtl", "plain.mtl"))
     (folder / "plain.mtl").write_text("newmtl Oak\nKd 1 0 0\nnewmtl Glass\nKd 0 0 1\n")
+    (folder / "bare.obj").write_text(boards().replace("boards.mtl", "bare.mtl"))
+    (folder / "bare.mtl").write_text("newmtl Oak\nnewmtl Glass\n")
     picture = Image.new("RGB", (SIZE, SIZE), LEFT)
     picture.paste(RIGHT, (SIZE // 2, 0, SIZE, SIZE))
     picture.save(folder / "p.png")
@@ -124,8 +126,10 @@ def test_the_own_colours_are_the_file_s_picture_or_what_its_materials_show(place
     moved = asked(place, start="own", uvs="unwrap", texture_size=64)
     colours = {tuple(c) for c in moved.shown.reshape(-1, 3)}
     assert colours == {LEFT, RIGHT}  # on the new map, up to its padding
-    loaded = load(str(place / "plain.obj"))
-    assert own_colour(loaded, prepare(loaded, "auto", 64), 64) is None
+    plain, bare = (load(str(place / f"{name}.obj")) for name in ("plain", "bare"))
+    found = own_colour(plain, prepare(plain, "auto", 64), 64)
+    assert found and {tuple(c) for c in found.pixels.reshape(-1, 3)} == {(255, 0, 0), (0, 0, 255)}
+    assert own_colour(bare, prepare(bare, "auto", 64), 64) is None
 
 
 def test_factors_tint_a_picture_in_linear_light():
@@ -145,8 +149,8 @@ def test_factors_tint_a_picture_in_linear_light():
 @pytest.mark.parametrize(
     ("code", "options"),
     [
-        ("start-none", {"mesh": "plain.obj", "repaint": "material:Glass"}),
-        ("start-none", {"mesh": "plain.obj", "start": "own"}),
+        ("start-none", {"mesh": "bare.obj", "repaint": "material:Glass"}),
+        ("start-none", {"mesh": "bare.obj", "start": "own"}),
         ("mask-size", {"repaint": "{}/long.png"}),
         ("mask-empty", {"repaint": "{}/none.png"}),
         ("mask-full", {"repaint": "{}/all.png"}),

@@ -171,6 +171,25 @@ def test_a_mesh_without_a_texture_is_filled(tmp_path):
     assert {one.name for one in saved.iterdir()} == {"knob.glb", "knob_texture.png", "views.png", "run.json"}
 
 
+def test_a_plain_colour_is_a_texture_too(tmp_path):
+    """Of a mesh whose materials have no pictures, only what is painted changes."""
+    mesh = trimesh.creation.icosphere(subdivisions=2)
+    brown = trimesh.visual.material.PBRMaterial(baseColorFactor=[150, 110, 70, 255])
+    mesh.visual = trimesh.visual.TextureVisuals(material=brown)
+    mesh.export(tmp_path / "knob.glb")
+    camera = {"cameras": [{"azimuth_deg": 0}]}
+    folder = mesh_views(tmp_path / "knob.glb", view_size=64, cameras=camera).save(tmp_path / "views")
+    picture = np.asarray(Image.open(folder / "picture_00.png"))
+    own = picture[32, 32, :3]
+    assert own[0] > own[1] > own[2]
+    painted = np.zeros_like(picture)
+    painted[24:40, 24:40] = (0, 0, 255, 255)
+    Image.fromarray(painted).save(folder / "picture_00.png")
+    made = project_pictures(tmp_path / "knob.glb", folder, texture_size=64)
+    blue = (made.texture == [0, 0, 255]).all(axis=-1)
+    assert 0.001 < blue.mean() < 0.1 and (made.texture[clear_of(blue)] == own).all()
+
+
 def test_what_is_written_says_what_is_seen(ball, views):
     """Depth in the file's units, normals to the camera, positions on the ball, the mask of all of them."""
     said = json.loads((views / "cameras.json").read_text())

@@ -25,7 +25,7 @@ class OwnColour:
 
 
 def own_colour(loaded: Loaded, surface: Surface, size: int | tuple[int, int]) -> OwnColour | None:
-    """The base colours of a scene on its surface's map; None where no material has a picture.
+    """The base colours of a scene on its surface's map; None where no material says one.
 
     The one picture of a file, where its own UVs are kept; else what all materials show.
     size: (height, width) in texels, or one number.
@@ -33,7 +33,7 @@ def own_colour(loaded: Loaded, surface: Surface, size: int | tuple[int, int]) ->
     if loaded.source.picture is not None:
         return _laid(loaded, surface, size, Colour(Image.fromarray(loaded.source.picture[..., :3])))
     colours = _colours(loaded)
-    if all(colour.picture is None for colour in colours):
+    if all(colour == Colour() for colour in colours):
         return None
     first = colours[0]
     if first.picture is not None and all(one == first for one in colours):
