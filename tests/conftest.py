@@ -132,6 +132,7 @@ def place(tmp_path, monkeypatch):
 def no_weights(monkeypatch):
     """Whatever is wrong must be found before weights are read."""
     from texsync.backbones import loading
+    from texsync.backbones.families import deepfloyd, sd3  # noqa: F401  they must not take this for the real one
 
     def load(path, *_):
         pytest.fail(f"weights were read from {path}")  # not an Exception: the shell door lets it through

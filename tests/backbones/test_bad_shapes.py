@@ -9,7 +9,7 @@ import warnings
 import pytest
 import single
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tiny import note_origin
 
 from texsync import cli
@@ -102,6 +102,14 @@ def edited(here, shop, file, kind="sd1", **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+def lose(place, end):
+    """Write a part's file again, without the weight whose name ends so."""
+    (file,) = place.glob("*.safetensors")
+    table = load_file(file)
+    name = end if end in table else next(name for name in table if name.endswith(f".{end}"))
+    save_file({key: one for key, one in table.items() if key != name}, file, {"format": "pt"})
+
+
 class Evil:
     def __reduce__(self):
         return print, ("run",)
@@ -136,6 +144,23 @@ CASES = {
         lambda h, s: without(h, s, "model.diffusion_model.middle_block.1.norm"),
         ["--model", "half.safetensors", *CONTROL[2:], "sd1-control.safetensors"],
         "lacks 2 weights, mid_block.attentions.0.norm.bias first",
+    ),
+    **{
+        f"a weight of a folder's {part} is missing": (
+            lambda h, s, part=part, lost=lost: lose(folder(h, s) / part, lost),
+            MODEL,
+            f"sd1/{part} lacks 1 weights, {lost} first; fetch the model again",
+        )
+        for part, lost in {
+            "unet": "conv_in.bias",
+            "vae": "decoder.conv_in.bias",
+            "controlnet": "conv_in.bias",
+        }.items()
+    },
+    "a weight of a folder's words is missing": (
+        lambda h, s: lose(folder(h, s) / "text_encoder", "final_layer_norm.bias"),
+        MODEL,
+        "sd1/text_encoder lacks 1 weights, ",
     ),
     "no LoRA": (
         None,

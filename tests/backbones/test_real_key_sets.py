@@ -16,7 +16,8 @@ from full_size import shapes_of, write_holes
 from texsync.backbones import single_file
 from texsync.backbones.folder import read_control, read_model
 from texsync.backbones.image_prompt import AdapterFiles, check_adapter, find_adapter
-from texsync.backbones.loading import bare, compare_with_configs, modern
+from texsync.backbones.loading import compare_with_configs
+from texsync.backbones.meta import bare, modern
 from texsync.backbones.single_file import LAYOUTS, as_diffusers, read_single_control
 from texsync.backbones.weights import Weights
 

@@ -21,7 +21,7 @@ from .inverted_words import add_word, vectors_of
 from .lora import check_lora, merge_lora
 from .memory import free_bytes
 from .memory_plan import number_format, plan_of
-from .meta import attempt, rehearse, skeleton
+from .meta import attempt, check_missing, rehearse, skeleton
 from .quiet import quiet as quiet
 from .single_file import as_diffusers, read
 from .taking_turns import Turns
@@ -29,7 +29,6 @@ from .weights import Weights, warn_of_pickles
 
 NOTHING = Added()
 CONTROL = ("diffusers", "ControlNetModel")
-OLD = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # of autoencoders' attention
 
 
 @dataclass(frozen=True)
@@ -162,23 +161,7 @@ def compare_with_configs(folder: ModelFolder, controls: Iterable[ControlFolder])
 
 def _fit(load: Any, path: Path, config: dict[str, Any], weights: Weights) -> nn.Module:
     there = attempt(path, lambda: as_diffusers(weights, config)) if weights.layout else weights
-    network = skeleton(load, path, config, there)
-    if weights.layout or hasattr(load, "from_config"):  # transformers' own files may leave out what is tied
-        have = {bare(modern(name)) for name in there.shapes}
-        _check_missing(path, {bare(name) for name in network.state_dict()} - have)
-    return network
-
-
-def modern(name: str) -> str:
-    """A weight's name today; autoencoders were saved with others for their attention."""
-    place, dot, last = name.rpartition(".")
-    start, _, layer = place.rpartition(".")
-    return f"{start}.{OLD[layer]}{dot}{last}" if layer in OLD and ".attentions." in name else name
-
-
-def bare(name: str) -> str:
-    """A weight's name as it is whether or not transformers puts its network into another."""
-    return name.removeprefix("text_model.")
+    return skeleton(load, path, config, there)
 
 
 def _check_room(needed: int, device: torch.device) -> None:
@@ -205,7 +188,7 @@ def load_network(
     options: dict[str, Any] = {"torch_dtype" if kind[0] == "diffusers" else "dtype": dtype}
     options |= {"use_safetensors": not weights.pickled, "local_files_only": True, "variant": weights.variant}
     network, told = attempt(path, lambda: load.from_pretrained(path, output_loading_info=True, **options))
-    _check_missing(path, told["missing_keys"])
+    check_missing(path, told["missing_keys"])
     return network.to(device).eval().requires_grad_(False)
 
 
@@ -216,20 +199,12 @@ def _from_single(load: Any, path: Path, weights: Weights, config: dict[str, Any]
         with torch.device("meta"):
             network = load.from_config(config)
         told = attempt(path, lambda: network.load_state_dict(state, strict=False, assign=True))
-        _check_missing(path, told.missing_keys)
+        check_missing(path, told.missing_keys)
         return network
     options = {"config": load.config_class.from_dict(config), "state_dict": state, "dtype": dtype}
     network, told = attempt(path, lambda: load.from_pretrained(None, output_loading_info=True, **options))
-    _check_missing(path, told["missing_keys"])
+    check_missing(path, told["missing_keys"])
     return network
-
-
-def _check_missing(path: Path, names: Iterable[str]) -> None:
-    missing = sorted(names)
-    if missing:
-        raise Refused.model_damaged(
-            f"{about(path)} lacks {len(missing)} weights, {missing[0]} first", "fetch the model again"
-        )
 
 
 def _loader(kind: tuple[str, str], path: Path) -> Any:

@@ -5,7 +5,7 @@ A folder's config is compared with its weights before a byte of them is read; wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ REMEDY = "fetch or save the model again"
 FAILS = "does not run"
 T = 500  # any timestep
 WORDS = 4  # tokens
+OLD = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # of autoencoders' attention
+WHOLE = ("CLIPText", "T5Encoder")  # beside diffusers' own: their files hold every weight under today's names
 
 
 def attempt(path: Path, job: Callable[[], Any], what: str = "cannot be loaded", remedy: str = REMEDY) -> Any:
@@ -47,6 +49,8 @@ def skeleton(cls: Any, path: Path, config: Mapping[str, Any], weights: Weights) 
     _check_counts(path, config, len(weights.shapes))
     network = attempt(path, lambda: _build(cls, dict(config)))
     _compare(path, network, weights)
+    if cls.__name__.startswith(WHOLE) or hasattr(cls, "from_config"):
+        check_missing(path, _lacking(network, weights))
     return network
 
 
@@ -86,6 +90,36 @@ def _compare(path: Path, network: nn.Module, weights: Weights) -> None:
             f"the config of {about(path)} asks for {asked:,} numbers, its weights are {weights.numbers:,}",
             REMEDY,
         )
+
+
+def _lacking(network: nn.Module, weights: Weights) -> list[str]:
+    """Parameters that the files do not have; one that has several names needs one of them."""
+    have = {bare(modern(name)) for name in weights.shapes}
+    names: dict[int, list[str]] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return [same[0] for same in names.values() if not any(bare(name) in have for name in same)]
+
+
+def check_missing(path: Path, names: Iterable[str]) -> None:
+    """Raises InputError if there are any."""
+    missing = sorted(names)
+    if missing:
+        raise Refused.model_damaged(
+            f"{about(path)} lacks {len(missing)} weights, {missing[0]} first", "fetch the model again"
+        )
+
+
+def modern(name: str) -> str:
+    """A weight's name today; autoencoders were saved with others for their attention."""
+    place, dot, last = name.rpartition(".")
+    start, _, layer = place.rpartition(".")
+    return f"{start}.{OLD[layer]}{dot}{last}" if layer in OLD and ".attentions." in name else name
+
+
+def bare(name: str) -> str:
+    """A weight's name as it is whether or not transformers puts its network into another."""
+    return name.removeprefix("text_model.")
 
 
 @torch.no_grad()
