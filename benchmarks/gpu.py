@@ -44,7 +44,7 @@ GUIDANCE = 7.5
 
 def prepare(folder: Path, cells: int, model: str, pixels_a_cell: int = 8) -> None:
     """Write what does not change: lookups, control pictures, and a model with random weights unless one is named."""
-    from full_size import write_model
+    from stable_diffusion import write_model
 
     from texsync.files.load import load
     from texsync.surface.cameras import ring

@@ -9,6 +9,7 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -20,7 +21,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
 from .batch.run import BatchOptions
-from .errors import TexsyncError, enough_memory, out_of_memory, worded
+from .errors import TexsyncError, TexsyncWarning, enough_memory, line_of, out_of_memory, worded
 from .flags import flag, parameters, values_of
 from .grouped import Grouped, MeshByDefault, help_command
 from .options.declared import declare, declared, option_class, unsaid
@@ -217,7 +218,7 @@ texsync.add_command(
 @click.option(
     "--plan", "mesh", metavar="MESH", help="Say what painting this mesh will take of the memory instead."
 )
-@click.option("--model", default="mini", help="With --plan: the model, which must be there.")
+@click.option("--model", default="mini", help="With --plan: the model, there already or a short name.")
 @click.option("--controlnet", help="With --plan: its ControlNet.")
 @click.option("--vram", type=float, help="With --plan: GB of a GPU, this machine's or another.")
 @click.option("--view-size", type=int, help="With --plan: pixels a side of the views.")
@@ -227,7 +228,12 @@ def doctor(as_json: bool, mesh: str | None, **asked: Any) -> int:
     from .doctor import examine, foresee, report
 
     if mesh is not None:
-        click.echo("\n".join(worded(line, flag) for line in foresee(mesh, **asked)))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", TexsyncWarning)
+            said = foresee(mesh, **asked)
+        for note in (one.message for one in told if isinstance(one.message, TexsyncWarning)):
+            click.echo(f"note: {line_of(note, flag)}", err=True)
+        click.echo("\n".join(worded(line, flag) for line in said))
         return 0
     checks = examine()
     click.echo(report(checks, as_json=as_json))

@@ -80,13 +80,14 @@ def foresee(
     from .backbones.foreseen import plan_for
     from .backbones.memory import choose_device, choose_dtype, free_bytes
     from .files.load import load
+    from .tasks.around import PAPERS
 
     load(mesh)
     device = torch.device("cuda") if vram is not None else choose_device()
     free = int(vram * 2**30) if vram is not None else free_bytes(device)
     number = choose_dtype(dtype, device)
-    plan = plan_for(model, controlnet, device=device, dtype=number, free=free, size=view_size, views=VIEWS)
-    return plan.lines(model)
+    sizes = {"size": view_size, "least": PAPERS["view_size"], "views": VIEWS}
+    return plan_for(model, controlnet, device=device, dtype=number, free=free, **sizes).lines(model)
 
 
 def check_python() -> Check:

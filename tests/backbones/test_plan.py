@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-import single
 import torch
 
 from texsync import cli
 from texsync.backbones import loading
 from texsync.backbones.by_name import load_model
 from texsync.backbones.conditions import Conditions
-from texsync.backbones.folder import ControlFolder, read_layout
+from texsync.backbones.foreseen import by_architecture
 from texsync.backbones.memory_plan import plan_of
-from texsync.backbones.single_file import LAYOUTS
+from texsync.backbones.presets import PRESETS
 from texsync.backbones.taking_turns import Turns
 from texsync.backbones.traced import decode_peak, denoise_peak
-from texsync.backbones.weights import Weights
 from texsync.schedule import Span
+from texsync.tasks.mesh import Job, MeshOptions
 
 GB = 2**30
 CARD = torch.device("cuda")
@@ -27,16 +24,8 @@ CARD = torch.device("cuda")
 @pytest.fixture(scope="module")
 def models():
     """The real architectures, with headers of their size and no weights."""
-    found = {}
-    for kind in ("sd1", "sd2", "sdxl"):
-        weights = {}
-        for part, network in single.networks(LAYOUTS[kind], device="meta").items():
-            shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-            weights[part] = Weights((), None, sum(p.numel() for p in network.parameters()), shapes)
-        folder = replace(read_layout(LAYOUTS[kind]), weights=weights)
-        config = single._config(LAYOUTS[kind], "controlnet")
-        found[kind] = folder, [ControlFolder(LAYOUTS[kind], config, weights.pop("controlnet"))]
-    return found
+    found = {kind: by_architecture(kind) for kind in ("sd1", "sd2", "sdxl")}
+    return {kind: (folder, [control]) for kind, (folder, control) in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -118,12 +107,26 @@ def test_turns_change_no_number(tiny_model, noise, control, monkeypatch):
     assert taking.device.type == "cpu" and taking.chunk_that_fits(3, 32) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "found"),
+    [("sd15", 768, "0.39 GB a view"), ("sd2", 512, "peak"), ("sdxl", 1024, "does not fit")],
+)
+def test_a_plan_of_what_is_not_fetched_yet(name, size, found, place, capsys, monkeypatch):
+    """By its architecture; the same as when it is there (385 MB a view of 768 pixels)."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert cli.main(["doctor", "--plan", "jug.obj", "--model", name, "--vram", "6"]) == 0
+    told = capsys.readouterr()
+    assert f"note: {PRESETS[name].model} is not on this machine yet" in told.err and "models get" in told.err
+    assert f"views of {size} pixels" in told.out and found in told.out
+
+
 def test_the_doctor_says_the_plan(place, tiny_model, capsys):
     """For a card that is not here, too; a model that is not there is told."""
     assert cli.main(["doctor", "--plan", "jug.obj", "--model", str(tiny_model), "--vram", "6"]) == 0
     told = capsys.readouterr().out
     assert "in fp16, 12 views of 32 pixels, 6.0 GB free on the GPU" in told
     assert "12 of 12 at once" in told and "all networks stay on the GPU" in told
-    assert cli.main(["doctor", "--plan", "jug.obj", "--model", "sd15", "--vram", "6"]) == 2
-    assert "is not on this machine yet; fetch it first: texsync models get sd15" in capsys.readouterr().err
+    assert Job(MeshOptions("jug.obj", "red", model=str(tiny_model))).view_size(load_model(tiny_model)) == 32
+    assert cli.main(["doctor", "--plan", "jug.obj", "--model", "if-m", "--vram", "6"]) == 2
+    assert "is not on this machine yet; fetch it first: texsync models get if-m" in capsys.readouterr().err
     assert cli.main(["doctor", "--plan", "cup.obj"]) == 2

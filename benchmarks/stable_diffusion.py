@@ -1,6 +1,6 @@
 """Stable Diffusion at full size with random weights, end to end on this machine: seconds, and memory beside the plan.
 
-    python benchmarks/full_size.py [--kind sd1] [--size 256] [--steps 2] [--mesh rabbit.obj] [--work DIR]
+    python benchmarks/stable_diffusion.py [--kind sd1] [--size 256] [--steps 2] [--mesh rabbit.obj] [--work DIR]
 
 The networks have the configs that texsync ships for single files, so their names and shapes are those of the real
 ones; weights are written once, in 16 bits, into a diffusers folder in DIR (3 GB).  The mesh is then textured by the
