@@ -49,6 +49,23 @@ INSIDE = [  # the lump, from in it and beside it: faces reach behind these camer
 ]
 
 
+@pytest.mark.parametrize("outward", [False, True], ids=["", "outward"])
+@pytest.mark.parametrize(
+    "device", [torch.device("cuda", i) for i in range(torch.cuda.device_count())], ids=str
+)
+def test_a_gpu_sees_what_the_cpu_sees(lump, device, outward):
+    """Where there is a GPU; its kernel is PyTorch3D's."""
+    set_of = [*ring(), *CROPPED]
+    normals = lump.face_normals if outward else None
+    cpu, gpu = (
+        rasterize(lump.vertices, lump.faces, to_pytorch3d(set_of, place), 48, place, normals)
+        for place in ("cpu", str(device))
+    )
+    assert gpu.pix_to_face.device == device
+    same = gpu.pix_to_face.cpu() == cpu.pix_to_face
+    assert same.float().mean() > 0.999 and torch.allclose(gpu.zbuf.cpu()[same], cpu.zbuf[same], atol=1e-4)
+
+
 @pytest.mark.parametrize("set_of", [ring(), CROPPED, INSIDE], ids=["whole", "cropped", "inside"])
 def test_embree_fragments_are_pytorch3ds(lump, set_of):
     cameras, size = to_pytorch3d(set_of), 48
