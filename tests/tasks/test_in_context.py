@@ -17,6 +17,7 @@ from texsync.files.load import load
 from texsync.files.own_colour import own_colour
 from texsync.options.start import numbers
 from texsync.surface.partial import patch
+from texsync.surface.texture import texels_of
 from texsync.surface.uv import prepare
 from texsync.tasks.in_context import in_context
 from texsync.tasks.mesh import MeshOptions
@@ -130,6 +131,39 @@ def test_the_own_colours_are_the_file_s_picture_or_what_its_materials_show(place
     found = own_colour(plain, prepare(plain, "auto", 64), 64)
     assert found and {tuple(c) for c in found.pixels.reshape(-1, 3)} == {(255, 0, 0), (0, 0, 255)}
     assert own_colour(bare, prepare(bare, "auto", 64), 64) is None
+
+
+def painted_by_side(at: np.ndarray) -> np.ndarray:
+    """(N, 4) bytes for points (N, 3): red where x > 0, else blue."""
+    return np.where(at[:, :1] > 0, [[255, 0, 0, 255]], [[0, 0, 255, 255]]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["vertices.ply", "faces.ply", "vertices.glb"])
+def test_colours_of_vertices_and_faces_are_what_a_mesh_shows(kind, tmp_path):
+    """Also of a part that is mirrored, whose faces are turned round."""
+    box = trimesh.creation.box().subdivide().subdivide()
+    of_faces = kind.startswith("faces")
+    colours = painted_by_side(box.triangles_center if of_faces else box.vertices)
+    box.visual = trimesh.visual.ColorVisuals(box, **{f"{'face' if of_faces else 'vertex'}_colors": colours})
+    scene = trimesh.Scene()
+    scene.add_geometry(box, geom_name="box", node_name="box")
+    if kind.endswith("glb"):
+        mirrored = np.diag([-1.0, 1.0, 1.0, 1.0])
+        mirrored[1, 3] = 3
+        scene.add_geometry(box, geom_name="box", node_name="mirrored", transform=mirrored)
+        scene.export(tmp_path / kind)
+    else:
+        box.export(tmp_path / kind)
+    loaded = load(tmp_path / kind)
+    surface = prepare(loaded, "auto", SIZE)
+    found = own_colour(loaded, surface, SIZE)
+    assert found and not found.whole
+    texels = texels_of(surface, SIZE)
+    world = trimesh.transform_points(texels.point, loaded.to_world)
+    side = world[:, 0] * np.where(world[:, 1] > 1.5, -1, 1)
+    sure = np.abs(side) > 0.26  # a face wide
+    shown = found.pixels.reshape(-1, 3)[texels.texel]
+    assert sure.mean() > 0.3 and (shown == painted_by_side(side[:, None])[:, :3])[sure].all()
 
 
 def test_factors_tint_a_picture_in_linear_light():

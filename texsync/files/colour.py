@@ -30,11 +30,36 @@ class Colour:
             made = decoded(self.picture).convert("RGB")
         if self.tint == WHITE:
             return made
-        light = np.array(_to_light(np.arange(256) / 255))
+        light = np.array(to_light(np.arange(256) / 255))
         tables = [
-            (_to_screen(light * factor) * 255).round().clip(0, 255).astype(np.uint8) for factor in self.tint
+            (to_screen(light * factor) * 255).round().clip(0, 255).astype(np.uint8) for factor in self.tint
         ]
         return made.point(np.concatenate(tables).tolist())
+
+
+@dataclass(frozen=True)
+class Tint:
+    """What multiplies the base colours of a shape, in [0, 1] of linear light: at its vertices, (V, 3), or else on its
+    faces, (F, 3)."""
+
+    of_vertex: np.ndarray | None = None
+    of_face: np.ndarray | None = None
+
+
+def tint_of(visual: Any) -> Tint | None:
+    """The colours of vertices or faces that a trimesh visual has; None where it has none, or they are white."""
+    found = getattr(visual, "vertex_attributes", {}).get("color")
+    of_face = visual.kind == "face"
+    if of_face or visual.kind == "vertex":
+        found = visual.face_colors if of_face else visual.vertex_colors
+    if found is None:
+        return None
+    numbers = np.asarray(found)[:, :3]
+    # bytes are as a screen shows them; glTF's fractions are of linear light
+    light = to_light(numbers / 255) if numbers.dtype.kind in "ui" else numbers.clip(0, 1)
+    if (light == 1).all():
+        return None
+    return Tint(of_face=light) if of_face else Tint(of_vertex=light)
 
 
 def colour_of(material: Any, name: str) -> Colour:
@@ -53,10 +78,10 @@ def colour_of(material: Any, name: str) -> Colour:
     return Colour(picture, (red, green, blue))
 
 
-def _to_light(screen: np.ndarray) -> np.ndarray:
+def to_light(screen: np.ndarray) -> np.ndarray:
     """sRGB to linear light, both in [0, 1] (IEC 61966-2-1)."""
     return np.where(screen <= 0.04045, screen / 12.92, ((screen + 0.055) / 1.055) ** 2.4)
 
 
-def _to_screen(light: np.ndarray) -> np.ndarray:
+def to_screen(light: np.ndarray) -> np.ndarray:
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * np.maximum(light, 0) ** (1 / 2.4) - 0.055)

@@ -11,7 +11,7 @@ import trimesh
 
 from ..surface.partial import Repaint
 from ..surface.types import Mesh, Surface
-from .colour import Colour
+from .colour import Colour, Tint
 from .mtl import Library
 from .pbr import Finish
 from .shape import Section, Shape
@@ -43,6 +43,9 @@ class Source(Protocol):
 
     def colour(self, shape: str, name: str | None) -> Colour:
         """The base colour that a shape has in the file.  name: which of the shape's `materials`."""
+
+    def tint(self, shape: str) -> Tint | None:
+        """The colours that a shape's vertices or faces have in the file; None: none."""
 
     def material_names(self, shape: str) -> tuple[list[str | None], np.ndarray]:
         """What people call a shape's materials, and (F,) which of them each face has."""

@@ -11,7 +11,7 @@ from scipy.ndimage import distance_transform_edt
 
 from ..surface.texels import both, uv_texels
 from ..surface.types import Surface
-from .colour import Colour
+from .colour import Colour, to_light, to_screen
 from .corners import keeps_uvs
 from .loaded import Loaded
 
@@ -25,20 +25,21 @@ class OwnColour:
 
 
 def own_colour(loaded: Loaded, surface: Surface, size: int | tuple[int, int]) -> OwnColour | None:
-    """The base colours of a scene on its surface's map; None where no material says one.
+    """The base colours of a scene on its surface's map; None where no material and no vertex says one.
 
-    The one picture of a file, where its own UVs are kept; else what all materials show.
+    The one picture of a file, where its own UVs are kept; else what all materials show, times what vertices say.
     size: (height, width) in texels, or one number.
     """
     if loaded.source.picture is not None:
         return _laid(loaded, surface, size, Colour(Image.fromarray(loaded.source.picture[..., :3])))
-    colours = _colours(loaded)
-    if all(colour == Colour() for colour in colours):
-        return None
+    colours, tints = _colours(loaded), _tints(loaded)
     first = colours[0]
-    if first.picture is not None and all(one == first for one in colours):
-        return _laid(loaded, surface, size, first)
-    return OwnColour(_transferred(loaded, surface, colours, size), False)
+    if tints is None and all(one == first for one in colours):
+        if first.picture is not None:
+            return _laid(loaded, surface, size, first)
+        if first == Colour():
+            return None
+    return OwnColour(_transferred(loaded, surface, colours, size, tints), False)
 
 
 def on_map(loaded: Loaded, surface: Surface, size: int | tuple[int, int], picture: Image.Image) -> OwnColour:
@@ -65,10 +66,32 @@ def _colours(loaded: Loaded) -> list[Colour]:
     return found
 
 
+def _tints(loaded: Loaded) -> np.ndarray | None:
+    """(F, 3, 3): what multiplies the colour at the corners of each face, in linear light; None: nothing does."""
+    known = {shape: loaded.source.tint(shape) for shape in {part.shape for part in loaded.parts}}
+    if not any(known.values()):
+        return None
+    at = np.ones((*loaded.faces.shape, 3))
+    for part in loaded.parts:
+        tint, corners = known[part.shape], loaded.faces[part.faces] - part.vertices.start
+        if tint is not None and tint.of_vertex is not None:
+            at[part.faces] = tint.of_vertex[corners]
+        elif tint is not None and tint.of_face is not None:
+            at[part.faces] = tint.of_face[part.kept][:, None]
+    return at
+
+
 def _transferred(
-    loaded: Loaded, surface: Surface, colours: list[Colour], size: int | tuple[int, int]
+    loaded: Loaded,
+    surface: Surface,
+    colours: list[Colour],
+    size: int | tuple[int, int],
+    tints: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(H, W, 3): every texel shows what the file's own UVs show there; the padding, the nearest texel's."""
+    """(H, W, 3): every texel shows what the file's own UVs show there; the padding, the nearest texel's.
+
+    tints: see `_tints`.
+    """
     face, bary = uv_texels(surface.uv, surface.uv_faces, size)
     inside = face >= 0
     face, bary = face[inside], bary[inside]
@@ -82,6 +105,9 @@ def _transferred(
         mine = loaded.part[face] == number
         if mine.any():
             shown[mine] = looked_up(colour, uv[mine])
+    if tints is not None:
+        light = to_light(shown / 255) * np.einsum("mk,mkc->mc", bary, tints[face])
+        shown = (to_screen(light) * 255).round().clip(0, 255).astype(np.uint8)
     canvas = np.zeros((*inside.shape, 3), np.uint8)
     canvas[inside] = shown
     row, column = distance_transform_edt(~inside, return_distances=False, return_indices=True)

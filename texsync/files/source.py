@@ -15,7 +15,7 @@ import trimesh
 
 from ..surface.partial import Repaint
 from ..surface.types import Surface
-from .colour import Colour, colour_of
+from .colour import Colour, Tint, colour_of, tint_of
 from .glb import glb_bytes
 from .loaded import Loaded, Part
 from .mtl import Library
@@ -58,6 +58,10 @@ class TrimeshSource:
     def colour(self, shape: str, name: str | None) -> Colour:
         """What trimesh has read."""
         return colour_of(self._material(shape), shape)
+
+    def tint(self, shape: str) -> Tint | None:
+        """What trimesh has read."""
+        return tint_of(self.scene.geometry[shape].visual)
 
     def material_names(self, shape: str) -> tuple[list[str | None], np.ndarray]:
         """One, trimesh's."""
