@@ -49,7 +49,7 @@ def place(tmp_path_factory):
     (folder / "plain.obj").write_text(boards().replace("boards.mtl", "plain.mtl"))
     (folder / "plain.mtl").write_text("newmtl Oak\nKd 1 0 0\nnewmtl Glass\nKd 0 0 1\n")
     (folder / "bare.obj").write_text(boards().replace("boards.mtl", "bare.mtl"))
-    (folder / "bare.mtl").write_text("newmtl Oak\nnewmtl Glass\n")
+    (folder / "bare.mtl").write_text("newmtl Oak\nKd 0.8 0.8 0.8\nnewmtl Glass\nKd 0.8 0.8 0.8\n")
     picture = Image.new("RGB", (SIZE, SIZE), LEFT)
     picture.paste(RIGHT, (SIZE // 2, 0, SIZE, SIZE))
     picture.save(folder / "p.png")
@@ -138,7 +138,7 @@ def painted_by_side(at: np.ndarray) -> np.ndarray:
     return np.where(at[:, :1] > 0, [[255, 0, 0, 255]], [[0, 0, 255, 255]]).astype(np.uint8)
 
 
-@pytest.mark.parametrize("kind", ["vertices.ply", "faces.ply", "vertices.glb"])
+@pytest.mark.parametrize("kind", ["vertices.ply", "faces.ply", "vertices.glb", "vertices.obj"])
 def test_colours_of_vertices_and_faces_are_what_a_mesh_shows(kind, tmp_path):
     """Also of a part that is mirrored, whose faces are turned round."""
     box = trimesh.creation.box().subdivide().subdivide()
@@ -152,6 +152,12 @@ def test_colours_of_vertices_and_faces_are_what_a_mesh_shows(kind, tmp_path):
         mirrored[1, 3] = 3
         scene.add_geometry(box, geom_name="box", node_name="mirrored", transform=mirrored)
         scene.export(tmp_path / kind)
+    elif kind.endswith("obj"):
+        rows = [*box.vertices, *(box.faces + 1)]
+        words = [" ".join(map(str, row)) for row in rows]
+        shares = [" ".join(map(str, colour[:3] / 255)) for colour in colours]
+        points = [f"v {place} {share}" for place, share in zip(words, shares, strict=False)]
+        (tmp_path / kind).write_text("\n".join([*points, *(f"f {row}" for row in words[len(points) :])]))
     else:
         box.export(tmp_path / kind)
     loaded = load(tmp_path / kind)

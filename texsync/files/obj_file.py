@@ -18,7 +18,8 @@ from .triangulate import check_corners, triangulate
 class ObjFile:
     """Triangles of an OBJ file.  Corners count from 0; -1 where a corner names no UV or normal.
 
-    vertices: (V, 3).  uv: (U, 2).  normals: (N, 3).  faces, uv_faces, normal_faces: (F, 3) int64.
+    vertices: (V, 3).  colours: (V, 3) bytes of theirs, or None.  uv: (U, 2).  normals: (N, 3).
+    faces, uv_faces, normal_faces: (F, 3) int64.
     objects: names of the `o` lines, in order.  owner: (F,) object of each face.  home: (V,) object of each vertex.
     polygon: (F,) number of the `f` line of each triangle.  corner: (F, 3) which of all corners of `f` lines each is.
     run: (F,) into runs.  libraries: files of `mtllib` lines.
@@ -26,6 +27,7 @@ class ObjFile:
     """
 
     vertices: np.ndarray
+    colours: np.ndarray | None
     uv: np.ndarray
     normals: np.ndarray
     faces: np.ndarray
@@ -62,6 +64,7 @@ def read_obj(path: Path) -> ObjFile:
     run, runs = _runs(lines, f_at)
     return ObjFile(
         vertices=vertices,
+        colours=_colours(lines, v_at),
         uv=lines.numbers("vt", lines.at("vt"), 2),
         normals=lines.numbers("vn", lines.at("vn"), 3),
         faces=faces,
@@ -168,9 +171,21 @@ def _runs(lines: Lines, f_at: np.ndarray) -> tuple[np.ndarray, tuple[Section, ..
     return np.array(number, np.int64)[np.cumsum(changes) - 1], tuple(table)
 
 
+def _colours(lines: Lines, v_at: np.ndarray) -> np.ndarray | None:
+    """(V, 3) bytes, where each `v` line has red, green and blue in [0, 1] after its place."""
+    if not _has_colours(lines, v_at):
+        return None
+    shares = lines.numbers("v", v_at, 6)[:, 3:]
+    return (shares * 255).round().clip(0, 255).astype(np.uint8)
+
+
+def _has_colours(lines: Lines, v_at: np.ndarray) -> bool:
+    return bool(len(v_at)) and len(lines.lines[v_at[0]].split()) >= 7
+
+
 def _lost(lines: Lines, v_at: np.ndarray, owner: np.ndarray, normal_faces: np.ndarray) -> tuple[str, ...]:
     """What the file has and a result cannot have."""
-    coloured = len(v_at) and len(lines.lines[v_at[0]].split()) >= 7
+    coloured = _has_colours(lines, v_at)
     curves = any(len(lines.at(word)) for word in ("curv", "curv2", "surf"))
     some, all_of = (normal_faces >= 0).any(axis=1), (normal_faces >= 0).all(axis=1)
     found = {

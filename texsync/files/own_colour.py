@@ -15,6 +15,8 @@ from .colour import Colour, to_light, to_screen
 from .corners import keeps_uvs
 from .loaded import Loaded
 
+NEUTRAL = 0.01  # of linear light; programs write one grey for a material that nobody has touched
+
 
 @dataclass(frozen=True)
 class OwnColour:
@@ -25,7 +27,7 @@ class OwnColour:
 
 
 def own_colour(loaded: Loaded, surface: Surface, size: int | tuple[int, int]) -> OwnColour | None:
-    """The base colours of a scene on its surface's map; None where no material and no vertex says one.
+    """The base colours of a scene on its surface's map; None where all is one grey.
 
     The one picture of a file, where its own UVs are kept; else what all materials show, times what vertices say.
     size: (height, width) in texels, or one number.
@@ -37,7 +39,7 @@ def own_colour(loaded: Loaded, surface: Surface, size: int | tuple[int, int]) ->
     if tints is None and all(one == first for one in colours):
         if first.picture is not None:
             return _laid(loaded, surface, size, first)
-        if first == Colour():
+        if max(first.tint) - min(first.tint) < NEUTRAL:
             return None
     return OwnColour(_transferred(loaded, surface, colours, size, tints), False)
 

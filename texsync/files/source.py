@@ -138,14 +138,19 @@ def read_by_trimesh(path: Path, data: bytes | None = None) -> TrimeshSource:
 
 def alone(name: str, shape: Shape, colours: dict[str, np.ndarray]) -> TrimeshSource:
     """One mesh; colours: "vertex_colors" or "face_colors", if the file has some."""
+    scene = trimesh.Scene()
+    scene.add_geometry(coloured(shape, colours), node_name=name, geom_name=name)
+    return TrimeshSource(scene, {name: shape})
+
+
+def coloured(shape: Shape, colours: dict[str, np.ndarray]) -> trimesh.Trimesh:
+    """A mesh; colours: see `alone`."""
     mesh = as_trimesh(shape)
     if colours and mesh.visual.kind == "texture":
         mesh.visual.vertex_attributes["color"] = next(iter(colours.values()))
     elif colours:
         mesh.visual = trimesh.visual.ColorVisuals(mesh, **colours)
-    scene = trimesh.Scene()
-    scene.add_geometry(mesh, node_name=name, geom_name=name)
-    return TrimeshSource(scene, {name: shape})
+    return mesh
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from ..loaded import Loaded, Part
 from ..mtl import Library, Mtl, channels, lines_of, read_mtl
 from ..obj_file import ObjFile, read_obj
 from ..pbr import mtl_lines, painted
-from ..shape import Section, Shape, as_trimesh
-from ..source import TRANSPARENCY, UNNAMED, TrimeshSource
+from ..shape import Section, Shape
+from ..source import TRANSPARENCY, UNNAMED, TrimeshSource, coloured
 from . import Format
 
 
@@ -101,8 +101,8 @@ def read(path: Path) -> ObjSource:
     for k, name in enumerate(file.objects):
         unique = trimesh.util.unique_name(name, set(shapes))
         shapes[unique] = shape_of_object(file, k)
-        mesh = as_trimesh(shapes[unique])
-        scene.add_geometry(mesh, node_name=unique, geom_name=unique)
+        colours = {} if file.colours is None else {"vertex_colors": file.colours[file.home == k]}
+        scene.add_geometry(coloured(shapes[unique], colours), node_name=unique, geom_name=unique)
     return ObjSource(scene, shapes, read_mtl(path, file.libraries, file.reading), file.lost)
 
 
