@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -81,10 +82,9 @@ class Clock:
         self.run, self.on_gpu, self.spans = run, device.type == "cuda", list[tuple[Any, Any]]()
 
     def __call__(self, x: Tensor, span: Span) -> Tensor:
-        start, end = self._now(), None
+        start = self._now()
         eps = self.run(x, span)
-        end = self._now()
-        self.spans.append((start, end))
+        self.spans.append((start, self._now()))
         return eps
 
     def _now(self) -> Any:
@@ -108,7 +108,7 @@ class BakedAnew(Views):
         if (memory, blend) != (None, "mean"):
             return once
         naive = Rebaked(self)
-        return type("Anew", (), {"mask": once.mask, "reference": staticmethod(naive.told)})()
+        return SimpleNamespace(mask=once.mask, reference=naive.told)
 
 
 def waits(step: Callable[[], object], device: torch.device) -> int | None:

@@ -172,6 +172,15 @@ def test_colours_of_vertices_and_faces_are_what_a_mesh_shows(kind, tmp_path):
     assert sure.mean() > 0.3 and (shown == painted_by_side(side[:, None])[:, :3])[sure].all()
 
 
+def test_words_after_a_place_are_no_colours(tmp_path):
+    """Nor are colours that some vertices lack."""
+    for words in (["# a remark"] * 3, ["1 0 0", "1 0 0", ""], ["nan 0 1 # seen", "1 0 0 x", "1 0 0"]):
+        rows = [f"v {place} {word}" for place, word in zip(("0 0 0", "1 0 0", "0 1 0"), words, strict=True)]
+        (tmp_path / "a.obj").write_text("\n".join([*rows, "f 1 2 3"]))
+        loaded = load(tmp_path / "a.obj")
+        assert (loaded.source.tint(loaded.parts[0].shape) is None) == (words[2] != "1 0 0")
+
+
 def test_factors_tint_a_picture_in_linear_light():
     scene = trimesh.Scene(ball())
     (mesh,) = scene.geometry.values()

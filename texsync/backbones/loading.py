@@ -94,7 +94,7 @@ def load_parts(
 
 
 def _lay_out(networks: Iterable[Any]) -> None:
-    """Channels last, as a CPU's convolutions want pictures: at 512 pixels a tenth faster than turning each of them.
+    """Channels last, as a CPU's convolutions want pictures, which are then not turned in every layer.
 
     On a GPU it would be group norms that turn them.
     """

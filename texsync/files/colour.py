@@ -56,7 +56,7 @@ def tint_of(visual: Any) -> Tint | None:
         return None
     numbers = np.asarray(found)[:, :3]
     # bytes are as a screen shows them; glTF's fractions are of linear light
-    light = to_light(numbers / 255) if numbers.dtype.kind in "ui" else numbers.clip(0, 1)
+    light = to_light(numbers / 255) if numbers.dtype.kind in "ui" else np.nan_to_num(numbers).clip(0, 1)
     if (light == 1).all():
         return None
     return Tint(of_face=light) if of_face else Tint(of_vertex=light)

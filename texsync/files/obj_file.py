@@ -173,10 +173,13 @@ def _runs(lines: Lines, f_at: np.ndarray) -> tuple[np.ndarray, tuple[Section, ..
 
 def _colours(lines: Lines, v_at: np.ndarray) -> np.ndarray | None:
     """(V, 3) bytes, where each `v` line has red, green and blue in [0, 1] after its place."""
-    if not _has_colours(lines, v_at):
+    if not _has_colours(lines, v_at) or any(len(lines.lines[i].split()) < 7 for i in v_at):
         return None
-    shares = lines.numbers("v", v_at, 6)[:, 3:]
-    return (shares * 255).round().clip(0, 255).astype(np.uint8)
+    try:
+        shares = lines.numbers("v", v_at, 6)[:, 3:]
+    except ValueError:  # words, such as a remark
+        return None
+    return (np.nan_to_num(shares) * 255).round().clip(0, 255).astype(np.uint8)
 
 
 def _has_colours(lines: Lines, v_at: np.ndarray) -> bool:

@@ -60,8 +60,12 @@ class TrimeshSource:
         return colour_of(self._material(shape), shape)
 
     def tint(self, shape: str) -> Tint | None:
-        """What trimesh has read."""
-        return tint_of(self.scene.geometry[shape].visual)
+        """What trimesh has read, if there is one for each."""
+        found, own = tint_of(self.scene.geometry[shape].visual), self.shapes[shape]
+        if found is None:
+            return None
+        each = (found.of_vertex, own.vertices), (found.of_face, own.faces)
+        return found if all(one is None or len(one) == len(of) for one, of in each) else None
 
     def material_names(self, shape: str) -> tuple[list[str | None], np.ndarray]:
         """One, trimesh's."""

@@ -140,7 +140,7 @@ class Projection(Stages):
             if own is None:  # what is clear is filled from beside it
                 baked = tables.apply(shown.images)
             else:
-                baked = laid_over(tables, shown.images, shown.alpha, resized(own, size))
+                baked = laid_over(tables, shown.images, shown.alpha, resized(own, tables.shape))
         used = {
             **self.options.record(),
             "texture_size": size[1] if size[0] == size[1] else size[::-1],
