@@ -255,15 +255,16 @@ def models(context: click.Context) -> None:
 @click.option("--controlnet", help="Another ControlNet than the model's usual one, or none.")
 @click.option("--fp32", is_flag=True, help="Weights of 32 bits, where there are both: twice the bytes.")
 def get(name: str, controlnet: str | None, fp32: bool) -> None:
-    """Fetch a model: a short name, or owner/name of the hub. What is there already is kept."""
-    from .backbones.by_name import check_model, fetch_model
+    """Fetch a model, a ControlNet or an upscaler: a short name, or owner/name of the hub. What is there already is
+    kept."""
+    from .backbones.by_name import check_model
     from .backbones.download import in_megabytes
+    from .backbones.fetch_any import fetch_any
 
     check_model(name, controlnet or "none")
     with Display(naming=flag) as display:
-        told = in_megabytes(display)
-        fetch_model(name, controlnet, dtype="fp32" if fp32 else "fp16", on_bytes=told)
-    click.echo(f"{name} is there; use it with --model {name}")
+        taken_by = fetch_any(name, controlnet, fp32=fp32, on_bytes=in_megabytes(display))
+    click.echo(f"{name} is there; use it with --{taken_by} {name}")
 
 
 @texsync.command()

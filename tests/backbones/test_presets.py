@@ -17,7 +17,8 @@ from texsync import cli
 from texsync.backbones import by_name, inventory, presets, single_file
 from texsync.backbones.additions import Additions
 from texsync.backbones.advice import Advice
-from texsync.backbones.hub import parse
+from texsync.backbones.hub import MODEL_PARTS, parse
+from texsync.backbones.layout import IF_SECOND_PARTS, UPSCALER_PARTS
 from texsync.errors import InputError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -151,3 +152,33 @@ def test_models_get_names_what_there_is_not(cache, tiny_model, capsys):
         assert cli.main(["models", "get", name]) == code
         told = capsys.readouterr()
         assert said in told.out + told.err, told
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "parts"),
+    [
+        ("a/x4", "upscaler", UPSCALER_PARTS),
+        ("a/if", "upscaler", IF_SECOND_PARTS),
+        ("a/depth", "controlnet", ("",)),
+        ("a/whole", "model", MODEL_PARTS),
+    ],
+)
+def test_models_get_takes_what_goes_with_a_model(
+    cache, tiny_model, tmp_path, monkeypatch, capsys, name, option, parts
+):
+    """Only what is read of it, the configs that say what it is before the rest; and the option that it is for."""
+    sources = {"a/whole": tiny_model, "a/depth": tiny_model / "controlnet"}
+    for repo in ("a/x4", "a/if"):
+        sources[repo] = OTHERS[repo][0](tmp_path / repo.replace("/", "-"))
+    asked = []
+
+    def download(repo, *, parts, check=None, **_):
+        asked.append(tuple(parts))
+        if check:
+            check(sources[repo])
+        return sources[repo]
+
+    monkeypatch.setattr("texsync.backbones.download.download", download)
+    assert cli.main(["models", "get", name]) == 0
+    assert f"{name} is there; use it with --{option} {name}" in capsys.readouterr().out
+    assert asked[0] == () and asked[1] == tuple(parts)

@@ -75,7 +75,7 @@ def test_the_advice_is_complete():
         "sampler",
     }  # its scheduler is what it was trained for
     # scenes want the size they were trained at; a pattern on a mesh has twice as many periods at twice the size
-    assert advice.view_size == models.PIXELS and advice.prompt_prefix == ""
+    assert advice.view_size == 512 and advice.prompt_prefix == ""
     assert advice.pictures == {"view_size": 256, "steps": 30}
 
 

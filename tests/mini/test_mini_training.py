@@ -12,6 +12,7 @@ from texsync.mini import shapes, spool, train
 from texsync.mini.data import scene_samples, swatch_samples
 from texsync.mini.muon import Muon, orthogonal
 from texsync.mini.pool import Pool, chunks
+from texsync.mini.respace import matching_steps, respace
 from texsync.surface.cameras import Camera
 from texsync.surface.pixels import depth_condition, look
 
@@ -156,3 +157,28 @@ def test_the_autoencoder_keeps_three_channels(tmp_path, monkeypatch):
     other = latent.clone()
     other[:, 3] += 5
     assert torch.equal(painter.vae.decode(latent).sample, painter.vae.decode(other).sample)
+
+
+def test_a_step_of_another_schedule_is_felt_as_the_old_one_of_the_same_noise():
+    """Half as many steps of the same levels: step k gives what 2 k gave; a schedule's own steps give themselves."""
+    from diffusers import UNet2DConditionModel
+
+    old = torch.cumprod(1 - torch.linspace(1e-4, 2e-2, 1000), dim=0)
+    assert (matching_steps(old, old) - torch.arange(1000)).abs().max() < 1e-2
+    steps = matching_steps(old, old[::2])
+    assert (steps - torch.arange(0, 1000, 2)).abs().max() < 1e-2
+    assert matching_steps(old, old[-1:] / 50).item() == 999  # noisier than all: as the last one
+    torch.manual_seed(0)
+    network = UNet2DConditionModel(
+        block_out_channels=(32,),
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        layers_per_block=1,
+        norm_num_groups=8,
+    )
+    first = network.time_embedding.linear_1
+    first.weight.data[:, [*range(8), *range(16, 24)]] = 0  # slow waves only: fast ones cannot be slowed down
+    before = first(network.time_proj(steps.float())).detach()
+    assert respace(network, steps) < 0.05
+    after = first(network.time_proj(torch.arange(500)))
+    assert (after - before).abs().max() < 0.1 * before.std()

@@ -64,13 +64,19 @@ ASKED_FOR = (
     Recipe("stripes", ("blue", "white")),
     Recipe("stripes", ("red", "white")),
     Recipe("dots", ("blue", "white")),
+    Recipe("checks", ("red", "white")),
+    Recipe("checks", ("black", "yellow")),
+    Recipe("zebra"),
+    Recipe("leopard"),
+    Recipe("camouflage"),
+    Recipe("plaid", ("red", "white")),
 )
 
 
 COMMON = 15  # of COLOURS, those that most prompts take theirs from
 
 
-def random_recipe(rng: random.Random, patterns: float = 0.4) -> Recipe:
+def random_recipe(rng: random.Random, patterns: float = 0.55) -> Recipe:
     """Colours, patterns and materials about alike: colour is what people ask for first.
 
     patterns: their share.

@@ -15,8 +15,8 @@ from .near import TABLE, fill, near_words
 from .words import finishes, vocabulary
 
 WIDTH = 96  # of the text vectors
-LATENT = 64  # cells along one side of a view
-PIXELS = 512
+LATENT = 48  # cells along one side of a view
+PIXELS = 384
 SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")
 
 
@@ -145,12 +145,16 @@ def _carry(convolution: torch.nn.Conv2d, kernel: torch.Tensor) -> None:
 
 
 def build_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's noise levels, with v-prediction, the more forgiving target for a small model; however few the
-    steps, the first is the noisiest level, where training has seen noise without a trace of a picture."""
+    """DDPM's noise levels (Ho et al. 2020), with v-prediction, the more forgiving target for a small model; however few
+    the steps, the first is the noisiest.
+
+    Stable Diffusion's levels end where a picture is still seen through the noise (amplitude 0.068 of it): a pattern
+    repeats, so hundreds of cells tell together where it lies, and the first step would decide all of it at once.
+    """
     return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
+        beta_start=0.0001,
+        beta_end=0.02,
+        beta_schedule="linear",
         clip_sample=False,
         set_alpha_to_one=False,
         steps_offset=1,

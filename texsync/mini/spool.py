@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .data import Sample, material_samples, scene_samples, swatch_samples
+from .models import PIXELS
 from .shapes import Shot, endless_shots
 
 CHUNK = 16
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--full", type=int, default=1000, help="files")
-    parser.add_argument("--size", type=int, default=512, help="pixels")
+    parser.add_argument("--size", type=int, default=PIXELS, help="pixels")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

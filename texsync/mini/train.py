@@ -15,13 +15,12 @@ import math
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .models import (
     LATENT,
@@ -39,9 +38,6 @@ from .pool import CELL, Batch, Chunk, Pool, chunks, halves, take
 
 WORDS_FASTER = 2.5  # than the rest
 MATRICES_FASTER = 2.0
-START = (
-    950  # sampling starts from noise without the trace of a picture that the schedule leaves even at its end
-)
 PARTS = ("unet", "controlnet", "text_encoder")
 
 
@@ -87,9 +83,11 @@ class Learner(nn.Module):
             latent, t, text, down_block_additional_residuals=down, mid_block_additional_residual=middle
         ).sample
 
-    def freeze_first(self) -> None:
-        """The ControlNet's layers at the picture's full size stay as they are: depth is smooth, any filters do, and
-        their gradients would take a fifth of a step."""
+    def freeze(self, learn: Sequence[str] = PARTS) -> None:
+        """Parts that are not to learn stay as they are, and always the ControlNet's layers at the picture's full size:
+        depth is smooth, any filters do, and their gradients would take a fifth of a step."""
+        for name, part in self.parts.items():
+            part.requires_grad_(name in learn)
         embedding = self.parts["controlnet"].controlnet_cond_embedding
         for layer in (embedding.conv_in, *embedding.blocks[:2]):
             layer.requires_grad_(False)
@@ -101,12 +99,10 @@ def noised(batch: Batch, alphas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     latent, device = batch.latent, batch.latent.device
     # more of the high noise levels, where pictures get their layout
     evenly = (torch.arange(len(latent), device=device) + torch.rand(len(latent), device=device)) / len(latent)
-    t = (len(alphas) * evenly**0.5).long().clamp(max=len(alphas) - 1)
+    t = (len(alphas) * evenly**0.7).long().clamp(max=len(alphas) - 1)
     alpha = alphas[t].view(-1, 1, 1, 1)
     eps = torch.randn_like(latent)
     noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * eps
-    blind = (t > START) & (torch.rand(len(t), device=device) < 0.5)
-    noisy = torch.where(blind.view(-1, 1, 1, 1), eps, noisy)
     return noisy, t, alpha.sqrt() * eps - (1 - alpha).sqrt() * latent
 
 
@@ -120,9 +116,7 @@ def errors(learner: Learner, views: Batch, scenes: Batch, alphas: Tensor) -> Ten
         noisy.contiguous(memory_format=torch.channels_last),
         torch.cat([views.tokens, scenes.tokens]),
     )
-    # torch's fused attention takes longer than the rest of the network to go backwards on a CPU
-    attention = nullcontext() if device.type == "cuda" else sdpa_kernel(SDPBackend.MATH)
-    with torch.autocast(device.type, torch.bfloat16, enabled=halves(device.type)), attention:
+    with torch.autocast(device.type, torch.bfloat16, enabled=halves(device.type)):
         text = learner.parts["text_encoder"](tokens)[0]
         answer = learner(noisy, t, text, views.condition, views.steered)
     return (answer.float() - target).square().mean(dim=(1, 2, 3))
@@ -154,6 +148,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, default=40, help="scenes in a step")
     parser.add_argument("--pool", type=int, default=30000, help="pictures kept, of each kind")
     parser.add_argument("--wait", type=int, default=2000, help="pictures of each kind before it starts")
+    parser.add_argument("--every", type=int, default=1, help="steps from one chunk of new pictures to the next")
+    parser.add_argument("--learn", nargs="+", choices=PARTS, default=PARTS, help="else they stay as they are")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--constant", type=float, default=0.3, help="share of the time before lr falls")
     parser.add_argument("--last-lr", type=float, default=0.02, help="of lr, at the end of this run")
@@ -179,7 +175,7 @@ def optimizers_of(learner: Learner, rate: float) -> list[torch.optim.Optimizer]:
                 and not key.startswith(("conv_in", "conv_out"))
             )
             (matrices if inner else rest).append(p)
-    words = list(learner.parts["text_encoder"].parameters())
+    words = [p for p in learner.parts["text_encoder"].parameters() if p.requires_grad]
     groups = [{"params": rest, "share": 1.0}, {"params": words, "share": WORDS_FASTER}]
     adam = torch.optim.AdamW(groups, rate, betas=(0.9, 0.98), weight_decay=0.01)
     muon = Muon(matrices, rate)
@@ -206,7 +202,7 @@ class Trainer:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.learner = Learner(options.work).to(self.device)
         self.learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.learner.freeze_first()
+        self.learner.freeze(options.learn)
         self.learnt = [p for p in self.learner.parameters() if p.requires_grad]
         self.averages = Averages(self.learner, options.average)
         vae = load_parts(options.work, ("vae",))["vae"].to(self.device)
@@ -319,7 +315,8 @@ def main() -> None:
     while (done := (time.time() - first) / (end - first)) < 1 and step < options.steps:
         set_rate(trainer.optimizers, options, done, step)
         losses = trainer.step()
-        seen += take(trainer.line, 1, trainer.add)
+        if step % options.every == 0:
+            seen += take(trainer.line, 1, trainer.add)
         for name, loss in losses.items():
             sums[name] = torch.lerp(sums.get(name, loss), loss, 0.02)
         step += 1

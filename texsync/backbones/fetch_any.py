@@ -1,0 +1,46 @@
+"""Fetch whatever a name stands for: a model, or a network or stage that goes with one."""
+
+from __future__ import annotations
+
+from .by_name import fetch_model
+from .checked import read_json
+from .download import fetch
+from .hub import OnBytes, cached, parse
+from .latent_upscaler import PIPELINE, fetch_upscaler
+from .layout import IF_SECOND_PARTS
+from .locate import find_part, on_hub
+from .presets import preset_of
+
+IF_SECOND = "IFSuperResolutionPipeline"
+
+
+def fetch_any(name: str, controlnet: str | None, *, fp32: bool, on_bytes: OnBytes | None) -> str:
+    """Download what texsync reads of it, where that is not in the cache; the option that takes it.
+
+    Raises InputError if the hub does not give it or it is nothing that texsync uses.
+    """
+    half = not fp32
+    match _class_of(name):
+        case "ControlNetModel":
+            find_part(name, half=half, on_bytes=on_bytes)
+            return "controlnet"
+        case kind if kind == PIPELINE:
+            fetch_upscaler(name, half=half, on_bytes=on_bytes)
+            return "upscaler"
+        case kind if kind == IF_SECOND:
+            fetch(name, half=half, parts=IF_SECOND_PARTS, on_bytes=on_bytes)
+            return "upscaler"
+    fetch_model(name, controlnet, dtype="fp32" if fp32 else "fp16", on_bytes=on_bytes)
+    return "model"
+
+
+def _class_of(name: str) -> str:
+    """What a repository says that it is; "" for what has a short name, a file, or no such word."""
+    ref = parse(name)
+    if preset_of(name) or not on_hub(name) or ref is None or ref.file is not None:
+        return ""
+    place = cached(name, ("",)) or fetch(name, half=True, parts=())
+    for file in ("model_index.json", "config.json"):
+        if (place / file).is_file():
+            return str(read_json(place / file).get("_class_name", ""))
+    return ""
