@@ -44,6 +44,7 @@ HUB_MODELS = {
     "benjamin-paine/stable-diffusion-v1-5": "",
     presets.PRESETS["sd15"].model: "",
     locate.USUAL_DEPTH[768]: "controlnet",
+    "lllyasviel/control_v11p_sd15_normalbae": "controlnet",
 }
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from . import download, hub
 from .by_name import fetch_model
 from .checked import read_json
-from .download import fetch
-from .hub import OnBytes, cached, parse
 from .latent_upscaler import PIPELINE, fetch_upscaler
 from .layout import IF_SECOND_PARTS
 from .locate import find_part, on_hub
@@ -14,7 +13,7 @@ from .presets import preset_of
 IF_SECOND = "IFSuperResolutionPipeline"
 
 
-def fetch_any(name: str, controlnet: str | None, *, fp32: bool, on_bytes: OnBytes | None) -> str:
+def fetch_any(name: str, controlnet: str | None, *, fp32: bool, on_bytes: hub.OnBytes | None) -> str:
     """Download what texsync reads of it, where that is not in the cache; the option that takes it.
 
     Raises InputError if the hub does not give it or it is nothing that texsync uses.
@@ -28,7 +27,7 @@ def fetch_any(name: str, controlnet: str | None, *, fp32: bool, on_bytes: OnByte
             fetch_upscaler(name, half=half, on_bytes=on_bytes)
             return "upscaler"
         case kind if kind == IF_SECOND:
-            fetch(name, half=half, parts=IF_SECOND_PARTS, on_bytes=on_bytes)
+            download.fetch(name, half=half, parts=IF_SECOND_PARTS, on_bytes=on_bytes)
             return "upscaler"
     fetch_model(name, controlnet, dtype="fp32" if fp32 else "fp16", on_bytes=on_bytes)
     return "model"
@@ -36,10 +35,10 @@ def fetch_any(name: str, controlnet: str | None, *, fp32: bool, on_bytes: OnByte
 
 def _class_of(name: str) -> str:
     """What a repository says that it is; "" for what has a short name, a file, or no such word."""
-    ref = parse(name)
+    ref = hub.parse(name)
     if preset_of(name) or not on_hub(name) or ref is None or ref.file is not None:
         return ""
-    place = cached(name, ("",)) or fetch(name, half=True, parts=())
+    place = hub.cached(name, ("",)) or download.fetch(name, half=True, parts=())
     for file in ("model_index.json", "config.json"):
         if (place / file).is_file():
             return str(read_json(place / file).get("_class_name", ""))

@@ -19,10 +19,10 @@ from torch import Tensor
 from ..errors import Refused, about, got
 from ..samplers import CutGuesses, named
 from ..schedule import Span
+from . import download
 from .autoencoder import Autoencoder
 from .base import Backbone, Enlarger
 from .checked import read_json, whole
-from .download import fetch
 from .embeddings import Embeddings, States, both, usual_layer
 from .folder import pixels_per_latent
 from .hub import OnBytes, newest_snapshot
@@ -71,7 +71,7 @@ def fetch_upscaler(source: str, *, half: bool, on_bytes: OnBytes | None) -> None
     if on_hub(source):
         ours = claims(source)
         parts, check = (UPSCALER_PARTS, read_configs) if ours else (IF_SECOND_PARTS, None)
-        fetch(source, half=half, parts=parts, on_bytes=on_bytes, check=check)
+        download.fetch(source, half=half, parts=parts, on_bytes=on_bytes, check=check)
 
 
 def claims(source: str) -> bool:
@@ -89,7 +89,9 @@ class LatentUpscaler:
         """Raises InputError for a missing or wrong file."""
         path = newest_snapshot(Path(source).expanduser())
         if on_hub(source):
-            path = fetch(source, half=dtype != torch.float32, parts=UPSCALER_PARTS, check=read_configs)
+            path = download.fetch(
+                source, half=dtype != torch.float32, parts=UPSCALER_PARTS, check=read_configs
+            )
         configs = read_configs(path)
         weights = {part: find_weights(path / part) for part in CLASSES}
         warn_of_pickles(weights.values())

@@ -148,7 +148,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, default=40, help="scenes in a step")
     parser.add_argument("--pool", type=int, default=30000, help="pictures kept, of each kind")
     parser.add_argument("--wait", type=int, default=2000, help="pictures of each kind before it starts")
-    parser.add_argument("--every", type=int, default=1, help="steps from one chunk of new pictures to the next")
+    parser.add_argument(
+        "--every", type=int, default=1, help="steps from one chunk of new pictures to the next"
+    )
     parser.add_argument("--learn", nargs="+", choices=PARTS, default=PARTS, help="else they stay as they are")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--constant", type=float, default=0.3, help="share of the time before lr falls")
