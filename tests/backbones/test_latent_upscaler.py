@@ -132,7 +132,7 @@ def test_a_download_is_told_before_anything_loads(third, tiny_model, monkeypatch
         on_bytes(5 * 10**6, 9 * 10**6)
         raise Cancelled("stopped")
 
-    monkeypatch.setattr(latent_upscaler, "fetch", fetch)
+    monkeypatch.setattr(latent_upscaler.download, "fetch", fetch)
     for name in ("owner/x4", "DeepFloyd/IF-II-M-v1.0"):
         with pytest.raises(Cancelled):
             ambiguous_image(

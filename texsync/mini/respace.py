@@ -19,7 +19,7 @@ from .models import build_scheduler, load_parts, save_folder
 
 
 def matching_steps(old: Tensor, new: Tensor) -> Tensor:
-    """(N,) steps, between whole ones too, of the old alphas_cumprod (T,) with the noise of each of the new ones (N,)."""
+    """(N,) steps, also between whole ones, of the old alphas_cumprod (T,) that have the noise of the new ones (N,)."""
     levels, wanted = (torch.logit(alphas.double()).flip(0).contiguous() for alphas in (old, new))
     upper = torch.searchsorted(levels, wanted).clamp(1, len(levels) - 1)
     low, high = levels[upper - 1], levels[upper]
