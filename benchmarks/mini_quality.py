@@ -1,4 +1,4 @@
-"""How well mini does what it is told, on shapes and seeds not used in training.
+"""How well mini does what it is told, on shapes and seeds not used in training, in views of the size that it says.
 
     python benchmarks/mini_quality.py [--model NAME] [--steps N] [--save DIR] [--only colour pattern near vae]
 
@@ -65,7 +65,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="mini")
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, help="else as the model says for meshes")
     parser.add_argument("--dtype", default="auto", help="bf16 takes half of the time on some CPUs")
     parser.add_argument("--each", type=int, default=2, help="pictures of each colour, pattern and material")
     parser.add_argument("--save", type=Path, help="keep the pictures and the figures here")
@@ -74,7 +74,7 @@ def main() -> None:
     model = load_model(options.model, device="cpu", dtype=options.dtype)
     figures = {}
     for name in options.only:
-        found, pictures = TESTS[name](model, options.steps, options.each)
+        found, pictures = TESTS[name](model, options.steps or model.advice.steps, options.each)
         figures |= found
         for key, value in found.items():
             print(f"{key:34s} {value}", flush=True)
@@ -86,9 +86,10 @@ def main() -> None:
 
 def colour(model, steps: int, each: int) -> tuple[dict, Tensor]:
     names = [name for name in REFERENCES for _ in range(each)]
-    held = shots(len(names), 512, seed=HELD_OUT, views_each=1)
+    held = shots(len(names), model.advice.view_size, seed=HELD_OUT, views_each=1)
     control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
-    pictures = paint(model, [f"a {name} object" for name in names], control, seed=HELD_OUT, steps=steps)
+    how = {"seed": HELD_OUT, "steps": steps, "size": model.advice.view_size}
+    pictures = paint(model, [f"a {name} object" for name in names], control, **how)
     masks = control[:, 0] > 0
     ranks, overlaps = [], []
     for picture, mask, name in zip(pictures, masks, names, strict=True):
@@ -138,10 +139,11 @@ def pattern(model, steps: int, each: int) -> tuple[dict, Tensor]:
     pairs = [rng.sample(("red", "white", "navy", "yellow", "black", "teal", "pink"), 2) for _ in names]
     recipes = [Recipe(n, tuple(p) if n in PATTERNS else ()) for n, p in zip(names, pairs, strict=True)]
     prompts = [f"{' and '.join(r.colours)} {r.base}".strip() for r in recipes]
-    held = shots(len(names), 512, seed=HELD_OUT + 1, views_each=1)
+    size = model.advice.view_size
+    held = shots(len(names), size, seed=HELD_OUT + 1, views_each=1)
     control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
-    real = torch.stack([on_shot(r, s, 512, rng).picture for r, s in zip(recipes, held, strict=True)])
-    pictures = paint(model, prompts, control, seed=HELD_OUT, steps=steps)
+    real = torch.stack([on_shot(r, s, size, rng).picture for r, s in zip(recipes, held, strict=True)])
+    pictures = paint(model, prompts, control, seed=HELD_OUT, steps=steps, size=size)
     judge, named = trained(), [r.colours for r in recipes]
     masks = control[:, 0] > 0
     of_mini, of_real = (accuracy(judge, some, masks, names, named) for some in (pictures, real))
@@ -160,9 +162,10 @@ def pattern(model, steps: int, each: int) -> tuple[dict, Tensor]:
 
 def near(model, steps: int, each: int) -> tuple[dict, Tensor]:
     words = [*NEAR_COLOURS, *NEAR_MATERIALS]
-    held = shots(len(words), 512, seed=HELD_OUT + 2, views_each=1)
+    held = shots(len(words), model.advice.view_size, seed=HELD_OUT + 2, views_each=1)
     control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
-    pictures = paint(model, [f"a {word} object" for word in words], control, seed=HELD_OUT, steps=steps)
+    how = {"seed": HELD_OUT, "steps": steps, "size": model.advice.view_size}
+    pictures = paint(model, [f"a {word} object" for word in words], control, **how)
     judge, right = trained(), []
     for picture, mask, word in zip(pictures, control[:, 0] > 0, words, strict=True):
         if word in NEAR_COLOURS:
@@ -178,8 +181,9 @@ def near(model, steps: int, each: int) -> tuple[dict, Tensor]:
 def vae(model, steps: int, each: int) -> tuple[dict, Tensor]:
     """On 32 held-out pictures: 24 materials, 8 scenes."""
     rng = random.Random(HELD_OUT)
-    held = shots(24, 512, seed=HELD_OUT + 3, views_each=1)
-    samples = material_samples(held, 24, 512, rng) + scene_samples(8, 512, rng)
+    size = model.advice.view_size
+    held = shots(24, size, seed=HELD_OUT + 3, views_each=1)
+    samples = material_samples(held, 24, size, rng) + scene_samples(8, size, rng)
     pictures = torch.stack([sample.picture for sample in samples])
     latents = model.encode(pictures)
     answer = model.decode(latents)
