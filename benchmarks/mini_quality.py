@@ -1,6 +1,6 @@
 """How well mini does what it is told, on shapes and seeds not used in training, in views of the size that it says.
 
-    python benchmarks/mini_quality.py [--model NAME] [--steps N] [--save DIR] [--only colour pattern near vae]
+    python benchmarks/mini_quality.py [--model NAME] [--size N] [--steps N] [--only colour pattern near vae]
 
 colour      42 names on two shapes each: is the picture's mean colour nearest in CIELAB to its own name's reference,
             what people called so in xkcd's survey (blog.xkcd.com/2010/05/03/color-survey-results, public domain)?
@@ -65,6 +65,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="mini")
+    parser.add_argument("--size", type=int, help="pixels of a view, else as the model says for meshes")
     parser.add_argument("--steps", type=int, help="else as the model says for meshes")
     parser.add_argument("--dtype", default="auto", help="bf16 takes half of the time on some CPUs")
     parser.add_argument("--each", type=int, default=2, help="pictures of each colour, pattern and material")
@@ -72,9 +73,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=["colour", "pattern", "near", "vae"])
     options = parser.parse_args()
     model = load_model(options.model, device="cpu", dtype=options.dtype)
+    size, steps = options.size or model.advice.view_size, options.steps or model.advice.steps
     figures = {}
     for name in options.only:
-        found, pictures = TESTS[name](model, options.steps or model.advice.steps, options.each)
+        found, pictures = TESTS[name](model, size, steps, options.each)
         figures |= found
         for key, value in found.items():
             print(f"{key:34s} {value}", flush=True)
@@ -84,12 +86,13 @@ def main() -> None:
             (options.save / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def colour(model, steps: int, each: int) -> tuple[dict, Tensor]:
+def colour(model, size: int, steps: int, each: int) -> tuple[dict, Tensor]:
     names = [name for name in REFERENCES for _ in range(each)]
-    held = shots(len(names), model.advice.view_size, seed=HELD_OUT, views_each=1)
+    held = shots(len(names), size, seed=HELD_OUT, views_each=1)
     control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
-    how = {"seed": HELD_OUT, "steps": steps, "size": model.advice.view_size}
-    pictures = paint(model, [f"a {name} object" for name in names], control, **how)
+    pictures = paint(
+        model, [f"a {name} object" for name in names], control, seed=HELD_OUT, steps=steps, size=size
+    )
     masks = control[:, 0] > 0
     ranks, overlaps = [], []
     for picture, mask, name in zip(pictures, masks, names, strict=True):
@@ -133,13 +136,12 @@ def share(hits) -> float:
     return round(sum(hits) / len(hits), 3)
 
 
-def pattern(model, steps: int, each: int) -> tuple[dict, Tensor]:
+def pattern(model, size: int, steps: int, each: int) -> tuple[dict, Tensor]:
     rng = random.Random(HELD_OUT)
     names = [name for name in NAMES for _ in range(each)]
     pairs = [rng.sample(("red", "white", "navy", "yellow", "black", "teal", "pink"), 2) for _ in names]
     recipes = [Recipe(n, tuple(p) if n in PATTERNS else ()) for n, p in zip(names, pairs, strict=True)]
     prompts = [f"{' and '.join(r.colours)} {r.base}".strip() for r in recipes]
-    size = model.advice.view_size
     held = shots(len(names), size, seed=HELD_OUT + 1, views_each=1)
     control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
     real = torch.stack([on_shot(r, s, size, rng).picture for r, s in zip(recipes, held, strict=True)])
@@ -160,12 +162,13 @@ def pattern(model, steps: int, each: int) -> tuple[dict, Tensor]:
     return result, torch.cat([pictures, real])
 
 
-def near(model, steps: int, each: int) -> tuple[dict, Tensor]:
+def near(model, size: int, steps: int, each: int) -> tuple[dict, Tensor]:
     words = [*NEAR_COLOURS, *NEAR_MATERIALS]
-    held = shots(len(words), model.advice.view_size, seed=HELD_OUT + 2, views_each=1)
+    held = shots(len(words), size, seed=HELD_OUT + 2, views_each=1)
     control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
-    how = {"seed": HELD_OUT, "steps": steps, "size": model.advice.view_size}
-    pictures = paint(model, [f"a {word} object" for word in words], control, **how)
+    pictures = paint(
+        model, [f"a {word} object" for word in words], control, seed=HELD_OUT, steps=steps, size=size
+    )
     judge, right = trained(), []
     for picture, mask, word in zip(pictures, control[:, 0] > 0, words, strict=True):
         if word in NEAR_COLOURS:
@@ -178,10 +181,9 @@ def near(model, steps: int, each: int) -> tuple[dict, Tensor]:
     return {f"near words right, of {len(words)}": f"{len(right)} ({', '.join(right)})"}, pictures
 
 
-def vae(model, steps: int, each: int) -> tuple[dict, Tensor]:
+def vae(model, size: int, steps: int, each: int) -> tuple[dict, Tensor]:
     """On 32 held-out pictures: 24 materials, 8 scenes."""
     rng = random.Random(HELD_OUT)
-    size = model.advice.view_size
     held = shots(24, size, seed=HELD_OUT + 3, views_each=1)
     samples = material_samples(held, 24, size, rng) + scene_samples(8, size, rng)
     pictures = torch.stack([sample.picture for sample in samples])

@@ -14,21 +14,22 @@ IF_SECOND = "IFSuperResolutionPipeline"
 
 
 def fetch_any(name: str, controlnet: str | None, *, fp32: bool, on_bytes: hub.OnBytes | None) -> str:
-    """Download what texsync reads of it, where that is not in the cache; the option that takes it.
+    """Download what texsync reads of it, where that is not in the cache.
 
+    Returns the option that takes it, without its dashes: "model", "controlnet" or "upscaler".
     Raises InputError if the hub does not give it or it is nothing that texsync uses.
     """
     half = not fp32
-    match _class_of(name):
-        case "ControlNetModel":
-            find_part(name, half=half, on_bytes=on_bytes)
-            return "controlnet"
-        case kind if kind == PIPELINE:
-            fetch_upscaler(name, half=half, on_bytes=on_bytes)
-            return "upscaler"
-        case kind if kind == IF_SECOND:
-            download.fetch(name, half=half, parts=IF_SECOND_PARTS, on_bytes=on_bytes)
-            return "upscaler"
+    kind = _class_of(name)
+    if kind == "ControlNetModel":
+        find_part(name, half=half, on_bytes=on_bytes)
+        return "controlnet"
+    if kind == PIPELINE:
+        fetch_upscaler(name, half=half, on_bytes=on_bytes)
+        return "upscaler"
+    if kind == IF_SECOND:
+        download.fetch(name, half=half, parts=IF_SECOND_PARTS, on_bytes=on_bytes)
+        return "upscaler"
     fetch_model(name, controlnet, dtype="fp32" if fp32 else "fp16", on_bytes=on_bytes)
     return "model"
 

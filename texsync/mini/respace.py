@@ -8,7 +8,6 @@ are felt as that one until training says more.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
@@ -29,8 +28,11 @@ def matching_steps(old: Tensor, new: Tensor) -> Tensor:
 
 @torch.no_grad()
 def respace(network: nn.Module, steps: Tensor) -> float:
-    """Fit the first layer behind the steps' sinusoids, so that step k gives what steps[k] gave; the root mean square of
-    what is left over, as a share of what is to be met."""
+    """Fit the first layer behind the steps' sinusoids, so that step k gives what steps[k] gave.
+
+    network: of diffusers, with time_proj and time_embedding; changed.  steps: (N,), as `matching_steps` finds them.
+    Returns the root mean square of what the fit misses, as a share of how what is to be met varies.
+    """
     first, weight = network.time_embedding.linear_1, network.time_embedding.linear_1.weight
     wanted = first(network.time_proj(steps.to(weight.dtype))).double()
     features = network.time_proj(torch.arange(len(steps))).double()
@@ -50,7 +52,7 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, required=True, help="a diffusers folder; it is changed")
     work = parser.parse_args().work
-    old = DDIMScheduler.from_config(json.loads((work / "scheduler" / "scheduler_config.json").read_text()))
+    old = DDIMScheduler.from_pretrained(work, subfolder="scheduler")
     new = build_scheduler()
     steps = matching_steps(old.alphas_cumprod, new.alphas_cumprod)
     parts = load_parts(work, ("unet", "controlnet", "text_encoder"))

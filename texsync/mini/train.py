@@ -224,8 +224,8 @@ class Trainer:
         self.line = chunks(self.spool())
 
     def compile(self) -> None:
-        """Compile the layers at 64 and 32 cells, where the time goes, each by itself: blocks of one shape share their
-        code, and the whole network at once had not compiled after 200 s on 16 cores."""
+        """Compile the layers at the two finest sizes, where the time goes, each by itself: blocks of one shape share
+        their code, and the whole network at once had not compiled after 200 s on 16 cores."""
         torch._dynamo.config.cache_size_limit = 64
         unet, controlnet = self.learner.parts["unet"], self.learner.parts["controlnet"]
         for block in (*unet.down_blocks[:2], *unet.up_blocks[-2:], *controlnet.down_blocks[:2]):
