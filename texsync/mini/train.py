@@ -149,15 +149,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pool", type=int, default=30000, help="pictures kept, of each kind")
     parser.add_argument("--wait", type=int, default=2000, help="pictures of each kind before it starts")
     parser.add_argument(
-        "--every", type=int, default=1, help="steps from one chunk of new pictures to the next"
+        "--every", type=int, default=1, help="steps from some chunks of new pictures to the next"
     )
+    parser.add_argument("--chunks", type=int, default=1, help="taken at most then")
     parser.add_argument("--learn", nargs="+", choices=PARTS, default=PARTS, help="else they stay as they are")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--constant", type=float, default=0.3, help="share of the time before lr falls")
     parser.add_argument("--last-lr", type=float, default=0.02, help="of lr, at the end of this run")
     parser.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights, a step")
     parser.add_argument("--save", type=float, default=240, help="seconds between two saves")
-    parser.add_argument("--compile", action="store_true", help="torch.compile the networks")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the networks beside the training")
+    parser.add_argument("--warm", action="store_true", help=argparse.SUPPRESS)  # Compiling's own process
     parser.add_argument("--steps", type=int, default=10**9, help="end after so many")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -218,10 +220,6 @@ class Trainer:
             kind: Pool(options.pool, LATENT, width, kind == "views", self.device)
             for kind in ("views", "scenes")
         }
-        if options.compile:
-            self.compile()
-            self.warm()
-        self.line = chunks(self.spool())
 
     def compile(self) -> None:
         """Compile the layers at the two finest sizes, where the time goes, each by itself: blocks of one shape share
@@ -233,8 +231,9 @@ class Trainer:
                 layer.compile(dynamic=False)
 
     def warm(self) -> None:
-        """Compile, by a step on nothing whose gradients are dropped, before other processes want the processor."""
-        options, start = self.options, time.time()
+        """Compile, by a step on nothing whose gradients are dropped."""
+        self.compile()
+        options = self.options
         blank = [
             torch.zeros(count, 4, LATENT, LATENT, device=self.device)
             for count in (options.views, options.scenes)
@@ -249,9 +248,10 @@ class Trainer:
             Batch(blank[1], tokens[1], None, steered[:0]),
         )
         errors(self.learner, views, scenes, self.alphas).mean().backward()
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        print(f"compiled in {time.time() - start:.0f} s", flush=True)
+
+    def begin(self) -> None:
+        """Let pictures come."""
+        self.line = chunks(self.spool())
 
     def spool(self) -> Path:
         """The folder that pictures come from; begins to fill it where that was asked for."""
@@ -303,12 +303,32 @@ class Trainer:
         save_folder(self.options.work, dict(self.averages.learner.parts), torch.float32)
 
 
+class Compiling:
+    """Compiles in a process of its own, whose code torch keeps on disk, so that training need not wait for it: that
+    takes minutes, or does not end where other processes want the processor."""
+
+    def __init__(self, asked: bool):
+        command = [sys.executable, "-m", "texsync.mini.train", *sys.argv[1:], "--warm"]
+        self.process = subprocess.Popen(command) if asked else None
+
+    def ready(self) -> bool:
+        """Whether it has ended well; true once."""
+        if self.process is None or self.process.poll() is None:
+            return False
+        well, self.process = self.process.returncode == 0, None
+        return well
+
+
 def main() -> None:
     options = arguments()
     torch.manual_seed(options.seed + time.time_ns() % 10**6)  # every resumed run draws noise of its own
     torch.set_float32_matmul_precision("high")
     start = time.time()
     trainer, sums, step, seen = Trainer(options), dict[str, Tensor](), 0, 0
+    if options.warm:
+        return trainer.warm()
+    compiling = Compiling(options.compile)
+    trainer.begin()
     while min(pool.count for pool in trainer.pools.values()) < options.wait:
         seen += take(trainer.line, 4, trainer.add)
     first = saved = shown = time.time()
@@ -316,9 +336,12 @@ def main() -> None:
     end = max(first + 1, start + 60 * options.minutes)
     while (done := (time.time() - first) / (end - first)) < 1 and step < options.steps:
         set_rate(trainer.optimizers, options, done, step)
+        if compiling.ready():
+            trainer.compile()
+            print(f"{time.time() - start:6.0f}s compiled", flush=True)
         losses = trainer.step()
         if step % options.every == 0:
-            seen += take(trainer.line, 1, trainer.add)
+            seen += take(trainer.line, options.chunks, trainer.add)
         for name, loss in losses.items():
             sums[name] = torch.lerp(sums.get(name, loss), loss, 0.02)
         step += 1
