@@ -158,7 +158,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--last-lr", type=float, default=0.02, help="of lr, at the end of this run")
     parser.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights, a step")
     parser.add_argument("--save", type=float, default=240, help="seconds between two saves")
-    parser.add_argument("--compile", action="store_true", help="torch.compile the networks beside the training")
+    parser.add_argument(
+        "--compile", action="store_true", help="torch.compile the networks beside the training"
+    )
     parser.add_argument("--warm", action="store_true", help=argparse.SUPPRESS)  # Compiling's own process
     parser.add_argument("--steps", type=int, default=10**9, help="end after so many")
     parser.add_argument("--seed", type=int, default=0)
