@@ -8,6 +8,7 @@ import warnings
 import pytest
 import torch
 from refusals import refused
+from torch.cuda._utils import _get_device_index
 
 from texsync.backbones import memory
 from texsync.backbones.by_name import load_model
@@ -112,19 +113,38 @@ def test_a_format_that_the_cpu_lacks_is_said(dtype, has, told, monkeypatch):
 
 def test_a_limit_is_torchs_own(monkeypatch):
     """On a GPU its allocator keeps it, and what is free is counted by it; a CPU is told to have none."""
-    shares, card = {}, torch.device("cuda")
+    shares = dict[int, float]()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    card = memory.choose_device()
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (20 * 2**30, 24 * 2**30))
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 2**30)
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 3 * 2**30)
+
+    def keep(share, device):
+        shares[_get_device_index(device)] = share  # as torch reads it: a device without a number is refused
+
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", keep)
     monkeypatch.setattr(
-        torch.cuda, "set_per_process_memory_fraction", lambda share, device: shares.update(cuda=share)
+        torch.cuda, "get_per_process_memory_fraction", lambda device: shares[_get_device_index(device)]
     )
-    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda device: shares["cuda"])
     for vram, free in ((None, 22 * 2**30), (6.0, 5 * 2**30), (100.0, 22 * 2**30)):
         memory.limit(vram, card)
         assert memory.free_bytes(card) == free
     with pytest.warns(TexsyncWarning, match="vram is for a GPU"):
         memory.limit(6.0, torch.device("cpu"))
+
+
+def test_a_gpu_has_its_number(monkeypatch):
+    """Also where none was said, which torch's memory limits refuse: the one that torch uses now."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    found = [str(memory.choose_device(name)) for name in ("auto", "cuda", "cuda:0", "cuda:1")]
+    assert found == ["cuda:1", "cuda:1", "cuda:0", "cuda:1"]
+    with pytest.raises(InputError, match="cuda:0 to cuda:1"):
+        memory.choose_device("cuda:2")
 
 
 def test_devices_that_are_not_there(monkeypatch):

@@ -27,15 +27,19 @@ CGROUP_LIMITS = (
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """auto takes a CUDA GPU if torch sees one, else the CPU; raises InputError for one that is not there."""
+    """auto takes a CUDA GPU if torch sees one, else the CPU; raises InputError for one that is not there.
+
+    A CUDA device has its number, also where none was said: torch's memory limits take no other.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cpu" or (name == "mps" and torch.backends.mps.is_available()):
         return torch.device(name)
     if name.startswith("cuda") and torch.cuda.is_available():
-        device = torch.device(name)
-        if (device.index or 0) < torch.cuda.device_count():
-            return device
+        index = torch.device(name).index
+        index = torch.cuda.current_device() if index is None else index
+        if index < torch.cuda.device_count():
+            return torch.device("cuda", index)
         raise Refused.device(
             f"there is no GPU {about(name)}", f"cuda:0 to cuda:{torch.cuda.device_count() - 1} are there"
         )
