@@ -135,6 +135,18 @@ def test_two_steps_from_nothing(tmp_path, monkeypatch):
     )
 
 
+def test_compiled_code_is_taken_up_once_and_only_if_there_is_any(monkeypatch):
+    """Made by a process of its own, which may still be at it, or have failed; nobody waits for it."""
+    process = SimpleNamespace(returncode=None, poll=lambda: process.returncode)
+    monkeypatch.setattr(train.subprocess, "Popen", lambda command: process)
+    compiling, failed, unasked = train.Compiling(True), train.Compiling(True), train.Compiling(False)
+    assert not compiling.ready() and not unasked.ready()
+    process.returncode = 0
+    assert compiling.ready() and not compiling.ready()
+    process.returncode = 1
+    assert not failed.ready() and not unasked.ready()
+
+
 def test_the_autoencoder_keeps_three_channels(tmp_path, monkeypatch):
     """Begun from nothing: the fourth channel is 0 before and after a step, and the rest of the weights move."""
     from texsync.mini import train_vae
