@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 import trimesh
 from safetensors import safe_open
@@ -125,7 +126,19 @@ def test_saving_again_changes_nothing(tmp_path):
     assert len(made) >= 7
     for file in set(made) - {Path(name) for name in NEXT_EDITION}:
         new, old = (tmp_path / file).read_bytes(), (FOLDER / file).read_bytes()
-        assert new == old or unversioned(new) == unversioned(old), file
+        same = weights_alike if file.suffix == ".safetensors" else configs_alike
+        assert new == old or same(new, old), file
+
+
+def weights_alike(one: bytes, other: bytes) -> bool:
+    """But for the last bit: near words were mixed in 32 bits once, in the order of that processor."""
+    new, old = safetensors.torch.load(one), safetensors.torch.load(other)
+    alike = new.keys() == old.keys() and all(new[k].dtype == old[k].dtype for k in old)
+    return alike and all(torch.allclose(new[k].float(), old[k].float(), rtol=1e-3, atol=1e-6) for k in old)
+
+
+def configs_alike(one: bytes, other: bytes) -> bool:
+    return unversioned(one) == unversioned(other)
 
 
 def unversioned(config: bytes) -> dict:

@@ -29,8 +29,9 @@ def fill(text_encoder: CLIPTextModel, index: dict[str, int]) -> None:
     vectors = text_encoder.get_input_embeddings().weight
     for word, mixture in near_words().items():
         rows = torch.tensor([index[known] for known in mixture])
-        weights = torch.tensor(list(mixture.values()), device=vectors.device)
-        vectors[index[word]] = (weights @ vectors[rows].float()).to(vectors.dtype)
+        # in 64 bits, so that no processor's order of adding is seen in what is kept
+        weights = torch.tensor(list(mixture.values()), dtype=torch.float64, device=vectors.device)
+        vectors[index[word]] = (weights @ vectors[rows].double()).to(vectors.dtype)
 
 
 @torch.no_grad()
