@@ -1,4 +1,4 @@
-"""Each task whole on an imitated GPU, chosen by itself as users leave it: nothing is left behind on the CPU, and the
+"""Meshes and pictures whole on an imitated GPU, chosen by itself as users leave it: nothing is left behind on the CPU, and the
 pictures are the CPU's.  (SyncDiffusion is left out: torch counts its gradients past the imitation.)"""
 
 from __future__ import annotations
