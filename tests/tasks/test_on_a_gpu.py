@@ -1,5 +1,5 @@
-"""Meshes and pictures whole on an imitated GPU, chosen by itself as users leave it: nothing is left behind on the CPU, and the
-pictures are the CPU's.  (SyncDiffusion is left out: torch counts its gradients past the imitation.)"""
+"""Meshes and pictures whole on an imitated GPU, chosen by itself as users leave it: nothing is left behind on the
+CPU, and the pictures are the CPU's.  (SyncDiffusion is left out: torch counts its gradients past the imitation.)"""
 
 from __future__ import annotations
 
