@@ -2,16 +2,18 @@
 
 import random
 import sys
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from texsync.mini import pool as pool_module
-from texsync.mini import shapes, spool, train
+from texsync.mini import replay, shapes, spool, train
 from texsync.mini.data import scene_samples, swatch_samples
 from texsync.mini.muon import Muon, orthogonal
-from texsync.mini.pool import Pool, chunks
+from texsync.mini.pool import Batch, Pool, chunks
 from texsync.mini.respace import matching_steps, respace
 from texsync.surface.cameras import Camera
 from texsync.surface.pixels import depth_condition, look
@@ -138,13 +140,108 @@ def test_two_steps_from_nothing(tmp_path, monkeypatch):
 def test_compiled_code_is_taken_up_once_and_only_if_there_is_any(monkeypatch):
     """Made by a process of its own, which may still be at it, or have failed; nobody waits for it."""
     process = SimpleNamespace(returncode=None, poll=lambda: process.returncode)
-    monkeypatch.setattr(train.subprocess, "Popen", lambda command: process)
-    compiling, failed, unasked = train.Compiling(True), train.Compiling(True), train.Compiling(False)
+    monkeypatch.setattr(replay.subprocess, "Popen", lambda command: process)
+    compiling, failed, unasked = replay.Compiling(True), replay.Compiling(True), replay.Compiling(False)
     assert not compiling.ready() and not unasked.ready()
     process.returncode = 0
     assert compiling.ready() and not compiling.ready()
     process.returncode = 1
     assert not failed.ready() and not unasked.ready()
+
+
+class Graph:
+    """A CUDA graph as the CPU can have it: what was recorded runs again on the same tensors."""
+
+    def replay(self):
+        self.answer.copy_(self.work(*self.batches))
+
+
+def scenes_of(value):
+    latent, tokens = torch.full((2, 4, 1, 1), value), torch.zeros(2, 3, dtype=torch.long)
+    return Batch(latent, tokens, None, torch.zeros(2, dtype=torch.bool))
+
+
+@pytest.fixture
+def recording(monkeypatch):
+    """Graphs that were recorded; `fails` makes it impossible."""
+    found = SimpleNamespace(graphs=[], fails=False)
+
+    @contextmanager
+    def record(graph, stream, capture_error_mode):
+        assert capture_error_mode == "thread_local"
+        if found.fails:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        yield
+        found.graphs.append(graph)
+
+    for name, value in {"CUDAGraph": Graph, "graph": record, "current_stream": lambda: None}.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    return found
+
+
+def test_a_replayed_step_works_on_the_batch_it_is_given(recording):
+    calls = []
+
+    def work(batch):
+        calls.append(batch)
+        return 2 * batch.latent.mean(dim=(1, 2, 3))
+
+    step = replay.Replayed(work, on=True)
+    assert [step(scenes_of(float(k)))[0].item() for k in range(replay.WARM)] == [0.0, 2.0, 4.0]
+    assert not recording.graphs
+    given = scenes_of(7.0)
+    step._record((given,))
+    recording.graphs[0].__dict__.update(work=work, batches=step.batches, answer=step.answer)
+    first = step(scenes_of(5.0))
+    assert step(scenes_of(6.0)).tolist() == [12.0, 12.0] and first.tolist() == [10.0, 10.0]
+    assert given.latent.unique().item() == 7.0  # what was recorded on is a copy
+    step.begin_again()
+    before = len(calls)
+    assert step(scenes_of(1.0))[0].item() == 2.0 and len(calls) == before + 1 and len(recording.graphs) == 1
+
+
+def test_a_step_that_cannot_be_recorded_is_said_and_run(recording, capsys):
+    recording.fails = True
+    step = replay.Replayed(lambda batch: batch.latent.sum(), on=True)
+    answers = [step(scenes_of(1.0)).item() for _ in range(replay.WARM + 2)]
+    assert answers == [8.0] * (replay.WARM + 2)
+    said = capsys.readouterr().out
+    assert said.count("cannot be replayed") == 1 and "not permitted" in said
+
+
+def test_a_step_asks_nothing_of_a_gpu(tmp_path, monkeypatch):
+    """Nothing that would make the host wait for an answer, which a recording does not allow."""
+    from texsync.mini import models
+
+    monkeypatch.setattr(train, "LATENT", 8)
+    models.save_folder(tmp_path, {"vae": models.build_vae()}, torch.float32)
+    options = SimpleNamespace(
+        work=tmp_path, learn=train.PARTS, average=0.9, lr=1e-3, pool=4, views=2, scenes=2, replay=False
+    )
+    trainer = train.Trainer(options)
+    scenes = Batch(torch.ones(2, 4, 8, 8), trainer.empty[[0, 2]], None, torch.zeros(2, dtype=torch.bool))
+    condition = torch.full((2, 64, 64), 90, dtype=torch.uint8)
+    views = Batch(torch.ones(2, 4, 8, 8), scenes.tokens, condition, torch.tensor([True, False]))
+    trainer.learn(views, scenes)  # an optimizer makes its state at the first
+    with Asked() as asked:
+        trainer.learn(views, scenes)
+    assert asked.count > 1000 and not asked.of_the_host
+
+
+class Asked(TorchDispatchMode):
+    """What torch is asked for; of_the_host: what needs an answer on the host."""
+
+    def __init__(self):
+        super().__init__()
+        self.count, self.of_the_host = 0, []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.name()
+        self.count += 1
+        if any(word in name for word in ("local_scalar", "nonzero", "masked_select", "equal", "unique")):
+            self.of_the_host.append(name)
+        return func(*args, **(kwargs or {}))
 
 
 def test_the_autoencoder_keeps_three_channels(tmp_path, monkeypatch):

@@ -15,10 +15,15 @@ STEPS = ((3.4445, -4.7750, 2.0315),) * 5
 
 
 class Muon(torch.optim.Optimizer):
-    """lr: as for AdamW, whose usual size of a step (RMS 0.2) the steps get (Liu et al. 2025, arXiv:2502.16982)."""
+    """lr: as for AdamW, whose usual size of a step (RMS 0.2) the steps get (Liu et al. 2025, arXiv:2502.16982).  A
+    number, or a tensor that a CUDA graph reads anew."""
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, decay: float = 0.01
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float | Tensor,
+        momentum: float = 0.95,
+        decay: float = 0.01,
     ):
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "decay": decay})
 
@@ -33,15 +38,34 @@ class Muon(torch.optim.Optimizer):
             for some in shapes.values():
                 self._step(some, group["lr"], group["momentum"], group["decay"])
 
-    def _step(self, some: list[nn.Parameter], lr: float, momentum: float, decay: float) -> None:
+    def _step(self, some: list[nn.Parameter], lr: float | Tensor, momentum: float, decay: float) -> None:
         grads = [p.grad for p in some]
-        moving = [self.state[p].setdefault("moving", torch.zeros_like(p)) for p in some]
+        moving = [self._moving(p) for p in some]
         torch._foreach_lerp_(moving, grads, 1 - momentum)
         ahead = torch._foreach_lerp(grads, moving, momentum)
-        matrices = torch.stack([each.reshape(len(each), -1) for each in ahead])
-        update = orthogonal(matrices) * (0.2 * max(matrices.shape[1:]) ** 0.5)
+        matrices = torch.stack([as_matrix(each) for each in ahead])
+        update = orthogonal(matrices) * (-lr * 0.2 * max(matrices.shape[1:]) ** 0.5)
         torch._foreach_mul_(some, 1 - lr * decay)
-        torch._foreach_add_(some, [u.view_as(p) for u, p in zip(update, some, strict=True)], alpha=-lr)
+        torch._foreach_add_(some, [as_weight(u, p) for u, p in zip(update, some, strict=True)])
+
+    def _moving(self, p: nn.Parameter) -> Tensor:
+        """The mean of its gradients, later ones more."""
+        state = self.state[p]
+        if "moving" not in state:
+            state["moving"] = torch.zeros_like(p)
+        return state["moving"]
+
+
+def as_matrix(weight: Tensor) -> Tensor:
+    """(O, I, h, w) to (O, h w I), as it lies in memory where channels are last; any order of columns would do."""
+    return (weight.movedim(1, -1) if weight.ndim == 4 else weight).reshape(len(weight), -1)
+
+
+def as_weight(matrix: Tensor, like: Tensor) -> Tensor:
+    """A matrix as a weight of that shape again."""
+    if like.ndim != 4:
+        return matrix.view_as(like)
+    return matrix.view(len(like), *like.shape[2:], like.shape[1]).movedim(-1, 1)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
@@ -51,5 +75,5 @@ def orthogonal(matrices: Tensor) -> Tensor:
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for a, b, c in STEPS:
         square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
     return (x if wide else x.mT).to(matrices.dtype)
