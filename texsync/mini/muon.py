@@ -44,9 +44,9 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(moving, grads, 1 - momentum)
         ahead = torch._foreach_lerp(grads, moving, momentum)
         matrices = torch.stack([as_matrix(each) for each in ahead])
-        update = orthogonal(matrices) * (-lr * 0.2 * max(matrices.shape[1:]) ** 0.5)
+        update = orthogonal(matrices) * (lr * 0.2 * max(matrices.shape[1:]) ** 0.5)
         torch._foreach_mul_(some, 1 - lr * decay)
-        torch._foreach_add_(some, [as_weight(u, p) for u, p in zip(update, some, strict=True)])
+        torch._foreach_add_(some, [as_weight(u, p) for u, p in zip(update, some, strict=True)], alpha=-1)
 
     def _moving(self, p: nn.Parameter) -> Tensor:
         """The mean of its gradients, later ones more."""
