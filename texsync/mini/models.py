@@ -197,7 +197,7 @@ def save_folder(folder: Path, parts: dict[str, torch.nn.Module], dtype: torch.dt
     }
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
     advice = {
-        "guidance": 4.0,
+        "guidance": 3.0,
         "negative_prompt": "",
         "prompt_prefix": "",
         "steps": 10,
