@@ -2,7 +2,8 @@
 
 Each at the size, steps and guidance that the model's folder says for meshes and for pictures.
 
-python benchmarks/mini_sheet.py [--model NAME] [--out DIR] [--steps N] [--few]
+    python benchmarks/mini_sheet.py [--model NAME] [--out DIR] [--steps N] [--few]
+    python benchmarks/mini_sheet.py --before FOLDER     24 prompts by an earlier edition too: mini-before.jpg
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from mini_paint import MESHES, front, paint
 from PIL import Image, ImageDraw
 from torch import Tensor
+from torch.nn import functional
 
 from texsync.backbones.by_name import load_model
 
@@ -35,6 +37,8 @@ SCENES = (
     "a purple balloon in front of mountains", "a cup on a teal background", "a pink flower in a meadow",
     "a rocket, night sky", "an orange umbrella on a beach",
 )  # fmt: skip
+EVERY = {"materials": PROMPTS[2::4], "scenes": SCENES[1::2]}  # 24, to stand beside an earlier edition's
+COLUMNS = 6  # of pairs
 SHOWN = ("rabbit.obj", "teapot.obj", "monkey.obj", "crate.glb")
 
 
@@ -50,18 +54,46 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--few", action="store_true", help="every third prompt")
     parser.add_argument("--seed", type=int, default=100)
+    parser.add_argument("--before", help="an earlier edition's folder, or another model")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     model = load_model(options.model, device="cpu", dtype=options.dtype)
-    kinds = {"materials": (PROMPTS, model.advice), "scenes": (SCENES, model.advice.for_pictures())}
-    for kind, (names, advice) in kinds.items():
+    if options.before:
+        earlier = load_model(options.before, device="cpu", dtype=options.dtype)
+        beside(earlier, model, options).save(options.out / "mini-before.jpg", quality=85)
+        return
+    for kind, names in {"materials": PROMPTS, "scenes": SCENES}.items():
         if options.only in (None, kind):
-            prompts, size = names[:: 3 if options.few else 1], advice.view_size
-            seen = [front(MESHES / name, size=size) for name in SHOWN] if kind == "materials" else []
-            control = torch.stack([seen[i % len(seen)] for i in range(len(prompts))]) if seen else None
-            said = {"steps": options.steps or advice.steps, "guidance": options.guidance or advice.guidance}
-            made = paint(model, list(prompts), control, seed=options.seed, size=size, **said)
+            prompts = names[:: 3 if options.few else 1]
+            made = painted(model, kind, prompts, options)
             sheet(made, prompts).save(options.out / f"mini-{kind}.jpg", quality=80)
+
+
+def painted(model, kind: str, prompts: tuple[str, ...], options: argparse.Namespace) -> Tensor:
+    """(N, 3, S, S): each prompt on one of the meshes, or as a scene."""
+    advice = model.advice if kind == "materials" else model.advice.for_pictures()
+    size = advice.view_size
+    seen = [front(MESHES / name, size=size) for name in SHOWN] if kind == "materials" else []
+    control = torch.stack([seen[i % len(seen)] for i in range(len(prompts))]) if seen else None
+    said = {"steps": options.steps or advice.steps, "guidance": options.guidance or advice.guidance}
+    return paint(model, list(prompts), control, seed=options.seed, size=size, **said)
+
+
+def beside(earlier, model, options: argparse.Namespace) -> Image.Image:
+    """The same prompts and seeds, the earlier model's pictures above; each model at the size and steps that it says."""
+    rows, titles = list[Tensor](), list[str]()
+    for kind, prompts in EVERY.items():
+        pairs = [painted(one, kind, prompts, options) for one in (earlier, model)]
+        for start in range(0, len(prompts), COLUMNS):
+            some = slice(start, start + COLUMNS)
+            rows += [
+                functional.interpolate(made[some], (384, 384), mode="bicubic").clamp(0, 1) for made in pairs
+            ]
+            titles += [
+                *(f"before: {prompt}" for prompt in prompts[some]),
+                *(f"now: {p}" for p in prompts[some]),
+            ]
+    return sheet(torch.cat(rows), tuple(titles), columns=COLUMNS)
 
 
 def sheet(pictures: Tensor, titles: tuple[str, ...], columns: int = 8, side: int = 192) -> Image.Image:

@@ -24,7 +24,7 @@ def shown(result: texsync.TexturedMesh):
 
 
 def main() -> None:
-    said = {"view_size": 256, "texture_size": 512, "steps": 10}
+    said = {"texture_size": 512}
     with tempfile.TemporaryDirectory() as place:
         first = texsync.texture_mesh(ROOT / "meshes" / "rabbit.obj", "weathered copper", **said)
         mesh = first.save(Path(place) / "rabbit", formats="obj") / "rabbit.obj"

@@ -13,13 +13,14 @@ from texsync.show.sheet import labelled
 from texsync.tasks.sweep import sweep
 
 PICTURES = Path(__file__).parent / "pictures"
+SIDE = 384  # pixels of a picture of one view
 SCENE, OTHER, THING, CHANGED = "meadow", "desert", "red ball", "blue ball"
 FILLED = "red ball, red background"  # mini draws a ball of any outline; the mask gives it one
 UPRIGHT, FLIPPED = "desert", "sunset"
 CHANGES = ("reconstruction", "mask", "edit")
 
 
-def disc(size: int = 256) -> Image.Image:
+def disc(size: int = SIDE) -> Image.Image:
     """White where the thing goes: a disc on the ground."""
     y, x = np.mgrid[:size, :size] / size
     return Image.fromarray((255 * ((x - 0.5) ** 2 + (y - 0.68) ** 2 < 0.22**2)).astype(np.uint8))
@@ -54,7 +55,7 @@ def mask(model: str, seed: int) -> Image.Image:
 
 def edit(model: str, seed: int) -> Image.Image:
     """A place that becomes another, and the mask task's picture with the thing changed."""
-    place = texsync.wide_image(OTHER, width=256, model=model, seed=seed).image
+    place = texsync.wide_image(OTHER, width=SIDE, view_size=SIDE, model=model, seed=seed).image
     thing = texsync.masked_image(OTHER, FILLED, disc(), model=model, seed=seed).image
     source, target = (f"{OTHER} with {thing}" for thing in (THING, CHANGED))
     rows = [changed(place, OTHER, SCENE, model, seed), changed(thing, source, target, model, seed)]
