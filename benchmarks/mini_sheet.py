@@ -1,4 +1,4 @@
-"""Sheets of what mini paints: 48 prompts on four meshes, and whole scenes without a condition.
+"""Sheets of what mini paints: 48 prompts on four meshes, whole scenes without a condition, each of 16 things twice.
 
 Each at the size, steps and guidance that the model's folder says for meshes and for pictures.
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from texsync.backbones.by_name import load_model
+from texsync.mini.words import THINGS
 
 PROMPTS = (
     "a red object", "a teal teapot", "red and white stripes", "black and yellow checks", "blue and white polka dots",
@@ -39,6 +40,11 @@ SCENES = (
 )  # fmt: skip
 EVERY = {"materials": PROMPTS[2::4], "scenes": SCENES[1::2]}  # 24, to stand beside an earlier edition's
 COLUMNS = 6  # of pairs
+ALONE = tuple(
+    f"{'an' if one[0] in 'au' else 'a'} {one} on a white background"
+    for one in sorted(THINGS)
+    for _ in range(2)
+)
 SHOWN = ("rabbit.obj", "teapot.obj", "monkey.obj", "crate.glb")
 
 
@@ -49,7 +55,7 @@ def main() -> None:
     parser.add_argument("--model", default="mini")
     parser.add_argument("--out", type=Path, default=Path("."))
     parser.add_argument("--steps", type=int, default=None, help="else as the model says")
-    parser.add_argument("--only", choices=("materials", "scenes"))
+    parser.add_argument("--only", choices=("materials", "scenes", "things"))
     parser.add_argument("--guidance", type=float, default=None)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--few", action="store_true", help="every third prompt")
@@ -62,7 +68,7 @@ def main() -> None:
         earlier = load_model(options.before, device="cpu", dtype=options.dtype)
         beside(earlier, model, options).save(options.out / "mini-before.jpg", quality=85)
         return
-    for kind, names in {"materials": PROMPTS, "scenes": SCENES}.items():
+    for kind, names in {"materials": PROMPTS, "scenes": SCENES, "things": ALONE}.items():
         if options.only in (None, kind):
             prompts = names[:: 3 if options.few else 1]
             made = painted(model, kind, prompts, options)

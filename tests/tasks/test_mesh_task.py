@@ -211,7 +211,7 @@ def mini_run():
 
     def run(chunk: int | None, seed: int = 0) -> TexturedMesh:
         if (chunk, seed) not in done:
-            few = {"device": "cpu", "steps": 3, "view_size": 96, "texture_size": 256}
+            few = {"device": "cpu", "steps": 3, "view_size": 64, "texture_size": 256}
             done[chunk, seed] = texture_mesh(CRATE, "weathered copper", chunk=chunk, seed=seed, **few)
         return done[chunk, seed]
 
