@@ -7,53 +7,23 @@ from __future__ import annotations
 
 import argparse
 import random
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
+import mini_judge
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from mini_judge import Judge, softened
+from torch import Tensor
 from torch.nn import functional
 
 from texsync.mini.captions import Recipe
 from texsync.mini.data import on_shot
-from texsync.mini.pool import halves
 from texsync.mini.shapes import Shot, shots
 from texsync.mini.words import COLOURS, MATERIALS, PATTERNS
 
 NAMES = (*PATTERNS, *MATERIALS)
 SEED = 2 * 10**6
 MINUTES = 16.0  # of one core
-CACHE = Path.home() / ".cache" / "texsync" / "mini_patterns.safetensors"
-
-
-class Block(nn.Module):
-    """Half the size, more channels; then a residual layer."""
-
-    def __init__(self, channels: int, wider: int):
-        super().__init__()
-        self.shrink = nn.Sequential(
-            nn.Conv2d(channels, wider, 3, stride=2, padding=1), nn.BatchNorm2d(wider), nn.ReLU()
-        )
-        self.more = nn.Sequential(nn.Conv2d(wider, wider, 3, padding=1), nn.BatchNorm2d(wider), nn.ReLU())
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.shrink(x)
-        return x + self.more(x)
-
-
-class Judge(nn.Module):
-    """What `seen` makes of pictures, (N, 4, 128, 128), to (N, names) scores."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.blocks = nn.Sequential(Block(4, 24), Block(24, 64), Block(64, 112), Block(112, 160))
-        self.last = nn.Sequential(nn.Dropout(0.2), nn.Linear(320, len(NAMES)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        features = self.blocks(x)
-        return self.last(torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1))
+KEPT = "mini_patterns"
 
 
 def seen(pictures: Tensor, masks: Tensor, named: Sequence[Sequence[str]]) -> Tensor:
@@ -98,57 +68,31 @@ def main_axis(picture: Tensor, mask: Tensor, named: Sequence[str]) -> Tensor:
     return full
 
 
-def train(minutes: float) -> nn.Module:
-    rng, start, step = random.Random(SEED), time.time(), 0
+def train(minutes: float) -> Judge:
     torch.manual_seed(0)
-    held, judge = shots(300, 512, seed=SEED), Judge()
-    optimizer = torch.optim.AdamW(judge.parameters(), 3e-3, weight_decay=0.02)
-    pool: list[tuple[Tensor, int]] = []
-    while (done := (time.time() - start) / (60 * minutes)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = 3e-3 * max(0.02, 1 - done)
-        pool = (pool + [example(held, rng) for _ in range(12 if pool else 400)])[-4000:]
-        inputs, labels = zip(*rng.choices(pool, k=48), strict=True)
-        answers, batch = torch.tensor(labels), torch.stack(inputs).float()
-        with torch.autocast("cpu", torch.bfloat16, enabled=halves("cpu")):
-            scores = judge(batch)
-        loss = functional.cross_entropy(scores.float(), answers, label_smoothing=0.05)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step += 1
-        if step % 50 == 0:
-            right = (scores.argmax(1) == answers).float().mean()
-            print(f"{time.time() - start:5.0f}s step {step} loss {loss:.3f} right {right:.2f}", flush=True)
-    return judge.eval()
+    held = shots(300, 512, seed=SEED)
+    return mini_judge.train(Judge(4, len(NAMES)), lambda rng: example(held, rng), minutes, SEED)
 
 
 def example(held: list[Shot], rng: random.Random) -> tuple[Tensor, int]:
-    """One thing as the network sees it, and its label; half of them soft, as an autoencoder leaves pictures, so that
-    sharpness decides nothing."""
+    """One thing as the network sees it, and its label; half of them soft."""
     # patterns are the harder ones to tell apart
     name, shot = rng.choice(PATTERNS if rng.random() < 0.6 else NAMES), rng.choice(held)
     colours = tuple(rng.sample(list(COLOURS), 2)) if name in PATTERNS else ()
-    picture = on_shot(Recipe(name, colours), shot, 512, rng).picture[None]
+    picture = on_shot(Recipe(name, colours), shot, 512, rng).picture
     if rng.random() < 0.5:
-        picture = functional.interpolate(functional.avg_pool2d(picture, 4), scale_factor=4.0, mode="bilinear")
-    inputs = seen(picture, (shot.condition > 0)[None], [colours])[0].half()
+        picture = softened(picture)
+    inputs = seen(picture[None], (shot.condition > 0)[None], [colours])[0].half()
     return inputs.flip(-1) if rng.random() < 0.5 else inputs, NAMES.index(name)
 
 
-def trained() -> nn.Module:
+def trained() -> Judge:
     """The network, trained now if no copy is kept."""
-    judge = Judge().eval()
-    if not CACHE.exists():
-        judge = train(MINUTES)
-        CACHE.parent.mkdir(parents=True, exist_ok=True)
-        save_file(judge.state_dict(), CACHE)
-    judge.load_state_dict(load_file(CACHE))
-    return judge.requires_grad_(False)
+    return mini_judge.kept(KEPT, Judge(4, len(NAMES)), lambda: train(MINUTES))
 
 
 def accuracy(
-    judge: nn.Module, pictures: Tensor, masks: Tensor, names: list[str], named: Sequence[Sequence[str]]
+    judge: Judge, pictures: Tensor, masks: Tensor, names: list[str], named: Sequence[Sequence[str]]
 ) -> Tensor:
     """(N, 2): whether each picture's name is the best, and among the best three."""
     inputs = seen(pictures, masks, named)
@@ -162,9 +106,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=MINUTES)
-    judge = train(parser.parse_args().minutes)
-    CACHE.parent.mkdir(parents=True, exist_ok=True)
-    save_file(judge.state_dict(), CACHE)
+    mini_judge.keep(KEPT, train(parser.parse_args().minutes))
 
 
 if __name__ == "__main__":
