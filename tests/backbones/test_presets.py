@@ -182,3 +182,10 @@ def test_models_get_takes_what_goes_with_a_model(
     assert cli.main(["models", "get", name]) == 0
     assert f"{name} is there; use it with --{option} {name}" in capsys.readouterr().out
     assert asked[0] == () and asked[1] == tuple(parts)
+    asked.clear()
+    fetched = cli.main(["models", "get", name, "--controlnet", "a/depth"])
+    if option == "model":
+        assert fetched == 0 and len(asked) > 1
+    else:  # it is not left out unsaid
+        assert fetched == 2 and asked == [()]
+        assert f"{name} is no model, so --controlnet a/depth cannot go with it" in capsys.readouterr().err

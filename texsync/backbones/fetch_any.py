@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import Refused, about, got, option
 from . import download, hub
 from .by_name import fetch_model
 from .checked import read_json
@@ -11,16 +12,23 @@ from .locate import find_part, on_hub
 from .presets import preset_of
 
 IF_SECOND = "IFSuperResolutionPipeline"
+NO_MODELS = ("ControlNetModel", PIPELINE, IF_SECOND)  # by their own class
 
 
 def fetch_any(name: str, controlnet: str | None, *, fp32: bool, on_bytes: hub.OnBytes | None) -> str:
     """Download what texsync reads of it, where that is not in the cache.
 
     Returns the option that takes it, without its dashes: "model", "controlnet" or "upscaler".
-    Raises InputError if the hub does not give it or it is nothing that texsync uses.
+    Raises InputError if the hub does not give it or it is nothing that texsync uses, or a
+    ControlNet is asked for beside what is no model.
     """
     half = not fp32
     kind = _class_of(name)
+    if kind in NO_MODELS and controlnet not in (None, "none"):
+        raise Refused.options_together(
+            f"{about(name)} is no model, so {option('controlnet')} {got(controlnet)} cannot go with it",
+            "fetch each by itself",
+        )
     if kind == "ControlNetModel":
         find_part(name, half=half, on_bytes=on_bytes)
         return "controlnet"
