@@ -26,6 +26,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, 
 from texsync.backbones.by_name import check_model, load_model
 from texsync.backbones.conditions import Conditions
 from texsync.backbones.families import sd3
+from texsync.backbones.traced import LiveBytes
 from texsync.backbones.weights import find_weights
 from texsync.couplings import make
 from texsync.errors import InputError
@@ -129,6 +130,22 @@ def test_controlnets_of_different_depths_are_added_block_by_block(
     assert torch.equal(*first) and not torch.equal(*second)
     for a, b, total in zip(first, second, both, strict=True):
         torch.testing.assert_close(total, a + b)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_view_counts_no_less_than_it_takes(count, folder, tmp_path, monkeypatch):
+    """ControlNets of many blocks too, which hold more than the transformer itself."""
+    net = SD3ControlNetModel.from_pretrained(folder / "controlnet")
+    SD3ControlNetModel.from_config({**net.config, "num_layers": 12}).save_pretrained(tmp_path / "deep")
+    backbone = load_model(folder, " + ".join([str(tmp_path / "deep")] * count) or "none")
+    size, counted = 16 * backbone.multiple, LiveBytes()
+    given = [torch.rand(1, 3, size, size)] * count or None
+    predict = backbone.predictor(Conditions(["a"], [""], given, guidance=GUIDANCE))
+    noise, span = torch.zeros(1, *backbone.latent_shape(size)), backbone.schedule.spans(STEPS)[0]
+    with torch.no_grad(), counted:
+        predict(noise, span)
+    monkeypatch.setattr("texsync.backbones.families.sd3.fitting", lambda each, *_: each)
+    assert counted.peak <= backbone.chunk_that_fits(1, size) < 2 * counted.peak
 
 
 def test_a_model_without_t5_hears_zeros_for_it(tmp_path, noise):

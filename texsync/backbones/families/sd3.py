@@ -267,8 +267,15 @@ class SD3(UNetBackbone):
     def chunk_that_fits(self, views: int, view_size: int, *, guided: bool = True) -> int:
         net, (_, height, width) = self.parts.unet, self.latent_shape(view_size)
         tokens = height * width // net.config.patch_size**2
-        each = MAPS * tokens * net.inner_dim * self.dtype.itemsize * (2 if guided else 1)
+        maps = MAPS + self._control_maps()
+        each = maps * tokens * net.inner_dim * self.dtype.itemsize * (2 if guided else 1)
         return fitting(each, self.device, views, f"a view of {view_size} pixels", workspace_bytes(net))
+
+    def _control_maps(self) -> int:
+        """Tokens' vectors that a view's ControlNets hold at once: each block's state and what is made of
+        it; of several also their sums."""
+        blocks = [len(one.network.transformer_blocks) for one in self.parts.controls]
+        return 2 * max(blocks, default=0) + (self.parts.unet.config.num_layers if len(blocks) > 1 else 0)
 
     @torch.no_grad()
     def predictor(self, conditions: Conditions, chunk: int | None = None) -> FlowPredictor:
