@@ -14,6 +14,7 @@ from texsync import TexsyncWarning
 from texsync.backbones.conditions import Conditions
 from texsync.backbones.families.diffusion import DiffusionBackbone
 from texsync.files.load import load
+from texsync.samplers import named
 from texsync.surface.cameras import Camera
 from texsync.surface.pixels import Pixels, depth_condition, look
 from texsync.surface.types import Surface
@@ -32,30 +33,44 @@ def paint(
     guidance: float | None = None,
     size: int = 512,
     chunk: int = 4,
+    sampler: str = "ddim",
+    begun: Tensor | None = None,
+    skip: int = 0,
 ) -> Tensor:
-    """N prompts, each its own picture by plain DDIM: (N, 3, size, size) in [0, 1].
+    """N prompts, each its own picture, no two coupled: (N, 3, size, size) in [0, 1].
 
     control: (N, 3, size, size) or None for no ControlNet.  Picture i starts from seed + i whatever the chunk.
+    begun: pictures (N, 3, size, size) that are given the noise of step `skip` and finished from there.
     """
     shape, pictures = model.latent_shape(size), []
+    stepping = named(sampler)
+    spans = stepping.spans(model.schedule, steps)[skip:]
     guidance = model.advice.guidance if guidance is None else guidance
     for start in range(0, len(prompts), chunk):
         which = slice(start, start + chunk)
         said = prompts[which]
-        x = torch.stack([noise(shape, seed + start + i) for i in range(len(said))])
+        streams = [torch.Generator().manual_seed(seed + start + i) for i in range(len(said))]
+        x = noise(shape, streams)
+        if begun is not None:
+            x = spans[0].signal * model.encode(begun[which]) + spans[0].noise * x
         hint = None if control is None else control[which]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TexsyncWarning)
-            predict = model.predictor(Conditions(said, control=hint, guidance=guidance), len(said))
-        for span in model.schedule.spans(steps):
+            predict = stepping.through(
+                model.predictor(Conditions(said, control=hint, guidance=guidance), len(said))
+            )
+        for span in spans:
             eps = predict(x, span)
             x = span.ddim(span.tweedie(x, eps), eps)
+            if span.fresh:
+                x = x + span.fresh * noise(shape, streams)
         pictures.append(model.decode(x))
     return torch.cat(pictures)
 
 
-def noise(shape: tuple[int, int, int], seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+def noise(shape: tuple[int, int, int], streams: Sequence[torch.Generator]) -> Tensor:
+    """(N, C, h, w), a generator each."""
+    return torch.stack([torch.randn(*shape, generator=stream) for stream in streams])
 
 
 def views(mesh: Path, cameras: Sequence[Camera], size: int = 256) -> Pixels:

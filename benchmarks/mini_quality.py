@@ -1,6 +1,6 @@
 """How well mini does what it is told, on shapes and seeds not used in training, in views of the size that it says.
 
-    python benchmarks/mini_quality.py [--model NAME] [--size N] [--steps N] [--only colour pattern near vae]
+    python benchmarks/mini_quality.py [--model NAME] [--size N] [--steps N] [--only colour pattern near vae levels]
 
 colour      42 names on two shapes each: is the picture's mean colour nearest in CIELAB to its own name's reference,
             what people called so in xkcd's survey (blog.xkcd.com/2010/05/03/color-survey-results, public domain)?
@@ -11,6 +11,8 @@ pattern     every pattern and material on two shapes: does a small network, trai
 near        words that no caption has used: the colour within the three nearest, or the pattern network's five best.
 vae         the autoencoder alone: PSNR, sharpness of edges, and decode(T z) against T decode(z) for T in flips and
             quarter turns.
+levels      not asked for by itself: where names get lost.  Real pictures of the recipes of `pattern` through the
+            autoencoder, and given the noise of each step and finished by the model from there.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +35,7 @@ from torchvision.utils import save_image
 from texsync.backbones.by_name import load_model
 from texsync.mini.captions import Recipe
 from texsync.mini.data import material_samples, on_shot, scene_samples
-from texsync.mini.shapes import shots
+from texsync.mini.shapes import Shot, shots
 from texsync.mini.train_vae import crispness, turn
 from texsync.mini.words import PATTERNS
 
@@ -67,16 +70,22 @@ def main() -> None:
     parser.add_argument("--model", default="mini")
     parser.add_argument("--size", type=int, help="pixels of a view, else as the model says for meshes")
     parser.add_argument("--steps", type=int, help="else as the model says for meshes")
+    parser.add_argument("--sampler", default="ddim", help="as texsync --sampler")
     parser.add_argument("--dtype", default="auto", help="bf16 takes half of the time on some CPUs")
     parser.add_argument("--each", type=int, default=2, help="pictures of each colour, pattern and material")
     parser.add_argument("--save", type=Path, help="keep the pictures and the figures here")
     parser.add_argument("--only", nargs="+", default=["colour", "pattern", "near", "vae"])
     options = parser.parse_args()
     model = load_model(options.model, device="cpu", dtype=options.dtype)
-    size, steps = options.size or model.advice.view_size, options.steps or model.advice.steps
+    asked = Asked(
+        options.size or model.advice.view_size,
+        options.steps or model.advice.steps,
+        options.each,
+        options.sampler,
+    )
     figures = {}
     for name in options.only:
-        found, pictures = TESTS[name](model, size, steps, options.each)
+        found, pictures = TESTS[name](model, asked)
         figures |= found
         for key, value in found.items():
             print(f"{key:34s} {value}", flush=True)
@@ -86,13 +95,25 @@ def main() -> None:
             (options.save / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def colour(model, size: int, steps: int, each: int) -> tuple[dict, Tensor]:
-    names = [name for name in REFERENCES for _ in range(each)]
-    held = shots(len(names), size, seed=HELD_OUT, views_each=1)
-    control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
-    pictures = paint(
-        model, [f"a {name} object" for name in names], control, seed=HELD_OUT, steps=steps, size=size
-    )
+@dataclass(frozen=True)
+class Asked:
+    """size: pixels of a view.  each: pictures of each colour, pattern and material."""
+
+    size: int
+    steps: int
+    each: int
+    sampler: str
+
+    def paint(self, model, prompts: list[str], control: Tensor, **more) -> Tensor:
+        """One picture for each prompt, see `mini_paint.paint`."""
+        said = {"steps": self.steps, "size": self.size, "sampler": self.sampler}
+        return paint(model, prompts, control, seed=HELD_OUT, **said, **more)
+
+
+def colour(model, asked: Asked) -> tuple[dict, Tensor]:
+    names = [name for name in REFERENCES for _ in range(asked.each)]
+    control = conditions(shots(len(names), asked.size, seed=HELD_OUT, views_each=1))
+    pictures = asked.paint(model, [f"a {name} object" for name in names], control)
     masks = control[:, 0] > 0
     ranks, overlaps = [], []
     for picture, mask, name in zip(pictures, masks, names, strict=True):
@@ -136,39 +157,74 @@ def share(hits) -> float:
     return round(sum(hits) / len(hits), 3)
 
 
-def pattern(model, size: int, steps: int, each: int) -> tuple[dict, Tensor]:
-    rng = random.Random(HELD_OUT)
-    names = [name for name in NAMES for _ in range(each)]
-    pairs = [rng.sample(("red", "white", "navy", "yellow", "black", "teal", "pink"), 2) for _ in names]
-    recipes = [Recipe(n, tuple(p) if n in PATTERNS else ()) for n, p in zip(names, pairs, strict=True)]
-    prompts = [f"{' and '.join(r.colours)} {r.base}".strip() for r in recipes]
-    held = shots(len(names), size, seed=HELD_OUT + 1, views_each=1)
-    control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
-    real = torch.stack([on_shot(r, s, size, rng).picture for r, s in zip(recipes, held, strict=True)])
-    pictures = paint(model, prompts, control, seed=HELD_OUT, steps=steps, size=size)
-    judge, named = trained(), [r.colours for r in recipes]
-    masks = control[:, 0] > 0
-    of_mini, of_real = (accuracy(judge, some, masks, names, named) for some in (pictures, real))
-    is_pattern = torch.tensor([n in PATTERNS for n in names])
-    missed = [
-        n for n, hits in zip(NAMES, of_mini[:, 0].view(-1, each).tolist(), strict=True) if not any(hits)
-    ]
+class Recipes:
+    """Every pattern and material on shapes of its own: what is asked for, and real pictures of it."""
+
+    def __init__(self, asked: Asked):
+        rng = random.Random(HELD_OUT)
+        self.each, self.names = asked.each, [name for name in NAMES for _ in range(asked.each)]
+        said = ("red", "white", "navy", "yellow", "black", "teal", "pink")
+        pairs = [rng.sample(said, 2) for _ in self.names]
+        recipes = [
+            Recipe(n, tuple(p) if n in PATTERNS else ()) for n, p in zip(self.names, pairs, strict=True)
+        ]
+        self.named = [recipe.colours for recipe in recipes]
+        self.prompts = [f"{' and '.join(r.colours)} {r.base}".strip() for r in recipes]
+        held = shots(len(self.names), asked.size, seed=HELD_OUT + 1, views_each=1)
+        self.control = conditions(held)
+        self.real = torch.stack(
+            [on_shot(r, s, asked.size, rng).picture for r, s in zip(recipes, held, strict=True)]
+        )
+        self.is_pattern = torch.tensor([name in PATTERNS for name in self.names])
+
+    def hits(self, pictures: Tensor) -> Tensor:
+        """(N, 2): whether the judge's best name is right, and one of its best three."""
+        return accuracy(trained(), pictures, self.control[:, 0] > 0, self.names, self.named)
+
+    def shares(self, hits: Tensor) -> dict[str, str]:
+        kinds = {"24 patterns": self.is_pattern, "51 materials": ~self.is_pattern}
+        kinds["all 75"] = self.is_pattern | ~self.is_pattern
+        return {
+            kind: " / ".join(f"{value:.3f}" for value in hits[which].mean(0).tolist())
+            for kind, which in kinds.items()
+        }
+
+
+def pattern(model, asked: Asked) -> tuple[dict, Tensor]:
+    recipes = Recipes(asked)
+    pictures = asked.paint(model, recipes.prompts, recipes.control)
+    hits = recipes.hits(pictures)
+    first = hits[:, 0].view(-1, asked.each).tolist()
+    missed = [name for name, found in zip(NAMES, first, strict=True) if not any(found)]
     result = {"pattern: never named": ", ".join(missed)}
-    for title, hits in (("mini", of_mini), ("real", of_real)):
-        for kind, which in (("24 patterns", is_pattern), ("51 materials", ~is_pattern)):
-            result[f"{kind}, {title}, top-1 / top-3"] = " / ".join(
-                f"{v:.3f}" for v in hits[which].mean(0).tolist()
-            )
-    return result, torch.cat([pictures, real])
+    for title, each in (("mini", hits), ("real", recipes.hits(recipes.real))):
+        result |= {f"{kind}, {title}, top-1 / top-3": told for kind, told in recipes.shares(each).items()}
+    return result, torch.cat([pictures, recipes.real])
 
 
-def near(model, size: int, steps: int, each: int) -> tuple[dict, Tensor]:
+def levels(model, asked: Asked) -> tuple[dict, Tensor]:
+    recipes = Recipes(asked)
+    spans = model.schedule.spans(asked.steps)
+    decoded = [model.decode(model.encode(some)) for some in recipes.real.split(8)]
+    made = {"through the autoencoder": torch.cat(decoded)}
+    for skip in reversed(range(asked.steps)):
+        title = f"from step {skip}, signal {spans[skip].alpha:.3f}"
+        made[title] = asked.paint(model, recipes.prompts, recipes.control, begun=recipes.real, skip=skip)
+    return {
+        f"{title}, all 75": recipes.shares(recipes.hits(pictures))["all 75"]
+        for title, pictures in made.items()
+    }, torch.cat(list(made.values()))
+
+
+def conditions(held: list[Shot]) -> Tensor:
+    """(N, 3, S, S), what the ControlNet reads."""
+    return torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
+
+
+def near(model, asked: Asked) -> tuple[dict, Tensor]:
     words = [*NEAR_COLOURS, *NEAR_MATERIALS]
-    held = shots(len(words), size, seed=HELD_OUT + 2, views_each=1)
-    control = torch.stack([shot.condition.float().expand(3, -1, -1) for shot in held])
-    pictures = paint(
-        model, [f"a {word} object" for word in words], control, seed=HELD_OUT, steps=steps, size=size
-    )
+    control = conditions(shots(len(words), asked.size, seed=HELD_OUT + 2, views_each=1))
+    pictures = asked.paint(model, [f"a {word} object" for word in words], control)
     judge, right = trained(), []
     for picture, mask, word in zip(pictures, control[:, 0] > 0, words, strict=True):
         if word in NEAR_COLOURS:
@@ -181,11 +237,11 @@ def near(model, size: int, steps: int, each: int) -> tuple[dict, Tensor]:
     return {f"near words right, of {len(words)}": f"{len(right)} ({', '.join(right)})"}, pictures
 
 
-def vae(model, size: int, steps: int, each: int) -> tuple[dict, Tensor]:
+def vae(model, asked: Asked) -> tuple[dict, Tensor]:
     """On 32 held-out pictures: 24 materials, 8 scenes."""
     rng = random.Random(HELD_OUT)
-    held = shots(24, size, seed=HELD_OUT + 3, views_each=1)
-    samples = material_samples(held, 24, size, rng) + scene_samples(8, size, rng)
+    held = shots(24, asked.size, seed=HELD_OUT + 3, views_each=1)
+    samples = material_samples(held, 24, asked.size, rng) + scene_samples(8, asked.size, rng)
     pictures = torch.stack([sample.picture for sample in samples])
     latents = model.encode(pictures)
     answer = model.decode(latents)
@@ -203,7 +259,7 @@ def vae(model, size: int, steps: int, each: int) -> tuple[dict, Tensor]:
     }, torch.cat([pictures, answer])
 
 
-TESTS = {"colour": colour, "pattern": pattern, "near": near, "vae": vae}
+TESTS = {"colour": colour, "pattern": pattern, "near": near, "vae": vae, "levels": levels}
 
 if __name__ == "__main__":
     main()
