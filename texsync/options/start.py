@@ -103,7 +103,7 @@ class InContextOptions(StartOptions):
         default=1,
     )
     refine_noise: float = declare(
-        "How much noise the details start from, as a share.", Real(0.05, 1.0), "surface", default=0.4
+        "How much noise the details start from, as a share.", Real(0.05, 1.0), "surface", default=0.3
     )
 
     @property
