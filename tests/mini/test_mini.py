@@ -19,7 +19,7 @@ from texsync.backbones.conditions import Conditions
 from texsync.backbones.folder import read_model
 from texsync.backbones.locate import find_model
 from texsync.files.load import load
-from texsync.mini import models
+from texsync.mini import export, models
 from texsync.mini.data import material_samples, scene_samples
 from texsync.mini.models import build_tokenizer, load_parts, save_folder
 from texsync.mini.near import near_words
@@ -125,6 +125,24 @@ def test_saving_again_changes_nothing(tmp_path):
         new, old = (tmp_path / file).read_bytes(), (FOLDER / file).read_bytes()
         same = weights_alike if file.suffix == ".safetensors" else configs_alike
         assert new == old or same(new, old), file
+
+
+def test_the_autoencoder_is_as_it_was_trained(tmp_path, monkeypatch):
+    """Shipping rounds its weights as autocast did, and has done so."""
+    own = models.build_vae()
+    save_folder(tmp_path / "work", load_parts(FOLDER, NETWORKS[:2]) | {"vae": own}, torch.float32)
+    save_folder(tmp_path / "work", load_parts(FOLDER, ("text_encoder",)), torch.float32)
+    monkeypatch.setattr(
+        "sys.argv", ["export", "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+    )
+    export.main()
+    for folder in (tmp_path / "out", FOLDER):
+        weights = safetensors.torch.load_file(folder / "vae" / "diffusion_pytorch_model.safetensors")
+        assert all(torch.equal(weight, weight.bfloat16().half()) for weight in weights.values())
+        assert weights["decoder.conv_in.weight"].dtype == torch.float16
+    rounded = load_parts(tmp_path / "out", ("vae",))["vae"].state_dict()
+    for name, weight in own.state_dict().items():
+        torch.testing.assert_close(rounded[name], weight, rtol=2**-7, atol=1e-6)
 
 
 def weights_alike(one: bytes, other: bytes) -> bool:
