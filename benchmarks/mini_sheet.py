@@ -40,11 +40,14 @@ SCENES = (
 )  # fmt: skip
 EVERY = {"materials": PROMPTS[2::4], "scenes": SCENES[1::2]}  # 24, to stand beside an earlier edition's
 COLUMNS = 6  # of pairs
-ALONE = tuple(
-    f"{'an' if one[0] in 'au' else 'a'} {one} on a white background"
-    for one in sorted(THINGS)
-    for _ in range(2)
-)
+
+
+def alone(thing: str) -> str:
+    """The prompt for a thing by itself."""
+    return f"{'an' if thing[0] in 'au' else 'a'} {thing} on a white background"
+
+
+ALONE = tuple(alone(thing) for thing in sorted(THINGS) for _ in range(2))
 SHOWN = ("rabbit.obj", "teapot.obj", "monkey.obj", "crate.glb")
 
 
